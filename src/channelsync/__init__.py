@@ -1,0 +1,1 @@
+"""Keeps one truth of a seller's stock and makes every sales channel show the right quantity."""

@@ -1,0 +1,1 @@
+"""The database: tables, migrations, locks, queries; SQLModel appears nowhere else."""

@@ -1,0 +1,1 @@
+"""The use cases and their loops: take orders, publish, reconcile, find problems."""
