@@ -1,0 +1,128 @@
+"""An order as a channel tells it: a snapshot of the whole, never an event.
+
+Webhook, poll, replay and audit all hand over the channel's whole present order, so duplicates, disorder, loss and
+lateness need no special case. Nothing about the buyer is in here: connectors drop it in translation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from channelsync.domain.errors import BadOrder
+
+# More units than any order line can mean; a larger number is a broken field, not a customer.
+UNITS_MAX = 1_000_000_000
+
+
+class OrderStatus(StrEnum):
+    """What the order is to us; each channel's own words are translated into these.
+
+    PENDING reserves as OPEN does (any order seen reserves, whatever its payment status), but has a time limit.
+    CLOSED: everything was shipped, cancelled or written off. CANCELLED: nothing more will be shipped.
+    """
+
+    PENDING = "pending"
+    OPEN = "open"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Units of an order line that something happened to.
+
+    units: of the listing (packs, bundles). at: the channel's time; None where the channel does not say.
+    location: our location, where the channel names the one that it happened at; None: where the units were reserved.
+    """
+
+    units: int
+    at: datetime | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """One line of an order, with all that has happened to it so far. Units are those of the listing.
+
+    line: the channel's id of the line, unique within the order.
+    listing: the channel's id of the listing that was bought; None where the channel gives only a SKU.
+    sku: as the channel shows it; None when blank.
+    ordered: units wanted now, edits included.
+    cancelled: will not be shipped and are free again. lost: will not be shipped and do not come back for sale
+        (a refund without restock of unshipped units).
+    returned: came back and may be sold again. withheld: came back, but not for sale.
+    location: our location that the channel has assigned; None: we choose.
+    """
+
+    line: str
+    ordered: int
+    listing: str | None = None
+    sku: str | None = None
+    cancelled: tuple[Moved, ...] = ()
+    lost: tuple[Moved, ...] = ()
+    shipped: tuple[Moved, ...] = ()
+    returned: tuple[Moved, ...] = ()
+    withheld: tuple[Moved, ...] = ()
+    location: str | None = None
+
+    def __post_init__(self) -> None:
+        moved = (*self.cancelled, *self.lost, *self.shipped, *self.returned, *self.withheld)
+        for units in (self.ordered, *(m.units for m in moved)):
+            if isinstance(units, bool) or not isinstance(units, int) or not 0 <= units <= UNITS_MAX:
+                raise BadOrder(f"Line {self.line} ({self.sku or self.listing}): {units!r} is no number of units.")
+
+    @property
+    def to_ship(self) -> int:
+        """Units still to be shipped, never below 0."""
+        return max(0, self.ordered - total(self.cancelled) - total(self.lost) - total(self.shipped))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSnapshot:
+    """A channel's whole order at one moment.
+
+    order: the channel's id. version: the channel's own time of the last change; an older snapshot than the one
+    booked is ignored. placed_at, paid_at, cancelled_at: the channel's times; None: not (yet), or not told.
+    """
+
+    order: str
+    version: datetime
+    placed_at: datetime
+    status: OrderStatus
+    lines: tuple[OrderLine, ...]
+    paid_at: datetime | None = None
+    cancelled_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if not self.order:
+            raise BadOrder("An order without an id.")
+        if not self.lines:
+            raise BadOrder(f"Order {self.order} has no lines.")
+        names = [line.line for line in self.lines]
+        if len(set(names)) != len(names):
+            raise BadOrder(f"Order {self.order} has two lines of one id: {sorted(names)}.")
+        for at in (self.version, self.placed_at, self.paid_at, self.cancelled_at):
+            if at is not None and at.tzinfo is None:
+                raise BadOrder(f"Order {self.order}: the time {at} has no time zone.")
+
+    def to_ship(self, line: OrderLine) -> int:
+        """Units of one of its lines still to be shipped: none once the order is cancelled."""
+        return 0 if self.status is OrderStatus.CANCELLED else line.to_ship
+
+    @property
+    def content(self) -> str:
+        """A digest of everything it says: two snapshots of one version with other content are told apart by it."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
+
+
+def total(moved: tuple[Moved, ...]) -> int:
+    """The units of all of them."""
+    return sum(m.units for m in moved)
+
+
+def last_time(moved: tuple[Moved, ...]) -> datetime | None:
+    """The latest of their times; None where none is told."""
+    return max((m.at for m in moved if m.at is not None), default=None)

@@ -1,0 +1,150 @@
+"""What a connector is: the Channel protocol, its capabilities as data, and the Connector record that names it.
+
+Capabilities are data, so that nothing outside a connector ever asks which channel it is. A capability is here when
+two marketplaces of the lab differ in it and a test fails when it is ignored.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Literal, Protocol
+
+import httpx
+from pydantic import BaseModel
+
+from channelsync.sdk.clock import Clock
+from channelsync.sdk.limiter import Budget
+from channelsync.sdk.values import (
+    KeyRead,
+    Listing,
+    NumberBehaviour,
+    OrderPage,
+    OrderSnapshot,
+    PushResult,
+    QuantityKey,
+    QuantityUpdate,
+    Timing,
+    UnreadableOrder,
+)
+
+QuantityMeaning = Literal["available", "physical"]
+ZeroPolicy = Literal["shows 0", "deactivates", "ends"]
+Moves = Literal["own", "components", "both"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a channel can do and how it behaves. Declared by the connector, checked by the contract tests.
+
+    updates_per_push, reads_per_call: batch sizes.
+    compare_and_set: a push may carry the expected number; the channel refuses when it shows another.
+    answers_with_number: a push's answer states the number that is now in force.
+    meaning: what the number is. available: units a buyer may buy. physical: also those in the channel's open orders.
+    zero: what writing 0 does to the listing: shows 0; deactivates it (a later raise brings it back); ends it.
+    behaviour: when the channel deducts and gives back by itself. moves: which keys an order line of a bundle moves.
+    timing: staleness of reads, clock skew, visibility of writes, order of applying, cap.
+    order_visibility: an order is listed at the latest this long after it was placed (declared 99.9 % quantile).
+    order_overlap: how far a cursor goes back, because updates appear out of order.
+    pending_limit: how long a PENDING order holds units without news; None: as long as the channel lists it.
+    unique_skus: the channel refuses two listings of one SKU.
+    """
+
+    updates_per_push: int = 1
+    reads_per_call: int = 1
+    compare_and_set: bool = False
+    answers_with_number: bool = False
+    meaning: QuantityMeaning = "available"
+    zero: ZeroPolicy = "shows 0"
+    behaviour: NumberBehaviour = field(default_factory=NumberBehaviour)
+    moves: Moves = "own"
+    timing: Timing = field(default_factory=Timing)
+    order_visibility: timedelta = timedelta(minutes=5)
+    order_overlap: timedelta = timedelta(minutes=5)
+    pending_limit: timedelta | None = timedelta(days=7)
+    unique_skus: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The seller's account as the channel names it; two configured channels of one identity share everything.
+
+    name: unique within the connector, e.g. a merchant token and region. title: for people.
+    """
+
+    name: str
+    title: str = ""
+
+
+class Channel(Protocol):
+    """One seller account on one sales channel.
+
+    Every call may raise TryLater (again later, nothing is wrong with the request), NeedsSeller (a human must act),
+    or ChannelMisbehaved (the answer makes no sense). None of them is retried by the caller at once: the transport
+    has done that.
+    """
+
+    async def check(self) -> Identity:
+        """Tests credentials and permissions, and says whose account it is."""
+        ...
+
+    def orders(self, *, cursor: str | None) -> AsyncIterator[OrderPage]:
+        """Whole orders that changed since the cursor, overlapping a little; None: from the channel's beginning.
+
+        Every page says where to go on. The last page's `covered_to` is never None.
+        """
+        ...
+
+    async def orders_by_id(self, orders: Sequence[str]) -> Sequence[OrderSnapshot | UnreadableOrder]:
+        """These orders as they are now; an order that the channel does not know is left out."""
+        ...
+
+    def order_ids(self, day: date) -> AsyncIterator[str]:
+        """The ids of all orders placed on a UTC day; for the completeness audit."""
+        ...
+
+    def listings(self) -> AsyncIterator[Listing]:
+        """Every listing, as buyers see it now."""
+        ...
+
+    async def listings_by_id(self, listings: Sequence[str]) -> Sequence[Listing]:
+        """These listings as they are now; one that the channel does not know is left out."""
+        ...
+
+    async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
+        """The numbers of these keys now, at most `reads_per_call`, in their order. The cheapest fresh read there is."""
+        ...
+
+    async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
+        """Shows these numbers, at most `updates_per_push`, in their order. A refusal is a result, not an exception."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a connector is given to work with. transport: None for real sockets; the lab hands in its own."""
+
+    channel: str
+    clock: Clock
+    random: random.Random
+    transport: httpx.AsyncBaseTransport | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """Code that talks to one kind of sales channel; found by entry point, group `channelsync.connectors`.
+
+    name: as in the configuration. settings: the model of [channel.settings]. capabilities: fixed, or computed from
+    the settings. budgets: the rate budgets of one account, by the settings. open: a channel for as long as the
+    context is open.
+    """
+
+    name: str
+    title: str
+    settings: type[BaseModel]
+    capabilities: Callable[[BaseModel], Capabilities]
+    budgets: Callable[[BaseModel], Sequence[Budget]]
+    open: Callable[[BaseModel, Resources], AbstractAsyncContextManager[Channel]]
