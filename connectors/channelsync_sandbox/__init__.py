@@ -1,1 +1,64 @@
-"""To be written."""
+"""Talks HTTP to the marketplaces of the lab, by docs/sandbox-marketplace.md. The layout that every connector has."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+from channelsync.sdk.channel import Connector, Resources, WebhookScheme
+from channelsync.sdk.http import HttpSettings, HttpTransport
+from channelsync_sandbox.channel import SandboxChannel
+from channelsync_sandbox.client import Access, SandboxClient, budget_observer
+from channelsync_sandbox.settings import SandboxSettings, budgets, capabilities
+from channelsync_sandbox.webhooks import SandboxWebhooks
+
+
+def _mine(settings: BaseModel) -> SandboxSettings:
+    if not isinstance(settings, SandboxSettings):
+        raise TypeError(f"these are settings of another connector: {type(settings).__name__}")
+    return settings
+
+
+@asynccontextmanager
+async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[SandboxChannel]:
+    """The account on the marketplace; nothing is asked before the first call."""
+    mine = _mine(settings)
+    http = HttpTransport(
+        HttpSettings(
+            channel=resources.channel,
+            base_url=mine.base_url,
+            user_agent="channelsync-sandbox",
+            secrets=(mine.refresh_token, *mine.webhook_secrets),
+        ),
+        clock=resources.clock,
+        limiter=resources.limiter,
+        breaker=resources.breaker,
+        rng=resources.random,
+        transport=resources.transport,
+        observe_answer=budget_observer(resources.limiter),
+    )
+    async with http:
+        access = Access(http, resources.clock, mine.refresh_token)
+        yield SandboxChannel(resources.channel, mine, SandboxClient(http, access))
+
+
+def webhooks(settings: BaseModel) -> WebhookScheme | None:
+    """The scheme of the account's deliveries; None while its settings hold no secret for them."""
+    mine = _mine(settings)
+    if not mine.webhook_secrets:
+        return None
+    return SandboxWebhooks(mine.webhook_secrets, timedelta(seconds=mine.skew_s))
+
+
+CONNECTOR = Connector(
+    name="sandbox",
+    title="Sandbox",
+    settings=SandboxSettings,
+    capabilities=lambda settings: capabilities(_mine(settings)),
+    budgets=lambda settings: budgets(_mine(settings)),
+    open=open_channel,
+    webhooks=webhooks,
+)

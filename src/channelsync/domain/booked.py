@@ -15,7 +15,8 @@ class Leg:
     """The part of an order line that one location serves in one composition. Units are those of the line.
 
     Its reservations are one per item in `takes`: units x base units each. A unit ends once: shipped, released,
-    expired or lost; open = reserved and not ended. returned: of the shipped ones, came back.
+    expired or lost; open = reserved and not ended. returned: came back to this location, set aside or not; those
+    that were shipped from another one are counted where they came back to.
     """
 
     number: int
@@ -34,6 +35,7 @@ class BookedLine:
     """What we have booked of one line so far.
 
     sold: None until the listing is mapped; until then the line has no legs and waits.
+    withheld: of all returned units, those that are not for sale.
     deducted, given_back: how far the line has moved the channel's own number (see `effects`), units of the line.
     """
 
@@ -45,13 +47,17 @@ class BookedLine:
     given_back: int = 0
 
     def sum(self, what: Literal["open", "shipped", "lost", "returned"]) -> int:
-        """Units over all legs."""
+        """Units over all legs; returned ones include those that were set aside."""
         return sum(getattr(leg, what) for leg in self.legs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedOrder:
-    """What we have booked of one order. A tombstone (order seen first as cancelled) has lines without legs."""
+    """What we have booked of one order. A tombstone (order seen first as cancelled) has lines without legs.
+
+    bookings: how many snapshots and expiries made it. Entry ids carry it, so that a content which comes back (two
+    snapshots of one version that keep replacing one another) is a change of its own.
+    """
 
     channel: str
     order: str
@@ -59,3 +65,4 @@ class BookedOrder:
     content: str
     status: OrderStatus
     lines: tuple[BookedLine, ...] = ()
+    bookings: int = 0

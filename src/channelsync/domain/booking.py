@@ -5,22 +5,27 @@ snapshot, an edit up and down, a part shipment, a return, an order first seen as
 the same path, and any order of arrival ends in the same positions.
 
 `book` never refuses: the channel has already taken the order. Available may go negative.
+
+Confluence, exactly: the same sums of every item whatever arrived before the last snapshot; the same sums per
+location too, save for the units whose location the channel leaves to us, which are sourced by what is available at
+the moment of booking. Sums of on hand suppose that no count lies between a shipment and its being taken back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from channelsync.domain.booked import BookedLine, BookedOrder, Leg
 from channelsync.domain.bundles import Recipes
 from channelsync.domain.effects import Effect, KeyMove, NumberBehaviour, effects_of
-from channelsync.domain.ledger import Cause, EntryKind, Movement, entry_id
-from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, last_time, total
+from channelsync.domain.ledger import EntryKind, Movement
+from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, last_time, newest, oldest, total, units_at
 from channelsync.domain.quantities import PositionKey
 from channelsync.domain.sourcing import AvailableAt, SoldAs, pick
+from channelsync.domain.stories import Counted, Ended, Gone, Story, at_location, cause_of, changed, movements_of
 
 Verdict = Literal["booked", "same", "stale", "differs"]
 
@@ -49,6 +54,8 @@ class Terms:
     moves: the quantity keys whose number a line moves at the channel, by line id, as `behaviour` says.
     locations: those that serve the channel, in the order of preference; at least one.
     available: changed in place while lines are sourced.
+    withheld: units set aside now, changed in place. Only these can be taken back when a return turns out not to have
+        been set aside; a position that is missing keeps its mark.
     counted_up_to: per position, the moment up to which shipments and returns are in its on hand already.
     """
 
@@ -62,6 +69,7 @@ class Terms:
     behaviour: NumberBehaviour = field(default_factory=NumberBehaviour)
     moves: Mapping[str, Sequence[KeyMove]] = field(default_factory=dict)
     settle: bool = False
+    withheld: dict[PositionKey, int] = field(default_factory=dict)
 
 
 def book(booked: BookedOrder | None, snapshot: OrderSnapshot, terms: Terms) -> Booking:
@@ -72,10 +80,11 @@ def book(booked: BookedOrder | None, snapshot: OrderSnapshot, terms: Terms) -> B
         if verdict != "booked":
             return Booking(verdict=verdict, order=booked)
     before = {line.line: line for line in booked.lines} if booked else {}
-    gone = [OrderLine(line=name, ordered=0) for name in before if name not in {x.line for x in snapshot.lines}]
-    since = booked.version if booked else None
-    work = _Work(snapshot=snapshot, content=content, terms=terms, since=since)
-    after = [work.line(before.get(line.line, BookedLine(line=line.line)), line) for line in (*snapshot.lines, *gone)]
+    told = {line.line for line in snapshot.lines}
+    gone = [OrderLine(line=name, ordered=0) for name in before if name not in told]
+    bookings = booked.bookings + 1 if booked else 1
+    work = _Work(snapshot=snapshot, terms=terms, since=booked.version if booked else None, tag=f"{content}:{bookings}")
+    after = [work.line(before.get(line.line), line) for line in (*snapshot.lines, *gone)]
     order = BookedOrder(
         channel=terms.channel,
         order=snapshot.order,
@@ -83,6 +92,7 @@ def book(booked: BookedOrder | None, snapshot: OrderSnapshot, terms: Terms) -> B
         content=content,
         status=snapshot.status,
         lines=tuple(after),
+        bookings=bookings,
     )
     return Booking(
         verdict="booked",
@@ -97,21 +107,22 @@ def expire(booked: BookedOrder, *, at: datetime, run: str, reason: str) -> Booki
     """Ends what an order still holds, because its time limit passed. A later version of it reserves again."""
     lines: list[BookedLine] = []
     movements: list[Movement] = []
+    bookings = booked.bookings + 1
+    story = Story(EntryKind.EXPIRE, at, reason, reserved=-1)
     for line in booked.lines:
-        legs = []
+        cause = cause_of(booked.channel, booked.order, line.line, run, reason)
         for leg in line.legs:
-            # `expired` so far is part of the id: an order may expire, reserve again and expire again.
-            story = _Story(EntryKind.EXPIRE, at, reason, reserved=-1)
-            where = _Place(booked.channel, booked.order, line.line, f"{booked.content}:{leg.expired}", run)
-            movements += _movements(leg, leg.open, story, where, {})
-            legs.append(replace(leg, open=0, expired=leg.expired + leg.open))
-        lines.append(replace(line, legs=tuple(legs)))
-    return Booking(verdict="booked", order=replace(booked, lines=tuple(lines)), movements=tuple(movements))
-
-
-def reservation_id(channel: str, order: str, line: str, leg: int, item: str) -> str:
-    """The name of the reservation that one leg holds on one item."""
-    return entry_id("reservation", channel, order, line, leg, item)
+            tag = f"{booked.content}:{bookings}:{len(movements)}"
+            movements += movements_of(leg, leg.open, story, cause, tag, {})
+        legs = tuple(replace(leg, open=0, expired=leg.expired + leg.open) for leg in line.legs)
+        lines.append(replace(line, legs=legs))
+    if not movements:
+        return Booking(verdict="same", order=booked)
+    return Booking(
+        verdict="booked",
+        order=replace(booked, lines=tuple(lines), bookings=bookings),
+        movements=tuple(movements),
+    )
 
 
 def _compare(booked: BookedOrder, snapshot: OrderSnapshot, content: str, terms: Terms) -> Verdict:
@@ -127,110 +138,117 @@ def _compare(booked: BookedOrder, snapshot: OrderSnapshot, content: str, terms: 
 
 @dataclass(slots=True, kw_only=True)
 class _Work:
-    """One call of `book`: collects movements line by line."""
+    """One call of `book`: collects movements line by line. since: the version booked before."""
 
     snapshot: OrderSnapshot
-    content: str
     terms: Terms
     since: datetime | None
+    tag: str
     movements: list[Movement] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     unmapped: list[OrderLine] = field(default_factory=list)
 
-    def line(self, booked: BookedLine, line: OrderLine) -> BookedLine:
+    def line(self, before: BookedLine | None, line: OrderLine) -> BookedLine:
         """What is booked of a line after it says what it says now."""
+        booked = before or BookedLine(line=line.line)
         sold = booked.sold or self.terms.sold.get(line.line)
         to_ship = self.snapshot.to_ship(line)
         if sold is None:
-            if to_ship or line.shipped or line.returned or line.withheld:
+            if to_ship or line.shipped or line.lost or line.returned or line.withheld:
                 self.unmapped.append(line)
             return booked
-        state = replace(booked, sold=sold)
-        state = self._ship(state, line)
-        state = self._lose(state, line)
-        state = self._hold(state, line, to_ship)
+        state = self._serve(replace(booked, sold=sold), line, to_ship)
         state = self._bring_back(state, line)
+        # A line that waited for its mapping has moved the number since it was placed, not since it was last booked.
+        since = None if before is not None and before.sold is None else self.since
         moves = self.terms.moves.get(line.line, ())
-        state, new = effects_of(booked, state, line, self.snapshot, self.terms.behaviour, moves, self.since)
+        tag = f"{self.snapshot.order}:{self.tag}"
+        state, new = effects_of(booked, state, line, self.snapshot, self.terms.behaviour, moves, since, tag)
         self.effects += new
         return state
 
-    def _ship(self, state: BookedLine, line: OrderLine) -> BookedLine:
-        units = total(line.shipped) - state.sum("shipped")
-        if units < 0:
-            return self._unship(state, line, -units)
-        at, where = last_time(line.shipped) or self.snapshot.version, _where(line.shipped)
-        state = self._have_open(state, line, units, where)
-        return self._end(state, line, _Story(EntryKind.SHIP, at, "shipped", -1, -1), "shipped", units, where)
+    def _serve(self, state: BookedLine, line: OrderLine, to_ship: int) -> BookedLine:
+        """Ships and loses what was shipped and lost, and holds what is still to be shipped."""
+        version, since = self.snapshot.version, self.since
+        ship = Story(EntryKind.SHIP, version, "shipped", -1, -1)
+        lose = Story(EntryKind.WRITE_OFF, version, "cancelled without restock", -1, -1)
+        unship = Story(EntryKind.RETURN, version, "shipment taken back", 1, happened=since)
+        unlose = Story(EntryKind.ADJUST, version, "write-off taken back", 1, happened=since)
+        state = self._take_back(state, line, "shipped", line.shipped, unship)
+        state = self._take_back(state, line, "lost", line.lost, unlose)
+        state = self._end_where_told(state, line, "shipped", line.shipped, ship)
+        state = self._end_where_told(state, line, "lost", line.lost, lose)
+        shipped = total(line.shipped) - state.sum("shipped")
+        lost = total(line.lost) - state.sum("lost")
+        state = self._hold(state, line, to_ship + shipped + lost)
+        state = self._end_newest(state, line, "shipped", newest(line.shipped, shipped), ship)
+        state = self._end_newest(state, line, "lost", newest(line.lost, lost), lose)
+        at = self.snapshot.cancelled_at or last_time(line.cancelled) or version
+        release = Story(EntryKind.RELEASE, at, "no longer wanted", reserved=-1)
+        return self._end(state, line, "released", state.sum("open") - to_ship, release)
 
-    def _unship(self, state: BookedLine, line: OrderLine, units: int) -> BookedLine:
-        """A shipment that the channel took back: the units are on hand again and promised again."""
-        back = _Story(EntryKind.RETURN, self.snapshot.version, "shipment taken back", on_hand=1)
-        again = _Story(EntryKind.RESERVE, self.snapshot.version, "shipment taken back", reserved=1)
+    def _take_back(
+        self, state: BookedLine, line: OrderLine, name: Counted, moved: tuple[Moved, ...], story: Story
+    ) -> BookedLine:
+        """Undoes what the channel no longer says, or says of another location; the last legs first."""
+        told = units_at(moved)
+        missing = sum(max(0, units - at_location(state, name, where)) for where, units in told.items() if where)
+        back = missing - (total(moved) - state.sum(name))
         legs = list(state.legs)
         for index in range(len(legs) - 1, -1, -1):
-            n = min(units, legs[index].shipped)
-            self._move(legs[index], line, back, n)
-            self._move(legs[index], line, again, n)
-            legs[index] = replace(legs[index], shipped=legs[index].shipped - n, open=legs[index].open + n)
-            units -= n
+            leg = legs[index]
+            over = at_location(replace(state, legs=tuple(legs)), name, leg.location) - told.get(leg.location, 0)
+            units = max(0, min(back, getattr(leg, name), over))
+            self._move(leg, line, story, units)
+            legs[index] = changed(leg, name, -units)
+            back -= units
         return replace(state, legs=tuple(legs))
 
-    def _lose(self, state: BookedLine, line: OrderLine) -> BookedLine:
-        units = max(0, total(line.lost) - state.sum("lost"))
-        at = last_time(line.lost) or self.snapshot.version
-        state = self._have_open(state, line, units, None)
-        story = _Story(EntryKind.WRITE_OFF, at, "cancelled without restock", -1, -1)
-        return self._end(state, line, story, "lost", units, None)
+    def _end_where_told(
+        self, state: BookedLine, line: OrderLine, name: Gone, moved: tuple[Moved, ...], story: Story
+    ) -> BookedLine:
+        for where, units in units_at(moved).items():
+            missing = units - at_location(state, name, where) if where else 0
+            if where and missing > 0:
+                state = self._have_open(state, line, missing, where)
+                state = self._end_newest(state, line, name, newest(moved, missing, where), story)
+        return state
 
-    def _hold(self, state: BookedLine, line: OrderLine, to_ship: int) -> BookedLine:
-        missing = to_ship - state.sum("open")
-        if missing > 0:
-            return self._reserve(state, line, missing, line.location)
-        at = self.snapshot.cancelled_at or last_time(line.cancelled) or self.snapshot.version
-        story = _Story(EntryKind.RELEASE, at, "no longer wanted", reserved=-1)
-        return self._end(state, line, story, "released", -missing, line.location)
+    def _end_newest(
+        self, state: BookedLine, line: OrderLine, name: Gone, moved: Iterable[Moved], story: Story
+    ) -> BookedLine:
+        """Ends open units with the times of the moves that are new, where they happened."""
+        for one in moved:
+            there = frozenset(leg.number for leg in state.legs if one.location in (None, leg.location))
+            state = self._end(state, line, name, one.units, replace(story, at=one.at or story.at), there)
+        return state
 
-    def _bring_back(self, state: BookedLine, line: OrderLine) -> BookedLine:
-        """Returns, up to what was shipped: more cannot have come back, whatever the order says."""
-        back = total(line.returned) - state.sum("returned")
-        at, where = last_time(line.returned) or self.snapshot.version, _where(line.returned)
-        legs = list(state.legs)
-        for index, leg in enumerate(legs):
-            units = min(back, leg.shipped - leg.returned) if back > 0 else max(back, -leg.returned)
-            there = replace(leg, location=where or leg.location)
-            self._move(there, line, _Story(EntryKind.RETURN, at, "returned", on_hand=1), max(0, units))
-            self._move(there, line, _Story(EntryKind.ADJUST, at, "return taken back", on_hand=-1), max(0, -units))
-            legs[index] = replace(leg, returned=leg.returned + units)
-            back -= units
-        aside = max(0, total(line.withheld) - state.withheld) if legs else 0
-        if aside:
-            at = last_time(line.withheld) or self.snapshot.version
-            there = replace(legs[0], location=_where(line.withheld) or legs[0].location)
-            story = _Story(EntryKind.RETURN, at, "returned, not for sale", on_hand=1, withheld=1)
-            self._move(there, line, story, aside)
-        return replace(state, legs=tuple(legs), withheld=state.withheld + aside)
-
-    def _have_open(self, state: BookedLine, line: OrderLine, units: int, where: str | None) -> BookedLine:
-        """Sees to it that `units` are open, at `where` if it is told: what the channel did elsewhere moves there."""
-        there = [leg for leg in state.legs if where is None or leg.location == where]
-        missing = units - sum(leg.open for leg in there)
+    def _have_open(self, state: BookedLine, line: OrderLine, units: int, where: str) -> BookedLine:
+        """Sees to it that `units` are open at a location: what the channel did elsewhere than planned moves there."""
+        missing = units - sum(leg.open for leg in state.legs if leg.location == where)
         if missing <= 0:
             return state
-        elsewhere = min(missing, state.sum("open") - sum(leg.open for leg in there))
-        if elsewhere:
-            story = _Story(EntryKind.RELEASE, self.snapshot.version, "served elsewhere", reserved=-1)
-            others = replace(state, legs=tuple(leg for leg in state.legs if leg not in there))
-            freed = self._end(others, line, story, "released", elsewhere, None)
-            state = replace(state, legs=tuple(sorted((*there, *freed.legs), key=lambda leg: leg.number)))
+        state = self._release_elsewhere(state, line, missing, where, "served elsewhere")
         return self._reserve(state, line, missing, where)
 
+    def _hold(self, state: BookedLine, line: OrderLine, units: int) -> BookedLine:
+        """Sees to it that at least `units` are open, all of them where the channel has assigned the line."""
+        if line.location:
+            elsewhere = sum(leg.open for leg in state.legs if leg.location != line.location)
+            state = self._release_elsewhere(state, line, elsewhere, line.location, "assigned to another location")
+        return self._reserve(state, line, units - state.sum("open"), line.location)
+
+    def _release_elsewhere(self, state: BookedLine, line: OrderLine, units: int, where: str, reason: str) -> BookedLine:
+        story = Story(EntryKind.RELEASE, self.snapshot.version, reason, reserved=-1)
+        elsewhere = frozenset(leg.number for leg in state.legs if leg.location != where)
+        return self._end(state, line, "released", units, story, elsewhere)
+
     def _reserve(self, state: BookedLine, line: OrderLine, units: int, where: str | None) -> BookedLine:
-        if state.sold is None:
+        if state.sold is None or units <= 0:
             return state
         terms = self.terms
         legs = {(leg.location, leg.takes): leg for leg in state.legs}
-        story = _Story(EntryKind.RESERVE, self.snapshot.version, "ordered", reserved=1)
+        story = Story(EntryKind.RESERVE, self.snapshot.version, "ordered", reserved=1)
         locations = (where,) if where else terms.locations
         for chosen in pick(state.sold, units, locations, terms.available, terms.recipes):
             key = (chosen.location, chosen.takes)
@@ -243,86 +261,88 @@ class _Work:
         self,
         state: BookedLine,
         line: OrderLine,
-        story: _Story,
-        name: Literal["shipped", "released", "lost"],
+        name: Ended,
         units: int,
-        where: str | None,
+        story: Story,
+        among: frozenset[int] | None = None,
     ) -> BookedLine:
-        """Ends open units, those at `where` first; releases take the last leg first, so that the first stays."""
-        release = name == "released"
-        ranked = sorted(state.legs, key=lambda leg: -leg.number if release else leg.number)
-        if where:
-            ranked.sort(key=lambda leg: (leg.location == where) is release)
-        ended: dict[int, Leg] = {}
-        for leg in ranked:
-            n = min(units, leg.open)
+        """Ends open units of all legs, or among these; releases take the last leg first, so that the first stays."""
+        legs = list(state.legs)
+        for index in range(len(legs) - 1, -1, -1) if name == "released" else range(len(legs)):
+            leg = legs[index]
+            n = max(0, min(units, leg.open)) if among is None or leg.number in among else 0
             self._move(leg, line, story, n)
-            ended[leg.number] = replace(leg, open=leg.open - n, **{name: getattr(leg, name) + n})
+            legs[index] = replace(changed(leg, name, n), open=leg.open - n)
             units -= n
-        return replace(state, legs=tuple(ended[leg.number] for leg in state.legs))
+        return replace(state, legs=tuple(legs))
 
-    def _move(self, leg: Leg, line: OrderLine, story: _Story, units: int) -> None:
+    def _bring_back(self, state: BookedLine, line: OrderLine) -> BookedLine:
+        """Returns, up to what was shipped: more cannot have come back, whatever the order says."""
+        version = self.snapshot.version
+        for_sale = oldest(line.returned, state.sum("shipped"))
+        aside = oldest(line.withheld, state.sum("shipped") - total(for_sale))
+        mark = total(aside) - state.withheld
+        self._unmark(state, line, -mark)
+        undo = Story(EntryKind.ADJUST, version, "return taken back", -1, happened=self.since)
+        state = self._take_back(state, line, "returned", (*for_sale, *aside), undo)
+        back = (*for_sale, *aside)
+        for where in sorted(units_at(back), key=lambda name: (name is None, name or "")):
+            booked = at_location(state, "returned", where) if where else state.sum("returned")
+            missing = (units_at(back)[where] if where else total(back)) - booked
+            marked = max(0, min(missing, mark, units_at(aside).get(where, 0)))
+            good = min(missing - marked, units_at(for_sale).get(where, 0))
+            state = self._put_back(state, line, newest(aside, marked, where), withheld=1)
+            state = self._put_back(state, line, newest(for_sale, good, where), withheld=0)
+            state = self._put_back(state, line, newest(aside, missing - marked - good, where), withheld=0)
+            mark -= marked
+        self._mark(state, line, mark)
+        return replace(state, withheld=total(aside))
+
+    def _put_back(self, state: BookedLine, line: OrderLine, moved: Iterable[Moved], *, withheld: int) -> BookedLine:
+        """Books returned units where they came back to, else where they were shipped from."""
+        legs = {(leg.location, leg.takes): leg for leg in state.legs}
+        for one in moved:
+            reason = "returned, not for sale" if withheld else "returned"
+            story = Story(EntryKind.RETURN, one.at or self.snapshot.version, reason, 1, withheld=withheld)
+            units = one.units
+            for location, takes in list(legs):
+                out = sum(leg.shipped - leg.returned for leg in legs.values() if leg.takes == takes)
+                here = legs[location, takes]
+                n = max(0, min(units, out if one.location else min(out, here.shipped - here.returned)))
+                if n:
+                    key = (one.location or location, takes)
+                    there = legs.get(key) or Leg(number=len(legs) + 1, location=key[0], takes=takes)
+                    self._move(there, line, story, n)
+                    legs[key] = replace(there, returned=there.returned + n)
+                    units -= n
+        return replace(state, legs=tuple(legs.values()))
+
+    def _mark(self, state: BookedLine, line: OrderLine, units: int) -> None:
+        """Sets units aside that came back before and were taken for good ones."""
+        story = Story(EntryKind.RETURN, self.snapshot.version, "set aside", withheld=1)
+        for leg in state.legs:
+            n = max(0, min(units, leg.returned))
+            self._move(leg, line, story, n)
+            units -= n
+
+    def _unmark(self, state: BookedLine, line: OrderLine, units: int) -> None:
+        """Takes the mark off units that are not set aside after all, unless somebody has done so already."""
+        story = Story(EntryKind.UNWITHHOLD, self.snapshot.version, "not set aside after all", withheld=-1)
+        for leg in reversed(state.legs):
+            marked = [self.terms.withheld.get(PositionKey(item, leg.location), 0) // each for item, each in leg.takes]
+            n = max(0, min(units, leg.returned, *marked))
+            self._move(leg, line, story, n)
+            units -= n
+
+    def _move(self, leg: Leg, line: OrderLine, story: Story, units: int) -> None:
         terms = self.terms
-        where = _Place(terms.channel, self.snapshot.order, line.line, self.content, terms.run)
-        new = _movements(leg, units, story, where, terms.counted_up_to)
+        cause = cause_of(terms.channel, self.snapshot.order, line.line, terms.run, story.reason)
+        new = movements_of(leg, units, story, cause, f"{self.tag}:{len(self.movements)}", terms.counted_up_to)
         self.movements += new
-        if story.kind is not EntryKind.RESERVE:  # what is reserved was taken off when it was sourced
-            for one in new:
+        for one in new:
+            if one.withheld:
+                terms.withheld[one.position] = max(0, terms.withheld.get(one.position, 0) + one.withheld)
+            if story.kind is not EntryKind.RESERVE:  # what is reserved was taken off when it was sourced
                 here = terms.available.setdefault(leg.location, {})
                 change = one.on_hand - one.reserved - one.withheld
                 here[one.position.item] = here.get(one.position.item, 0) + change
-
-
-@dataclass(frozen=True, slots=True)
-class _Story:
-    """What happens to units, and the signs with which it changes on hand, reserved and withheld."""
-
-    kind: EntryKind
-    at: datetime
-    reason: str
-    on_hand: int = 0
-    reserved: int = 0
-    withheld: int = 0
-
-
-class _Place(NamedTuple):
-    """The order line that movements serve. tag: makes their ids differ between versions of the order."""
-
-    channel: str
-    order: str
-    line: str
-    tag: str
-    run: str
-
-
-def _movements(
-    leg: Leg, units: int, story: _Story, place: _Place, counted_up_to: Mapping[PositionKey, datetime]
-) -> list[Movement]:
-    """One movement per item that the leg takes; none for 0 units."""
-    if not units:
-        return []
-    channel, order, line, tag, run = place
-    cause = Cause(actor=f"order:{channel}", run=run, reason=story.reason, channel=channel, order=order, line=line)
-    made = []
-    for item, each in leg.takes:
-        position = PositionKey(item, leg.location)
-        counted = counted_up_to.get(position)
-        on_hand = 0 if counted is not None and story.at <= counted else story.on_hand
-        made.append(
-            Movement(
-                id=entry_id(channel, order, line, leg.number, item, leg.location, tag, story.kind, story.reason),
-                position=position,
-                kind=story.kind,
-                on_hand=on_hand * units * each,
-                reserved=story.reserved * units * each,
-                withheld=story.withheld * units * each,
-                at=story.at,
-                cause=cause,
-                reservation=reservation_id(channel, order, line, leg.number, item),
-            )
-        )
-    return made
-
-
-def _where(moved: tuple[Moved, ...]) -> str | None:
-    return moved[-1].location if moved else None

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from channelsync.domain.booked import BookedLine
 from channelsync.domain.ledger import entry_id
-from channelsync.domain.orders import OrderLine, OrderSnapshot, OrderStatus, last_time, total
+from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus, newest, total
 
 
 class Deducts(StrEnum):
@@ -27,7 +27,11 @@ class Deducts(StrEnum):
 
 
 class GivesBack(StrEnum):
-    """When a channel puts units back on its own number."""
+    """When a channel puts units back on its own number; only units that it had deducted.
+
+    ON_CANCEL: cancelled units, unless it deducts at shipment. ON_EDIT: units that an edit takes off a line; without
+    it they stay deducted, and cover a later edit up. ON_RESTOCK: returned units that may be sold again.
+    """
 
     ON_CANCEL = "on cancel"
     ON_EDIT = "on edit"
@@ -74,80 +78,100 @@ def effects_of(
     behaviour: NumberBehaviour,
     moves: Sequence[KeyMove],
     since: datetime | None,
+    tag: str,
 ) -> tuple[BookedLine, tuple[Effect, ...]]:
     """The effects that are new with this snapshot, and the line with how far it has moved the number.
 
-    since: the version booked before; a change without a time of its own happened after it. None: first seen.
+    since: the version that the line was last booked with; what has no time of its own happened after it. None: the
+    line moves the number for the first time. tag: unique for this booking of the order; ids are made from it.
     """
     if after.sold is None:
         return after, ()
-    deducted = _deducted(line, snapshot, behaviour)
+    sales = _sales(line, snapshot, behaviour)
+    deducted = total(sales)
     if GivesBack.ON_EDIT not in behaviour.gives_back:
         deducted = max(deducted, before.deducted)
-    given_back = min(deducted, _given_back(line, snapshot, behaviour))
+    backs = _backs(line, snapshot, behaviour)
+    given_back = min(deducted, total(backs))
+    edited = behaviour.deducts is Deducts.AT_ORDER or (behaviour.deducts is Deducts.AT_PAYMENT and before.deducted > 0)
+    if since is not None and edited:
+        sales = ()  # what more is sold by now was an edit, and nobody tells when it was made
     changes = (
-        (
-            "sold",
-            before.deducted - deducted,
-            _sale_time(line, snapshot, behaviour) if not before.deducted else None,
-        ),
-        ("given back", given_back - before.given_back, _back_time(line, snapshot)),
+        *_new(-1, deducted - before.deducted, sales),
+        *_new(1, given_back - before.given_back, backs),
     )
     effects = tuple(
-        Effect(
-            id=entry_id("effect", snapshot.order, line.line, move.key, snapshot.content, name),
-            key=move.key,
-            delta=delta * move.units,
-            earliest=at or since or snapshot.placed_at,
-            latest=at or max(snapshot.version, snapshot.placed_at),
-            order=snapshot.order,
-        )
-        for name, delta, at in changes
-        if delta
+        _effect(change, move, snapshot, since, entry_id("effect", line.line, move.key, tag, number))
+        for number, change in enumerate(changes)
         for move in moves
     )
     return replace(after, deducted=deducted, given_back=given_back), effects
 
 
-def _deducted(line: OrderLine, snapshot: OrderSnapshot, behaviour: NumberBehaviour) -> int:
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Units of the line that the channel took off its number or put back. at: when; None: not told."""
+
+    delta: int
+    at: datetime | None
+
+
+def _new(sign: int, units: int, told: Sequence[Moved]) -> list[_Change]:
+    """Units that are new, with the times of the newest of what is told; fewer than before is a change without time."""
+    changes = [_Change(sign * one.units, one.at) for one in newest(told, units)]
+    left = units - sum(sign * one.delta for one in changes)
+    return [*changes, _Change(sign * left, None)] if left else changes
+
+
+def _effect(change: _Change, move: KeyMove, snapshot: OrderSnapshot, since: datetime | None, name: str) -> Effect:
+    """With its window. A time that lies before the last version was told late: the channel may have been late too."""
+    last = max(snapshot.version, snapshot.placed_at)
+    if change.at is None:
+        earliest, latest = since or snapshot.placed_at, last
+    elif since is not None and change.at <= since:
+        earliest, latest = change.at, last
+    else:
+        earliest = latest = change.at
+    return Effect(
+        id=name,
+        key=move.key,
+        delta=change.delta * move.units,
+        earliest=earliest,
+        latest=latest,
+        order=snapshot.order,
+    )
+
+
+def _sales(line: OrderLine, snapshot: OrderSnapshot, behaviour: NumberBehaviour) -> tuple[Moved, ...]:
+    """What the channel has taken off its number for this line so far, with times."""
     match behaviour.deducts:
         case Deducts.AT_ORDER:
-            return line.ordered
+            return (Moved(units=line.ordered, at=snapshot.placed_at),)
         case Deducts.AT_PAYMENT:
-            return line.ordered if snapshot.paid_at is not None else 0
+            if snapshot.paid_at is None:
+                return ()
+            return (Moved(units=max(0, line.ordered - _unpaid(line, snapshot)), at=snapshot.paid_at),)
         case Deducts.AT_SHIPMENT:
-            return total(line.shipped)
+            return tuple(Moved(units=m.units, at=m.at) for m in line.shipped)
         case Deducts.NEVER:
-            return 0
+            return ()
 
 
-def _given_back(line: OrderLine, snapshot: OrderSnapshot, behaviour: NumberBehaviour) -> int:
-    units = 0
-    if GivesBack.ON_CANCEL in behaviour.gives_back:
+def _unpaid(line: OrderLine, snapshot: OrderSnapshot) -> int:
+    """Units that were cancelled before the rest was paid: a channel that deducts at payment never deducted them."""
+    paid = snapshot.paid_at
+    return sum(m.units for m in line.cancelled if paid and m.at and m.at < paid)
+
+
+def _backs(line: OrderLine, snapshot: OrderSnapshot, behaviour: NumberBehaviour) -> tuple[Moved, ...]:
+    """What the channel has put back on its number for this line so far, with times."""
+    backs: list[Moved] = []
+    if GivesBack.ON_CANCEL in behaviour.gives_back and behaviour.deducts is not Deducts.AT_SHIPMENT:
+        paid = snapshot.paid_at if behaviour.deducts is Deducts.AT_PAYMENT else None
+        backs += [Moved(units=m.units, at=m.at) for m in line.cancelled if not (paid and m.at and m.at < paid)]
         if snapshot.status is OrderStatus.CANCELLED:
-            units += line.ordered - total(line.shipped) - total(line.lost)
-        else:
-            units += total(line.cancelled)
+            rest = line.ordered - total(line.cancelled) - total(line.shipped) - total(line.lost)
+            backs.append(Moved(units=max(0, rest), at=snapshot.cancelled_at))
     if GivesBack.ON_RESTOCK in behaviour.gives_back:
-        units += total(line.returned)
-    return units
-
-
-def _sale_time(line: OrderLine, snapshot: OrderSnapshot, behaviour: NumberBehaviour) -> datetime | None:
-    match behaviour.deducts:
-        case Deducts.AT_ORDER:
-            return snapshot.placed_at
-        case Deducts.AT_PAYMENT:
-            return snapshot.paid_at
-        case Deducts.AT_SHIPMENT:
-            return line.shipped[0].at if len(line.shipped) == 1 else None
-        case Deducts.NEVER:
-            return None
-
-
-def _back_time(line: OrderLine, snapshot: OrderSnapshot) -> datetime | None:
-    """The one moment at which units came back; None where it is not told, or where there were several."""
-    if snapshot.status is OrderStatus.CANCELLED and not line.returned:
-        return snapshot.cancelled_at or last_time(line.cancelled)
-    moved = (*line.cancelled, *line.returned)
-    return moved[0].at if len(moved) == 1 else None
+        backs += [Moved(units=m.units, at=m.at) for m in line.returned]
+    return tuple(backs)

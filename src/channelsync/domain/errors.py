@@ -4,6 +4,7 @@ DomainError
 ├── ShortOfUnits      a reservation of ours asks for more than is available
 ├── BadEntry          a ledger entry whose kind and quantities contradict each other
 ├── BadOrder          an order that says something no order can say
+├── BadListing        a listing that cannot stand for what it is mapped to
 └── BrokenChain       the ledger was altered, or entries are missing
 """
 
@@ -33,6 +34,10 @@ class BadEntry(DomainError):
 
 class BadOrder(DomainError):
     """An order that says something no order can say."""
+
+
+class BadListing(DomainError):
+    """A listing cannot stand for what it is mapped to."""
 
 
 class BrokenChain(DomainError):

@@ -19,6 +19,10 @@ from enum import StrEnum
 from channelsync.domain.errors import BadEntry, BrokenChain
 from channelsync.domain.quantities import Position, PositionKey
 
+# Unit costs must come back from every database as they went in, or the chain would look altered.
+COST_MAX = Decimal(10**9)
+COST_DECIMALS = 6
+
 
 class EntryKind(StrEnum):
     """Why units moved. Signs: see `_LEGAL`."""
@@ -87,7 +91,9 @@ class Movement:
     id: deterministic, see `entry_id`. at: when it happened in the world (aware UTC).
     on_hand, reserved, withheld: signed changes in base units.
     reservation: the reservation (or provisional reservation) that it opens, ends or moves; empty where none.
-    lot, unit_cost, currency: optional facts for valuation and expiry.
+    lot, unit_cost, currency: optional facts for valuation and expiry. A cost has at most six decimals.
+
+    Raises BadEntry where kind and changes contradict each other, or where time or cost cannot be kept.
     """
 
     id: str
@@ -112,6 +118,12 @@ class Movement:
             )
         if self.at.tzinfo is None:
             raise BadEntry(f"{self.position.item}: the entry's time {self.at} has no time zone.")
+        cost = self.unit_cost
+        if cost is not None and not (cost.is_finite() and 0 <= cost < COST_MAX and cost == round(cost, COST_DECIMALS)):
+            raise BadEntry(
+                f"{self.position.item}: a unit cost of {cost} cannot be kept; give 0 or more, below {COST_MAX}, "
+                f"with at most {COST_DECIMALS} decimals."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,17 +138,28 @@ class LedgerEntry:
 
 
 def entry_id(*parts: object) -> str:
-    """The id of an entry from all that identifies its cause: 32 hexadecimal digits, equal parts give equal ids."""
-    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:32]
+    """The id of an entry from all that identifies its cause: 32 hexadecimal digits, equal parts give equal ids.
+
+    Parts are told apart by their text: the number 1 and the text "1" are equal, ("ab", "c") and ("a", "bc") are not.
+    """
+    return hashlib.sha256(joined(parts)).hexdigest()[:32]
+
+
+def joined(parts: Iterable[object]) -> bytes:
+    """Texts as one run of bytes that no other texts give, whatever they contain: each goes behind its length."""
+    return "".join([f"{len(text)}:{text}" for text in map(str, parts)]).encode()
 
 
 def append(position: Position, movement: Movement, recorded_at: datetime) -> tuple[Position, LedgerEntry]:
     """The entry that a movement becomes at the end of a position's chain, and the position after it.
 
-    Raises BadEntry when reserved or withheld would fall below 0: a reservation ends once per unit.
+    recorded_at: our clock. Raises BadEntry when reserved or withheld would fall below 0: a reservation ends once
+    per unit.
     """
     if movement.position != position.key:
         raise BadEntry(f"Movement of {movement.position} applied to {position.key}.")
+    if recorded_at.tzinfo is None:
+        raise BadEntry(f"{position.key.item}: the entry's recording time {recorded_at} has no time zone.")
     entry = LedgerEntry(
         movement=movement,
         number=position.entries + 1,
@@ -164,14 +187,23 @@ def replay(key: PositionKey, entries: Iterable[LedgerEntry]) -> Position:
     """The position that its entries make, oldest first. Raises BrokenChain where one was altered or is missing."""
     position = Position(key=key)
     for entry in entries:
-        position, expected = append(position, entry.movement, entry.recorded_at)
+        try:
+            after, expected = append(position, entry.movement, entry.recorded_at)
+        except BadEntry as error:
+            raise _broken(position, entry) from error
         if expected != entry:
-            raise BrokenChain(
-                f"{key.item} at {key.location}: entry {entry.number} ({entry.movement.id}) does not follow from the "
-                f"{position.entries - 1} entries before it. The ledger was altered or entries are missing; "
-                "restore a backup or call for help before any further command."
-            )
+            raise _broken(position, entry)
+        position = after
     return position
+
+
+def _broken(position: Position, entry: LedgerEntry) -> BrokenChain:
+    key = position.key
+    return BrokenChain(
+        f"{key.item} at {key.location}: entry {entry.number} ({entry.movement.id}) does not follow from the "
+        f"{position.entries} entries before it. The ledger was altered or entries are missing; "
+        "restore a backup or call for help before any further command."
+    )
 
 
 def _sign(units: int) -> str:
@@ -204,7 +236,7 @@ def _digest(movement: Movement, number: int, recorded_at: datetime, previous: st
         "" if movement.unit_cost is None else f"{movement.unit_cost.normalize():f}",
         movement.currency,
     )
-    return hashlib.sha256("\x1f".join(map(str, fields)).encode()).hexdigest()
+    return hashlib.sha256(joined(fields)).hexdigest()
 
 
 def _instant(at: datetime) -> str:

@@ -7,14 +7,17 @@ lateness need no special case. Nothing about the buyer is in here: connectors dr
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from channelsync.domain.errors import BadOrder
+from channelsync.domain.ledger import joined
 
 # More units than any order line can mean; a larger number is a broken field, not a customer.
 UNITS_MAX = 1_000_000_000
+_LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class OrderStatus(StrEnum):
@@ -69,10 +72,17 @@ class OrderLine:
     location: str | None = None
 
     def __post_init__(self) -> None:
+        if not self.line:
+            raise BadOrder(f"A line of {self.sku or self.listing} has no id.")
         moved = (*self.cancelled, *self.lost, *self.shipped, *self.returned, *self.withheld)
         for units in (self.ordered, *(m.units for m in moved)):
             if isinstance(units, bool) or not isinstance(units, int) or not 0 <= units <= UNITS_MAX:
                 raise BadOrder(f"Line {self.line} ({self.sku or self.listing}): {units!r} is no number of units.")
+        if "" in (self.location, *(m.location for m in moved)):
+            raise BadOrder(f"Line {self.line} ({self.sku or self.listing}): a location without a name; say None.")
+        for at in (m.at for m in moved):
+            if at is not None and at.tzinfo is None:
+                raise BadOrder(f"Line {self.line} ({self.sku or self.listing}): the time {at} has no time zone.")
 
     @property
     def to_ship(self) -> int:
@@ -114,8 +124,18 @@ class OrderSnapshot:
 
     @property
     def content(self) -> str:
-        """A digest of everything it says: two snapshots of one version with other content are told apart by it."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
+        """A digest of everything it says: two snapshots of one version with other content are told apart by it.
+
+        The order in which the channel lists lines and their moves, and the time zone it writes, say nothing.
+        """
+        fields = [self.order, self.status.value]
+        fields += [_instant(at) for at in (self.version, self.placed_at, self.paid_at, self.cancelled_at)]
+        for line in sorted(self.lines, key=lambda each: each.line):
+            fields += ["line", line.line, _text(line.listing), _text(line.sku), _text(line.location), str(line.ordered)]
+            for moved in (line.cancelled, line.lost, line.shipped, line.returned, line.withheld):
+                fields.append(str(len(moved)))
+                fields += sorted(f"{m.units} {_instant(m.at)} {_text(m.location)}" for m in moved)
+        return hashlib.sha256(joined(fields)).hexdigest()[:32]
 
 
 def total(moved: tuple[Moved, ...]) -> int:
@@ -123,6 +143,48 @@ def total(moved: tuple[Moved, ...]) -> int:
     return sum(m.units for m in moved)
 
 
+def units_at(moved: Iterable[Moved]) -> dict[str | None, int]:
+    """Their units by location; None: where the channel does not tell."""
+    units: dict[str | None, int] = {}
+    for one in moved:
+        units[one.location] = units.get(one.location, 0) + one.units
+    return units
+
+
+def oldest(moved: Iterable[Moved], units: int) -> tuple[Moved, ...]:
+    """The first of them in time, up to so many units; those without a time come last."""
+    return _first(sorted(moved, key=_age), units)
+
+
+def newest(moved: Iterable[Moved], units: int, location: str | None = None) -> tuple[Moved, ...]:
+    """The last of them in time at a location (None: at no location that is told), up to so many units."""
+    there = (one for one in moved if one.location == location)
+    return _first(sorted(there, key=_age, reverse=True), units)[::-1]
+
+
 def last_time(moved: tuple[Moved, ...]) -> datetime | None:
     """The latest of their times; None where none is told."""
     return max((m.at for m in moved if m.at is not None), default=None)
+
+
+def _instant(at: datetime | None) -> str:
+    return "" if at is None else at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _text(text: str | None) -> str:
+    """None and an empty text say different things."""
+    return "none" if text is None else f"={text}"
+
+
+def _age(moved: Moved) -> tuple[bool, datetime, str]:
+    return moved.at is None, moved.at or _LATEST, moved.location or ""
+
+
+def _first(moved: Iterable[Moved], units: int) -> tuple[Moved, ...]:
+    taken = []
+    for one in moved:
+        n = min(one.units, units)
+        if n > 0:
+            taken.append(replace(one, units=n))
+            units -= n
+    return tuple(taken)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from channelsync.domain.bundles import Recipes, capacity
+from channelsync.domain.bundles import Recipes, capacity, explode_both
+from channelsync.domain.errors import BadListing
 
 AvailableAt = dict[str, dict[str, int]]
 """Available base units: location, then item. A missing item has none."""
@@ -20,10 +21,14 @@ Composition = tuple[tuple[str, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class SoldAs:
-    """What a channel's listing means to us: `multiple` base units of an item."""
+    """What a channel's listing means to us: `multiple` base units of an item. Raises BadListing below 1."""
 
     item: str
     multiple: int = 1
+
+    def __post_init__(self) -> None:
+        if self.multiple < 1:
+            raise BadListing(f"{self.item}: a listing stands for 1 unit or more of it, not {self.multiple}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +52,16 @@ def pick(
     locations: in the order of preference, at least one. The first that can serve all of them does; else they are
     taken in order, as many as each can serve, and the first location takes the rest.
     available: changed in place, so that the lines of one order add up their demand.
+    Raises BadRecipe and CyclicBundle.
     """
+    whole = next((name for name in locations if _can_serve(sold, name, available, recipes) >= units), None)
     chosen: list[Pick] = []
-    whole = [name for name in locations if _can_serve(sold, name, available, recipes) >= units]
     left = units
-    for name in whole[:1] or locations:
+    for name in locations if whole is None else (whole,):
         here = min(left, max(0, _can_serve(sold, name, available, recipes)))
-        chosen.extend(_take(sold, here, name, available, recipes))
+        chosen += _take(sold, here, name, available, recipes)
         left -= here
-    if left:
-        chosen.extend(_take(sold, left, locations[0], available, recipes))
+    chosen += _take(sold, left, locations[0], available, recipes)
     return _merged(chosen)
 
 
@@ -64,49 +69,25 @@ def _can_serve(sold: SoldAs, location: str, available: AvailableAt, recipes: Rec
     return capacity(sold.item, available.get(location, {}), recipes) // sold.multiple
 
 
-def _take(
-    sold: SoldAs,
-    units: int,
-    location: str,
-    available: AvailableAt,
-    recipes: Recipes,
-) -> list[Pick]:
-    """Takes units at one location. Bundles of kind "both" are taken one by one: pre-built ones first, then parts."""
-    if not units:
-        return []
+def _take(sold: SoldAs, units: int, location: str, available: AvailableAt, recipes: Recipes) -> list[Pick]:
+    """Takes units at one location, in runs of one composition: packed bundles of kind "both" first, then parts."""
     here = available.setdefault(location, {})
-    runs = [units] if not _has_both(sold.item, recipes) else [1] * units
     picks = []
-    for run in runs:
-        takes: dict[str, int] = {}
-        _draw(sold.item, sold.multiple, dict(here), recipes, takes)
-        for part, each in takes.items():
-            here[part] = here.get(part, 0) - each * run
-        picks.append(Pick(location, tuple(sorted(takes.items())), run))
+    while units > 0:
+        takes = explode_both(sold.item, sold.multiple, here, recipes)
+        # The composition changes when the packed units of any bundle in it no longer suffice for one more.
+        packed = [here[item] // each for item, each in takes.items() if _is_both(item, recipes)]
+        run = min([units, *packed])
+        for item, each in takes.items():
+            here[item] = here.get(item, 0) - each * run
+        picks.append(Pick(location, tuple(takes.items()), run))
+        units -= run
     return picks
 
 
-def _draw(item: str, units: int, here: dict[str, int], recipes: Recipes, takes: dict[str, int]) -> None:
-    """Adds to `takes` what `units` of an item use at one location, lowering `here` as it goes."""
+def _is_both(item: str, recipes: Recipes) -> bool:
     recipe = recipes.get(item)
-    own = units
-    if recipe is not None and recipe.kind == "virtual":
-        own = 0
-    elif recipe is not None and recipe.kind == "both":
-        own = min(units, max(0, here.get(item, 0)))
-    if own:
-        takes[item] = takes.get(item, 0) + own
-        here[item] = here.get(item, 0) - own
-    if recipe is not None and units > own:
-        for part in recipe.parts:
-            _draw(part.item, part.units * (units - own), here, recipes, takes)
-
-
-def _has_both(item: str, recipes: Recipes) -> bool:
-    recipe = recipes.get(item)
-    if recipe is None or recipe.kind == "prebuilt":
-        return False
-    return recipe.kind == "both" or any(_has_both(part.item, recipes) for part in recipe.parts)
+    return recipe is not None and recipe.kind == "both"
 
 
 def _merged(picks: list[Pick]) -> tuple[Pick, ...]:
@@ -114,3 +95,16 @@ def _merged(picks: list[Pick]) -> tuple[Pick, ...]:
     for one in picks:
         sums[one.location, one.takes] = sums.get((one.location, one.takes), 0) + one.units
     return tuple(Pick(location, takes, units) for (location, takes), units in sums.items())
+
+
+def reachable(item: str, recipes: Recipes) -> frozenset[str]:
+    """The items whose units an order for this one may take: itself, its parts, their parts."""
+    found: set[str] = set()
+    waiting = [item]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            recipe = recipes.get(one)
+            waiting += [part.item for part in recipe.parts] if recipe and recipe.kind != "prebuilt" else []
+    return frozenset(found)

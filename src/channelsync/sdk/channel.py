@@ -7,17 +7,18 @@ two marketplaces of the lab differ in it and a test fails when it is ignored.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal, Protocol
 
 import httpx
 from pydantic import BaseModel
 
+from channelsync.sdk.breaker import Breaker
 from channelsync.sdk.clock import Clock
-from channelsync.sdk.limiter import Budget
+from channelsync.sdk.limiter import Budget, Limiter
 from channelsync.sdk.values import (
     KeyRead,
     Listing,
@@ -30,17 +31,26 @@ from channelsync.sdk.values import (
     Timing,
     UnreadableOrder,
 )
+from channelsync.sdk.webhooks import WebhookHint
 
 QuantityMeaning = Literal["available", "physical"]
 ZeroPolicy = Literal["shows 0", "deactivates", "ends"]
 Moves = Literal["own", "components", "both"]
 
 
+@dataclass(frozen=True, slots=True)
+class CallCost:
+    """What one call costs. bucket: the budget that pays; None: the account's only one."""
+
+    cost: float = 1
+    bucket: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a channel can do and how it behaves. Declared by the connector, checked by the contract tests.
 
-    updates_per_push, reads_per_call: batch sizes.
+    updates_per_push, reads_per_call: batch sizes. push_cost, read_cost: what one such call costs of the budget.
     compare_and_set: a push may carry the expected number; the channel refuses when it shows another.
     answers_with_number: a push's answer states the number that is now in force.
     meaning: what the number is. available: units a buyer may buy. physical: also those in the channel's open orders.
@@ -55,6 +65,8 @@ class Capabilities:
 
     updates_per_push: int = 1
     reads_per_call: int = 1
+    push_cost: CallCost = field(default_factory=CallCost)
+    read_cost: CallCost = field(default_factory=CallCost)
     compare_and_set: bool = False
     answers_with_number: bool = False
     meaning: QuantityMeaning = "available"
@@ -123,12 +135,29 @@ class Channel(Protocol):
         ...
 
 
+class WebhookScheme(Protocol):
+    """How one account's webhook deliveries are told from forged ones, and what they hint at."""
+
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookHint | None:
+        """What a genuine delivery hints at; None for a forged, stale or malformed one. Never raises.
+
+        headers: their names in any case. body: the raw bytes. now: our clock, aware UTC.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a connector is given to work with. transport: None for real sockets; the lab hands in its own."""
+    """What a connector is given to work with.
+
+    limiter, breaker: of this account, shared with the publisher: it pays for a push before it decides what to push
+    (`Limiter.prepaid`). transport: None for real sockets; the lab hands in its own.
+    """
 
     channel: str
     clock: Clock
+    limiter: Limiter
+    breaker: Breaker
     random: random.Random
     transport: httpx.AsyncBaseTransport | None = None
 
@@ -139,7 +168,8 @@ class Connector:
 
     name: as in the configuration. settings: the model of [channel.settings]. capabilities: fixed, or computed from
     the settings. budgets: the rate budgets of one account, by the settings. open: a channel for as long as the
-    context is open.
+    context is open. webhooks: the scheme of an account's deliveries, or None where its settings hold no secret for
+    it; the member itself is None for a connector that takes no webhooks.
     """
 
     name: str
@@ -148,3 +178,4 @@ class Connector:
     capabilities: Callable[[BaseModel], Capabilities]
     budgets: Callable[[BaseModel], Sequence[Budget]]
     open: Callable[[BaseModel, Resources], AbstractAsyncContextManager[Channel]]
+    webhooks: Callable[[BaseModel], WebhookScheme | None] | None = None

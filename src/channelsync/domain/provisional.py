@@ -1,0 +1,159 @@
+"""Provisional reservations: units that a read showed to be gone and that no order explains yet.
+
+They hide the units on the other channels at once, and end in one of three ways: an order takes them over, the
+channel's number rises again, or all orders that could explain them were read and none did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from channelsync.domain.effects import Effect
+from channelsync.domain.ledger import entry_id
+from channelsync.domain.sourcing import Composition, Pick
+from channelsync.domain.watermark import Read, Timing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisional:
+    """Units of one key held at one location. Units are the key's; `takes` is what one of them takes in base units.
+
+    open: not ended yet. plausible: of `units`, as many as the channel may have sold since its last read; they are
+    held until every order of the window must have become visible, the rest only to the next complete order read.
+    window: when the sale happened, by the channel's clock. found_at: when the read was understood.
+    """
+
+    id: str
+    key: int
+    units: int
+    open: int
+    plausible: int
+    window_from: datetime
+    window_to: datetime
+    found_at: datetime
+    location: str
+    takes: Composition
+
+    @property
+    def excess(self) -> int:
+        """Units still open beyond what is plausible: more likely a typo than a sale. They end first."""
+        return max(0, self.open - self.plausible)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Units of a row whose sale an order's effect explains."""
+
+    row: str
+    effect: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Units of a row that end without an order."""
+
+    row: str
+    units: int
+    reason: str
+
+
+def open_for_drop(
+    key: int, picks: Sequence[Pick], plausible: int, before: Read, read: Read, timing: Timing, now: datetime
+) -> tuple[Provisional, ...]:
+    """The rows that hold a drop between two reads, one per location and composition it is taken from.
+
+    Ids come from (key, read), so that understanding the same read twice holds the units once.
+    """
+    widened = timing.staleness + timing.skew
+    rows, left = [], plausible
+    for number, chosen in enumerate(picks):
+        here = min(left, chosen.units)
+        left -= here
+        rows.append(
+            Provisional(
+                id=entry_id("provisional", key, read.asked, read.answered, number),
+                key=key,
+                units=chosen.units,
+                open=chosen.units,
+                plausible=here,
+                window_from=before.asked - widened,
+                window_to=read.answered + timing.skew,
+                found_at=now,
+                location=chosen.location,
+                takes=chosen.takes,
+            )
+        )
+    return tuple(rows)
+
+
+def take_over(contained: Iterable[Effect], rows: Sequence[Provisional]) -> tuple[TakeOver, ...]:
+    """Which rows the effects of newly booked orders explain: oldest row first, each unit once.
+
+    Only rows of the effect's key whose window meets the effect's; an effect larger than the rows explains them all.
+    """
+    left = {row.id: row.open for row in rows}
+    taken = []
+    for effect in sorted(contained, key=lambda e: (e.latest, e.id)):
+        units = -effect.delta
+        for row in sorted(rows, key=lambda r: (r.window_from, r.id)):
+            covers = row.key == effect.key and row.window_from <= effect.latest and effect.earliest <= row.window_to
+            n = min(units, left[row.id]) if covers else 0
+            if n > 0:
+                taken.append(TakeOver(row.id, effect.id, n))
+                left[row.id] -= n
+                units -= n
+    return tuple(taken)
+
+
+def to_release(
+    rows: Iterable[Provisional], covered_to: datetime | None, orders_asked_at: datetime | None, limit: timedelta
+) -> tuple[Release, ...]:
+    """What no order explained, by coverage and never by the clock: with the orders interface down nothing ends.
+
+    covered_to: every order that the channel had made visible by then is booked; None: orders were never read.
+    orders_asked_at: when the last complete order read was asked. limit: how long an order takes to become visible.
+    Plausible units wait until the whole window plus the limit is covered; the excess for one complete order read.
+    """
+    released = []
+    for row in rows:
+        if covered_to is not None and covered_to >= row.window_to + limit:
+            released.append(Release(row.id, row.open, "all orders that could explain it were read, and none did"))
+        elif row.excess and orders_asked_at is not None and orders_asked_at > row.found_at:
+            reason = "more than the channel may have sold, and the orders read since do not explain it"
+            released.append(Release(row.id, row.excess, reason))
+    return tuple(release for release in released if release.units)
+
+
+def close_for_rise(rows: Iterable[Provisional], rise: int) -> tuple[tuple[Release, ...], int]:
+    """What a rise of the channel's number gives back, newest rows first, and what it leaves unexplained."""
+    released = []
+    for row in sorted(rows, key=lambda r: (r.found_at, r.id), reverse=True):
+        units = min(rise, row.open)
+        if units:
+            released.append(Release(row.id, units, "the channel's number rose again"))
+            rise -= units
+    return tuple(released), rise
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """Units that a read showed too many. It waits until the channel's orders were read past it.
+
+    window: when the number rose, by the channel's clock. at: when the read was understood.
+    """
+
+    units: int
+    window_from: datetime
+    window_to: datetime
+
+
+def explain_rise(rise: Rise, contained: Iterable[Effect]) -> Rise:
+    """What is left of a rise after effects that the read already contained: a cancel that we had not seen."""
+    units = rise.units
+    for effect in contained:
+        if effect.delta > 0 and rise.window_from <= effect.latest and effect.earliest <= rise.window_to:
+            units -= min(units, effect.delta)
+    return replace(rise, units=units)

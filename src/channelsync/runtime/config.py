@@ -1,0 +1,208 @@
+"""Loads the configuration: `load(path, environ)`. The only place that reads the process's environment.
+
+Of several sources the first that says something wins: command line, environment, secret files, the TOML file,
+the default. Everything that is wrong is reported at once, by file and line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+
+from channelsync.runtime.config_annotations import annotation_of
+from channelsync.runtime.config_checks import Parts, check
+from channelsync.runtime.config_draft import Draft, dotted
+from channelsync.runtime.config_errors import ConfigInvalid, Problem
+from channelsync.runtime.config_file import FileUnreadable, KeyPath, TomlFile, read_toml
+from channelsync.runtime.config_models import Config
+from channelsync.runtime.config_plain import plain
+from channelsync.runtime.config_rules import ComputedBuffer
+from channelsync.runtime.config_sources import (
+    SettingsModels,
+    assign_all,
+    from_command_line,
+    from_environment,
+    from_secrets_folder,
+    unheard,
+)
+from channelsync.runtime.config_validate import Sections, drop_misshapen, settings_models, validate
+from channelsync.runtime.connectors import Catalogue, ConnectorProblem, installed
+from channelsync.runtime.secrets import References, found_in, url_password, without_password
+from channelsync.sdk.redaction import HIDDEN
+
+DEFAULT_PATH = Path("config.toml")
+PATH_VARIABLE = "CHANNELSYNC_CONFIG"
+SECRETS_FOLDER = Path("/run/secrets")
+"""Where container engines mount secrets."""
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One setting as it holds: its full name, its value in plain words without secrets, where it came from."""
+
+    key: str
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A valid configuration.
+
+    values: every setting, in the order of the models, fit to be shown.
+    origins: where each value came from, by full name ("channel.shop-uk.mode": "config.toml line 14"; "default").
+        Tables of an array have one too: "channel.shop-uk", "rule.2".
+    secrets: the texts that no log line may contain.
+    """
+
+    config: Config
+    path: Path
+    values: tuple[Value, ...]
+    origins: Mapping[str, str]
+    secrets: frozenset[str] = field(repr=False)
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment. Everyone else is handed it."""
+    return os.environ  # noqa: TID251 - the one place that reads it
+
+
+def path_from(environ: Mapping[str, str]) -> Path:
+    """The file that is read when the command line names none."""
+    return Path(environ.get(PATH_VARIABLE) or DEFAULT_PATH)
+
+
+def load(
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    overrides: Mapping[str, str] = NOTHING,
+    secrets_folder: Path = SECRETS_FOLDER,
+    catalogue: Catalogue | None = None,
+) -> Loaded:
+    """Reads, merges and checks. Raises ConfigInvalid with everything that is wrong.
+
+    overrides: settings of the command line by full name. catalogue: None means the installed connectors.
+    """
+    file = _read(path)
+    try:
+        connectors = catalogue if catalogue is not None else installed()
+    except ConnectorProblem as error:
+        raise ConfigInvalid([Problem(what=str(error), where="", todo="then try again")]) from error
+    draft = Draft(file, deepcopy(file.values))
+    drop_misshapen(draft)
+    draft.problems.extend(unheard(environ, Config))
+    assignments = (
+        *from_secrets_folder(secrets_folder),
+        *from_environment(environ),
+        *from_command_line(overrides),
+    )
+    assign_all(draft, assignments, Config, _known_settings(draft, connectors))
+    models = settings_models(draft, connectors)
+    _resolve(draft, environ, models)
+    sections = validate(draft, models)
+    check(draft, sections.parts)
+    if draft.problems:
+        raise ConfigInvalid(draft.problems)
+    return _loaded(draft, _assembled(sections, path))
+
+
+def _read(path: Path) -> TomlFile:
+    try:
+        return read_toml(path)
+    except FileUnreadable as error:
+        where = f"{path.name} line {error.line}" if error.line is not None else ""
+        raise ConfigInvalid([Problem(what=error.what, where=where, todo=error.todo, line=error.line)]) from error
+
+
+def _known_settings(draft: Draft, catalogue: Catalogue) -> SettingsModels:
+    """The settings models as the file names connectors; faults are noted later, when all sources are merged."""
+    return settings_models(Draft(draft.file, draft.values), catalogue)
+
+
+def _resolve(draft: Draft, environ: Mapping[str, str], models: SettingsModels) -> None:
+    """Reads what `{ env }` and `{ file }` name, everywhere."""
+    references = References(environ, draft.file.path.parent)
+    for key in draft.values:
+        draft.values[key] = references.resolve(draft.values[key], annotation_of(Config, key), (key,))
+    for number, channel in enumerate(draft.values.get("channel", [])):
+        if number in models and isinstance(channel.get("settings"), dict):
+            path: KeyPath = ("channel", number, "settings")
+            channel["settings"] = references.resolve(channel["settings"], models[number], path)
+    for path, missing in references.missing:
+        draft.add(path, f"{missing.what} ({path[-1]} in {draft.table(path[:-1])})", missing.todo)
+    draft.references.update(references.origins)
+    draft.secrets.update(references.secrets)
+
+
+def _assembled(sections: Sections, path: Path) -> Config:
+    """The sound sections as one; nothing is validated anew."""
+    parts: Parts = sections.parts
+    config = Config(
+        **sections.groups,
+        locations=tuple(one for _, one in parts.location),
+        channels=tuple(one for _, one in parts.channel),
+        rules=tuple(one for _, one in parts.rule),
+        bundles=tuple(one for _, one in parts.bundle),
+        sku_classes=tuple(one for _, one in parts.sku_class),
+    )
+    url = _beside(config.database.url, path)
+    return config.model_copy(update={"database": config.database.model_copy(update={"url": url})})
+
+
+def _beside(url: str, path: Path) -> str:
+    """A relative SQLite file lies beside the configuration file, wherever the command is started."""
+    scheme, _, rest = url.partition(":///")
+    name, mark, query = rest.partition("?")
+    if scheme != "sqlite" or name == ":memory:":
+        return url
+    return f"sqlite:///{(path.parent / name).resolve()}{mark}{query}"
+
+
+def _loaded(draft: Draft, config: Config) -> Loaded:
+    values = tuple(
+        Value(dotted(path, draft.values), _shown(path, value, draft), draft.origin(path))
+        for path, value in _leaves(config, ())
+    )
+    tables = {
+        dotted(path, draft.values): draft.place(path)
+        for path in draft.file.lines
+        if isinstance(path[-1], int) or path[-1] == "rules"
+    }
+    return Loaded(
+        config=config,
+        path=draft.file.path,
+        values=values,
+        origins=MappingProxyType({**tables, **{one.key: one.origin for one in values}}),
+        secrets=frozenset(found_in(config)) | frozenset(draft.secrets.values()),
+    )
+
+
+def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    """Every setting below a table, under the names that the file uses."""
+    if isinstance(value, BaseModel) and not isinstance(value, ComputedBuffer):
+        for name, info in type(value).model_fields.items():
+            yield from _leaves(getattr(value, name), (*path, info.alias or name))
+    elif isinstance(value, tuple | list) and any(isinstance(one, BaseModel) for one in value):
+        for number, one in enumerate(value):
+            yield from _leaves(one, (*path, number))
+    elif value != () or len(path) > 1:
+        yield path, value
+
+
+def _shown(path: KeyPath, value: Any, draft: Draft) -> Any:
+    """The value in plain words. What came from a secret file or a reference is hidden, save for a URL's rest."""
+    if isinstance(value, str) and url_password(value):
+        return without_password(value)
+    if path in draft.secrets and path != ("database", "url"):
+        return HIDDEN
+    return plain(value)

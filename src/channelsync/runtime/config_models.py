@@ -1,0 +1,209 @@
+"""What can be configured, group by group. The text under each setting is its documentation.
+
+It appears in config.example.toml and in the file that `channelsync init` writes, both made from here.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
+
+from channelsync.runtime.config_rules import Group, RuleConfig, RuleValuesConfig
+from channelsync.runtime.config_values import DatabaseUrl, Duration, Flag, Name, Share, Sku, TimeZone, Whole
+
+
+class Settings(BaseModel):
+    """A connector's settings before its model is known, or of a connector that has none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SellerConfig(Group):
+    """Who sells. One seller a database."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)] = "My shop"
+    """Shown at the head of reports and alerts. Nothing depends on it."""
+
+    time_zone: TimeZone = "UTC"
+    """Name in the time zone database, e.g. "Europe/London": what a day is in reports and audits. Stored times
+    are UTC whatever stands here. Default UTC, for a wrong guess would move sales to another day unseen."""
+
+
+class DatabaseConfig(Group):
+    """Where positions, orders and the ledger are kept."""
+
+    url: DatabaseUrl = "sqlite:///channelsync.db"
+    """sqlite:///FILE, beside this file unless the path is absolute (sqlite:////var/lib/channelsync.db), or
+    postgresql://USER:PASSWORD@HOST/DATABASE. Default SQLite: it needs no server. Take PostgreSQL for more than
+    one daemon. With a password in it, write url = { env = "DATABASE_URL" } or url = { file = "..." }."""
+
+
+class LogConfig(Group):
+    """What is logged to standard error, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe lines that are written. Default info: what was taken in, pushed and found."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """json: one object a line. console: for people. Default auto: console on a terminal, json elsewhere."""
+
+
+class ScheduleConfig(Group):
+    """How often things are done. A number with its unit: "90s", "5m", "12h", "7d"."""
+
+    order_poll: Duration = timedelta(minutes=1)
+    """Between two reads of a channel's new orders. Default 1m: one cheap call; webhooks, where a channel has them,
+    come sooner, and a poll finds what they lost."""
+
+    publish_tick: Duration = timedelta(minutes=1)
+    """Between two rounds of reading scarce quantities and writing due ones. Default 1m: in simulated sell-outs this
+    oversold a quarter of what 5m did."""
+
+    quantity_sweep: Duration = timedelta(hours=6)
+    """Between two reads of every quantity that a channel shows, scarce or not. Default 6h: finds hand edits on the
+    same day without using up the channel's read budget."""
+
+    listing_pull: Duration = timedelta(days=1)
+    """Between two reads of all listings with their state. Default 1d: new and closed listings are seen the day
+    after at the latest, and a full read is the dearest call there is."""
+
+    order_audit: Duration = timedelta(days=1)
+    """Between two proofs that no order is missing, by the channel's own list of order ids. Default 1d: the day
+    is what channels list orders by."""
+
+    housekeeping: Duration = timedelta(hours=1)
+    """Between two rounds of releasing what ran out and closing what is settled. Default 1h: none of it is
+    urgent."""
+
+
+class LimitsConfig(Group):
+    """How much may be used, and how large a change may be before somebody is asked."""
+
+    hot_read_share: Share = 0.5
+    """Share, 0 to 1, of a channel's read budget for reading scarce quantities each tick. Default 0.5: the other
+    half is for orders and the sweep. 0 reads none of them out of turn."""
+
+    request_deadline: Duration = timedelta(seconds=30)
+    """The longest that one call to a channel may take, from connecting to the last byte. Default 30s: what takes
+    longer is better asked again than waited for."""
+
+    answer_bytes: Annotated[int, Field(strict=True, ge=10_000, le=10**9)] = 20_000_000
+    """The largest answer of a channel, in bytes; a longer one is cut off and counts as misbehaviour. Default 20 MB:
+    far above any page of orders, far below what fills the memory."""
+
+    lease: Duration = timedelta(seconds=30)
+    """How long a daemon owns a channel after its last sign of life (PostgreSQL only). Default 30s: another has taken
+    over before the next tick."""
+
+    held_share: Share = 0.2
+    """Share, 0 to 1, of a channel's listings that one run may change; above it the run waits for approval, save
+    for lowerings that orders explain. Default 0.2. 1 never waits."""
+
+    held_zeroes: Whole = 50
+    """Listings of a channel that one run may set to 0 before it waits for approval. Default 50: an empty import
+    passes that at once, a normal day does not."""
+
+
+class LocationConfig(Group):
+    """A place where units are and from which they ship."""
+
+    name: Annotated[Name, Field(examples=["main"])]
+    """Letters, digits, - and _. Stands in the ledger: never change it once units were booked there."""
+
+    truth: Literal["ledger", "feed"] = "ledger"
+    """ledger: a shipment lowers on hand here. feed: another system counts on hand and tells us; a shipment then
+    only ends the reservation. Default ledger."""
+
+    priority: Whole = 100
+    """Where a channel names no locations, those of a smaller number ship first; equal ones in the order of this
+    file. Default 100, so that there is room on either side."""
+
+
+class ChannelConfig(Group):
+    """One account of the seller on one marketplace or shop."""
+
+    name: Annotated[Name, Field(examples=["shop-uk"])]
+    """Letters, digits, - and _. Stands in orders, logs and findings: never change it."""
+
+    connector: Annotated[str, Field(examples=["memory"])]
+    """Which code talks to it: the name of an installed connector; `channelsync config check` lists them."""
+
+    locations: Annotated[tuple[Name, ...], Field(examples=[["main"]])] = ()
+    """The locations whose units this channel sells, in the order in which they ship. Default none named: all, by
+    their priority."""
+
+    remotes: Annotated[dict[str, Name], Field(default_factory=dict, examples=[{"70001": "main"}])]
+    """The channel's own locations, by its id, and ours that feed each. Default none: the channel keeps one number
+    for all locations."""
+
+    mode: Literal["live", "observe", "off"] = "live"
+    """live: quantities are written. observe: orders are booked and pushes predicted, nothing is written. off: the
+    channel is not called at all. For a cut-over channel by channel. Default live."""
+
+    paused: Flag = False
+    """true: no quantity is raised here; lowerings go on, so that pausing never oversells. Default false."""
+
+    oversell_target: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.01
+    """Probability, between 0 and 1, that this channel shows more than is left while it is running out; computed
+    buffers are sized by it. Default 0.01: one sell-out in a hundred."""
+
+    drift: Literal["repair", "adopt", "ask"] = "repair"
+    """What follows a quantity that no order explains. repair: ours is written again. adopt: the difference is
+    booked as an adjustment of on hand. ask: a finding waits. Default repair: the ledger is the truth."""
+
+    settings: InstanceOf[BaseModel] = Field(default_factory=Settings)
+    """What the connector needs. Each has its own keys: see the examples at the end."""
+
+    rules: RuleValuesConfig = Field(default_factory=RuleValuesConfig)
+    """How much of what is available this channel may show, for all its listings. [[rule]] says it for fewer."""
+
+
+class PartConfig(Group):
+    """One kind of part of a bundle."""
+
+    sku: Annotated[Sku, Field(examples=["MUG-BLUE"])]
+    """The part; may be a bundle itself."""
+
+    units: Annotated[int, Field(strict=True, ge=1, le=10**6, examples=[2])]
+    """Base units of the part in one bundle."""
+
+
+class BundleConfig(Group):
+    """A SKU that is made of others."""
+
+    sku: Annotated[Sku, Field(examples=["MUG-SET"])]
+    """The bundle's own SKU."""
+
+    kind: Literal["virtual", "prebuilt", "both"] = "virtual"
+    """virtual: put together when it is sold, as many as the parts allow. prebuilt: counted by itself, its parts
+    stay out of it. both: pre-built ones ship first, then parts are used. Default virtual."""
+
+    parts: Annotated[tuple[PartConfig, ...], Field(min_length=1, examples=[[{"sku": "MUG-BLUE", "units": 2}]])]
+    """What one bundle takes, each part once."""
+
+
+class SkuClassConfig(Group):
+    """SKUs that share rules."""
+
+    name: Annotated[Name, Field(examples=["fragile"])]
+    """Letters, digits, - and _. Named by `class` in [[rule]]."""
+
+    skus: Annotated[tuple[Sku, ...], Field(min_length=1, examples=[["MUG-BLUE", "MUG-RED"]])]
+    """The SKUs of the class."""
+
+
+class Config(Group):
+    """The whole configuration, valid and complete."""
+
+    seller: SellerConfig = Field(default_factory=SellerConfig)
+    database: DatabaseConfig = Field(default_factory=DatabaseConfig)
+    log: LogConfig = Field(default_factory=LogConfig)
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    locations: tuple[LocationConfig, ...] = Field(default=(), alias="location")
+    channels: tuple[ChannelConfig, ...] = Field(default=(), alias="channel")
+    rules: tuple[RuleConfig, ...] = Field(default=(), alias="rule")
+    bundles: tuple[BundleConfig, ...] = Field(default=(), alias="bundle")
+    sku_classes: tuple[SkuClassConfig, ...] = Field(default=(), alias="sku_class")

@@ -1,0 +1,151 @@
+"""Secrets that stand outside the configuration file: `{ env = "NAME" }` and `{ file = "path" }`.
+
+Either may stand wherever a setting takes text. A path is relative to the folder of the configuration file.
+One line end at the end of a secret file is dropped, for editors add it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, SecretStr
+
+from channelsync.runtime.config_annotations import annotation_of, held_by, may_hide, models_of, takes_text
+from channelsync.runtime.config_file import KeyPath
+from channelsync.sdk.redaction import HIDDEN
+
+LARGEST_SECRET = 65_536
+"""Bytes of a secret file. A key file has some thousand; more is a wrong path."""
+
+
+class SecretMissing(Exception):
+    """A secret is named but not there; the message says which, and what to do."""
+
+    def __init__(self, what: str, todo: str) -> None:
+        self.what = what
+        self.todo = todo
+        super().__init__(f"{what}: {todo}")
+
+
+@dataclass(slots=True)
+class References:
+    """The `{ env }` and `{ file }` entries found below one table.
+
+    origins: what each was read from. secrets: what it said.
+    missing: what could not be read. Its setting becomes empty text.
+    """
+
+    environ: Mapping[str, str]
+    folder: Path
+    origins: dict[KeyPath, str] = field(default_factory=dict)
+    secrets: dict[KeyPath, str] = field(default_factory=dict)
+    missing: list[tuple[KeyPath, SecretMissing]] = field(default_factory=list)
+
+    def resolve(self, value: Any, annotation: Any, path: KeyPath) -> Any:
+        """The value with every reference replaced by its secret, wherever the annotation takes text."""
+        reference = _reference(value)
+        if reference is not None and takes_text(annotation):
+            text = self._read(*reference, path)
+            if text and may_hide(annotation):
+                self.secrets[path] = text
+            return text
+        if isinstance(value, dict):
+            return {key: self._entry(key, held, annotation, path) for key, held in value.items()}
+        if isinstance(value, list):
+            inner = held_by(annotation)
+            return [self.resolve(held, inner, (*path, number)) for number, held in enumerate(value)]
+        return value
+
+    def _entry(self, key: str, value: Any, annotation: Any, path: KeyPath) -> Any:
+        for model in models_of(annotation):
+            inner = annotation_of(model, key)
+            if inner is not None:
+                return self.resolve(value, inner, (*path, key))
+        return self.resolve(value, held_by(annotation), (*path, key))
+
+    def _read(self, kind: str, name: str, path: KeyPath) -> str:
+        try:
+            if kind == "env":
+                text, origin = _from_environment(name, self.environ), f"environment variable {name}"
+            else:
+                text, origin = read_secret_file(self.folder / name), f"secret file {name}"
+        except SecretMissing as error:
+            self.missing.append((path, error))
+            return ""
+        self.origins[path] = origin
+        return text
+
+
+def _reference(value: Any) -> tuple[str, str] | None:
+    """("env" | "file", name) of a table that is a reference."""
+    if isinstance(value, dict) and len(value) == 1:
+        kind, name = next(iter(value.items()))
+        if kind in {"env", "file"} and isinstance(name, str):
+            return kind, name
+    return None
+
+
+def _from_environment(name: str, environ: Mapping[str, str]) -> str:
+    value = environ.get(name, "")
+    if not value:
+        state = "empty" if name in environ else "not set"
+        raise SecretMissing(f"the environment variable {name} is {state}", "set it before channelsync starts")
+    return value
+
+
+def read_secret_file(path: Path) -> str:
+    """The text of a secret file. Raises SecretMissing when it is absent, empty, too large or no text."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_SECRET + 1)
+    except OSError as error:
+        raise SecretMissing(
+            f"the secret file {path} cannot be read ({error.strerror})", "mount it, or correct the path"
+        ) from error
+    if len(raw) > LARGEST_SECRET:
+        raise SecretMissing(f"the secret file {path} is over {LARGEST_SECRET} bytes", "correct the path")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SecretMissing(f"the secret file {path} is not UTF-8", "save it as plain text") from error
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise SecretMissing(f"the secret file {path} is empty", "write the secret into it")
+    return text
+
+
+def url_password(url: str) -> str | None:
+    """The password inside a URL, as it is written there; None when it has none."""
+    try:
+        return urlsplit(url).password
+    except ValueError:
+        return None
+
+
+def without_password(url: str) -> str:
+    """The URL with its password masked."""
+    password = url_password(url)
+    return url.replace(f":{password}@", f":{HIDDEN}@", 1) if password else url
+
+
+def found_in(value: Any) -> Iterator[str]:
+    """Every secret text inside a validated value: `SecretStr` fields and passwords of URLs."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from found_in(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for held in value.values():
+            yield from found_in(held)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for held in value:
+            yield from found_in(held)
+    elif isinstance(value, str):
+        password = url_password(value) if "://" in value else None
+        if password:
+            yield from {password, unquote(password)}

@@ -1,0 +1,163 @@
+# ruff: noqa: S101 - the contract is made of tests
+"""What every part of the contract starts from: fixtures that a connector's test overrides, ways to ask a channel."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from itertools import count
+from typing import ClassVar, TypeVar
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from channelsync.sdk.breaker import Breaker
+from channelsync.sdk.channel import Capabilities, Channel, Connector, Resources
+from channelsync.sdk.clock import Clock
+from channelsync.sdk.contract.world import ContractClock, Offered, World
+from channelsync.sdk.limiter import Limiter
+from channelsync.sdk.values import (
+    KeyRead,
+    OrderPage,
+    OrderSnapshot,
+    PushResult,
+    QuantityKey,
+    QuantityUpdate,
+    UnreadableOrder,
+)
+
+OpenChannel = Callable[[], AbstractAsyncContextManager[Channel]]
+"""Opens the channel anew, as after a restart: nothing is remembered from the last time."""
+
+MOMENT = timedelta(seconds=1)
+"""The finest difference of times that every channel can tell."""
+
+T = TypeVar("T")
+
+_NUMBERS = count(1)
+
+
+class ContractBase:
+    """The attributes and fixtures that a subclass gives; the tests are in the parts that inherit from it."""
+
+    connector: ClassVar[Connector]
+    settings: ClassVar[BaseModel]
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        """The time of both sides. Override it where the other side needs a clock of its own kind."""
+        return ContractClock()
+
+    @pytest.fixture
+    def world(self) -> World:
+        """The other side. Override it."""
+        pytest.fail("this contract needs a `world` fixture: what the connector talks to, driven by the tests")
+
+    @pytest.fixture
+    def transport(self) -> httpx.AsyncBaseTransport | None:
+        """What HTTP calls go through. Override it with the world's `HttpFaults`; None: there is no HTTP."""
+        return None
+
+    @pytest.fixture
+    def channel_settings(self) -> BaseModel:
+        """The settings; override it where they are known only at run time, e.g. the port of a server."""
+        return self.settings
+
+    @pytest.fixture
+    def capabilities(self, channel_settings: BaseModel) -> Capabilities:
+        """What the connector declares for these settings."""
+        return self.connector.capabilities(channel_settings)
+
+    @pytest.fixture
+    def open_channel(
+        self, channel_settings: BaseModel, clock: Clock, transport: httpx.AsyncBaseTransport | None
+    ) -> OpenChannel:
+        """Opens the channel as the daemon does. Each test opens it in its own task, and may open it again."""
+
+        def open_anew() -> AbstractAsyncContextManager[Channel]:
+            resources = Resources(
+                channel="contract",
+                clock=clock,
+                limiter=Limiter(self.connector.budgets(channel_settings), clock),
+                breaker=Breaker("contract", clock),
+                random=random.Random(1),  # noqa: S311 - jitter
+                transport=transport,
+            )
+            return self.connector.open(channel_settings, resources)
+
+        return open_anew
+
+
+def update(offered: Offered, value: int, expected: int | None = None) -> QuantityUpdate:
+    """One update with an idempotency key of its own."""
+    return QuantityUpdate(
+        key=offered.key,
+        value=value,
+        listing=offered.listing,
+        sku=offered.sku,
+        expected=expected,
+        idempotency=f"contract-{next(_NUMBERS)}",
+    )
+
+
+async def push_one(channel: Channel, offered: Offered, value: int, expected: int | None = None) -> PushResult:
+    """Pushes one number; there is exactly one result, and it is for its key."""
+    results = await channel.push([update(offered, value, expected)])
+    assert [one.key for one in results] == [offered.key]
+    return results[0]
+
+
+async def read_one(channel: Channel, key: QuantityKey) -> KeyRead:
+    """Reads one number; there is exactly one answer, and it is for its key."""
+    reads = await channel.read([key])
+    assert [one.key for one in reads] == [key]
+    return reads[0]
+
+
+async def pages_from(channel: Channel, cursor: str | None = None) -> list[OrderPage]:
+    """All pages from a cursor."""
+    return await everything(channel.orders(cursor=cursor))
+
+
+async def everything(found: AsyncIterator[T]) -> list[T]:
+    """All of it, as a list."""
+    return [one async for one in found]
+
+
+def ids_of(pages: Iterable[OrderPage]) -> set[str]:
+    """The ids of all orders on the pages, readable or not."""
+    found: set[str] = set()
+    for page in pages:
+        found |= {one.order for one in page.orders} | {one.order for one in page.unreadable}
+    return found
+
+
+def snapshots_of(pages: Iterable[OrderPage]) -> dict[str, OrderSnapshot]:
+    """The newest snapshot of each order on the pages."""
+    newest: dict[str, OrderSnapshot] = {}
+    for page in pages:
+        for order in page.orders:
+            if order.order not in newest or newest[order.order].version <= order.version:
+                newest[order.order] = order
+    return newest
+
+
+async def snapshot(channel: Channel, order: str) -> OrderSnapshot:
+    """One order as it is now."""
+    found: Sequence[OrderSnapshot | UnreadableOrder] = await channel.orders_by_id([order])
+    assert len(found) == 1, f"order {order} was asked for by its id; {len(found)} orders came"
+    assert isinstance(found[0], OrderSnapshot), f"order {order} counts as unreadable: {found[0]}"
+    return found[0]
+
+
+def lag(capabilities: Capabilities) -> timedelta:
+    """After so long a read must show what the channel did by itself."""
+    return capabilities.timing.staleness + capabilities.timing.skew + MOMENT
+
+
+def lag_of_writes(capabilities: Capabilities) -> timedelta:
+    """After so long a read must show what was pushed."""
+    return capabilities.timing.grace + lag(capabilities)

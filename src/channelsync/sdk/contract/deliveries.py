@@ -1,0 +1,81 @@
+# ruff: noqa: S101 - the contract is made of tests
+"""Webhooks: a genuine delivery is a hint, anything else is nothing, and no delivery raises."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from pydantic import BaseModel
+
+from channelsync.sdk.channel import WebhookScheme
+from channelsync.sdk.clock import Clock
+from channelsync.sdk.contract.base import ContractBase
+from channelsync.sdk.contract.world import Delivery, World
+from channelsync.sdk.webhooks import WebhookHint
+
+ODD_VALUES = ("", "?", "v1,", "v1,=", "v1,!!!", "v1,\u00e9", "v0,AAAA", "9" * 40, "-1", "1e9", "nan", ", ,", "\x00")
+
+
+class WebhookContract(ContractBase):
+    """`Connector.webhooks`: what a verified delivery says, and what is refused."""
+
+    async def test_a_genuine_delivery_hints_at_what_changed(
+        self, world: World, clock: Clock, channel_settings: BaseModel
+    ) -> None:
+        scheme, order, delivery = await self._delivered(world, channel_settings)
+        hint = scheme.verify(delivery.headers, delivery.body, clock.now())
+        assert isinstance(hint, WebhookHint)
+        assert hint.orders == (order,)
+        assert hint.event == delivery.event
+        assert abs(hint.sent_at - clock.now()) <= timedelta(minutes=5)
+        assert not [text for text in world.canaries if text in repr(hint)], "a hint holds ids, nothing of the buyer"
+
+    async def test_header_names_are_matched_in_any_case(
+        self, world: World, clock: Clock, channel_settings: BaseModel
+    ) -> None:
+        scheme, _, delivery = await self._delivered(world, channel_settings)
+        for spelled in (str.lower, str.upper, str.title):
+            headers = {spelled(name): value for name, value in delivery.headers.items()}
+            assert scheme.verify(headers, delivery.body, clock.now()) is not None
+
+    async def test_a_forged_delivery_is_refused(self, world: World, clock: Clock, channel_settings: BaseModel) -> None:
+        scheme, _, delivery = await self._delivered(world, channel_settings)
+        middle = len(delivery.body) // 2
+        changed = delivery.body[:middle] + bytes([delivery.body[middle] ^ 1]) + delivery.body[middle + 1 :]
+        for body in (changed, b"", delivery.body + b" "):
+            assert scheme.verify(delivery.headers, body, clock.now()) is None
+
+    async def test_a_delivery_with_odd_or_missing_headers_is_refused_and_never_raises(
+        self, world: World, clock: Clock, channel_settings: BaseModel
+    ) -> None:
+        scheme, _, delivery = await self._delivered(world, channel_settings)
+        signed = [name for name in delivery.headers if self._matters(scheme, delivery, name, clock)]
+        assert signed, "no header is needed for a delivery to pass"
+        for name in signed:
+            for value in ODD_VALUES:
+                headers = {**delivery.headers, name: value}
+                assert scheme.verify(headers, delivery.body, clock.now()) is None, f"{name}: {value!r} passed"
+        assert scheme.verify({}, delivery.body, clock.now()) is None
+
+    async def test_a_stale_delivery_is_refused(self, world: World, clock: Clock, channel_settings: BaseModel) -> None:
+        scheme, _, delivery = await self._delivered(world, channel_settings)
+        for off in (timedelta(days=1), -timedelta(days=1)):
+            assert scheme.verify(delivery.headers, delivery.body, clock.now() + off) is None
+
+    def _matters(self, scheme: WebhookScheme, delivery: Delivery, name: str, clock: Clock) -> bool:
+        """Whether the delivery is refused without this header."""
+        headers = {one: value for one, value in delivery.headers.items() if one != name}
+        return scheme.verify(headers, delivery.body, clock.now()) is None
+
+    async def _delivered(self, world: World, channel_settings: BaseModel) -> tuple[WebhookScheme, str, Delivery]:
+        """The connector's scheme, an order, and a genuine delivery about it."""
+        made = self.connector.webhooks
+        if made is None:
+            pytest.skip("the connector takes no webhooks")
+        scheme = made(channel_settings)
+        if scheme is None:
+            pytest.skip("these settings hold no webhook secret")
+        offered = await world.offer("MUG-BLUE", 10)
+        order = await world.buy((offered, 1))
+        return scheme, order, await world.delivery(order)

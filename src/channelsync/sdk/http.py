@@ -1,0 +1,386 @@
+"""The HTTP client of every connector: budget, breaker, deadlines, retries, and what a failure means.
+
+A connector says what it asks (`Call`) and gets the `Answer`, or one of the errors of `sdk.errors`; the table of
+which failure becomes which error is in `sdk.outcomes`. Repeated within one call, until the deadline passes or the
+attempts run out: reads, writes declared `idempotent`, and whatever provably changed nothing. Every attempt is
+paid from the budget.
+
+It sits on httpx's transports, not on its client: the client logs every URL with its query, keeps cookies, and
+follows redirects; a connector wants none of these. No other module of ours touches httpx to send.
+"""
+
+import asyncio
+import functools
+import random
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import orjson
+import structlog
+import tenacity
+from pydantic import SecretStr
+
+from channelsync.sdk.answers import Answer, read_body
+from channelsync.sdk.breaker import Breaker
+from channelsync.sdk.calls import Call, HttpSettings, Timeouts
+from channelsync.sdk.clock import Clock
+from channelsync.sdk.errors import (
+    AnswerUnreadable,
+    ChannelError,
+    ChannelMisbehaved,
+    NotSent,
+    OutcomeUnknown,
+    TryLater,
+)
+from channelsync.sdk.limiter import Grant, Limiter, current_lane
+from channelsync.sdk.outcomes import error_of_failure, error_of_status
+from channelsync.sdk.redaction import KnownSecrets
+from channelsync.sdk.retries import Backoff, may_retry
+
+__all__ = ["Answer", "Backoff", "Call", "HttpSettings", "HttpTransport", "Timeouts"]
+
+log = structlog.get_logger(__name__)
+
+_CLOSED = (httpx.RemoteProtocolError, httpx.ReadError)
+_DETAIL_CHARACTERS_READ = 2000
+_DETAIL_CHARACTERS_SHOWN = 200
+
+
+class HttpTransport:
+    """Sends the calls of one channel. An async context manager; closing it closes `transport` too.
+
+    `rng` draws the jitter. `transport` None means the network; tests and the lab pass their own.
+    `observe_answer` sees every whole answer, refusals too, before it is judged: that is where a connector feeds
+    rate headers to the limiter.
+    """
+
+    def __init__(
+        self,
+        settings: HttpSettings,
+        *,
+        clock: Clock,
+        limiter: Limiter,
+        breaker: Breaker,
+        rng: random.Random,
+        transport: httpx.AsyncBaseTransport | None = None,
+        observe_answer: Callable[[Answer], None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._base = httpx.URL(settings.base_url)
+        self._clock = clock
+        self._limiter = limiter
+        self._breaker = breaker
+        self._rng = rng
+        self._transport = transport or _network(settings.connections_max)
+        self._observe_answer = observe_answer
+        self._secrets = KnownSecrets(settings.secrets)
+        for value in settings.headers.values():
+            self._secrets.add(value)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes all connections; calls under way fail."""
+        await self._transport.aclose()
+
+    async def request(self, call: Call) -> Answer:
+        """Makes the call. Returns 2xx and the statuses of `call.accept`; raises as `sdk.outcomes` tells.
+
+        A write of which any attempt may have been applied ends in `OutcomeUnknown`, however the last one failed.
+        """
+        for value in (*call.headers.values(), *call.params.values()):
+            self._secrets.add(value)
+        run = _Run(call, self._name(call), self._url(call), self._clock.monotonic())
+        outcome = "unfinished"
+        try:
+            answer: Answer = await self._retrying(run)(self._attempt, run)
+            outcome = f"HTTP {answer.status}"
+        except ChannelError as error:
+            outcome = type(error).__name__
+            if run.maybe_applied and not isinstance(error, OutcomeUnknown | AnswerUnreadable):
+                wait = error.retry_after if isinstance(error, TryLater) else None
+                raise OutcomeUnknown(f"{error}; an earlier attempt may have been applied", retry_after=wait) from error
+            raise
+        finally:
+            log.debug(
+                "channel.call",
+                channel=self._settings.channel,
+                call=run.name,
+                kind=call.kind,
+                outcome=outcome,
+                attempts=run.attempts,
+                waited_s=round(run.waited, 3),
+                took_s=round(self._clock.monotonic() - run.started, 3),
+            )
+        return answer
+
+    # Repeating
+
+    def _retrying(self, run: "_Run") -> tenacity.AsyncRetrying:
+        backoff = self._settings.backoff
+        attempts_max = run.call.attempts or backoff.attempts
+
+        def again(error: BaseException) -> bool:
+            return may_retry(error, repeatable=run.repeatable, unreadable_before=run.unreadable > 1)
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            return backoff.wait(state.attempt_number, getattr(error, "retry_after", None), self._rng)
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            if run.deadline is None or state.attempt_number >= attempts_max:
+                return True
+            return self._clock.monotonic() + state.upcoming_sleep >= run.deadline
+
+        return tenacity.AsyncRetrying(
+            sleep=self._clock.sleep, retry=tenacity.retry_if_exception(again), wait=wait, stop=stop, reraise=True
+        )
+
+    async def _attempt(self, run: "_Run") -> Answer:
+        run.attempts += 1
+        try:
+            try:
+                return await self._paid_and_guarded(run)
+            except _StaleConnection:
+                # The channel closed a kept connection just as we used it. No fault of anybody's: at once, on a
+                # new connection, and not counted as an attempt.
+                return await self._paid_and_guarded(run)
+        except AnswerUnreadable:
+            run.unreadable += 1
+            run.maybe_applied = run.call.kind == "write"
+            raise
+        except OutcomeUnknown:
+            run.maybe_applied = True
+            raise
+
+    async def _paid_and_guarded(self, run: "_Run") -> Answer:
+        cheap_read = run.call.kind == "read"
+        self._breaker.check(cheap_read=cheap_read)
+        grant = await self._pay(run)
+        try:
+            self._breaker.check(cheap_read=cheap_read)
+        except ChannelError:
+            self._limiter.give_back(grant)
+            raise
+        with self._breaker.guard(cheap_read=cheap_read):
+            answer = await self._exchange(run, grant)
+            if self._observe_answer is not None:
+                self._observe_answer(answer)
+            self._judge(answer, run)
+        return answer
+
+    async def _pay(self, run: "_Run") -> Grant:
+        call = run.call
+        lane = call.lane or current_lane()
+        now = self._clock.monotonic()
+        patience = self._settings.timeouts.budget if run.deadline is None else run.deadline - now
+        wait = self._limiter.would_wait(call.cost, lane=lane, bucket=call.bucket)
+        short = f"{run.name}: the budget is short, {lane} calls wait {wait:.0f} s"
+        if wait > patience:
+            raise NotSent(short, retry_after=wait)
+        try:
+            async with asyncio.timeout(patience):
+                grant = await self._limiter.acquire(call.cost, lane=lane, bucket=call.bucket)
+        except TimeoutError:
+            raise NotSent(short, retry_after=wait) from None
+        run.waited += grant.waited
+        return grant
+
+    # One exchange over the wire
+
+    async def _exchange(self, run: "_Run", grant: Grant) -> Answer:
+        now = self._clock.monotonic()
+        if run.deadline is None:
+            run.deadline = now + self._settings.timeouts.total
+        if run.deadline <= now:
+            raise NotSent(f"{run.name}: the deadline passed while waiting for the budget")
+        progress = _Progress()
+        request = self._build(run, progress)
+        asked_at = self._clock.now()
+        try:
+            async with asyncio.timeout(run.deadline - now):
+                response = await self._transport.handle_async_request(request)
+                progress.answering = True
+                try:
+                    body = await read_body(response, method=request.method, bytes_max=self._settings.body_bytes_max)
+                finally:
+                    await response.aclose()
+        except AnswerUnreadable as error:
+            raise AnswerUnreadable(self._secrets.text(f"{run.name}: {error}")) from None
+        except (httpx.RequestError, OSError) as error:
+            if progress.stale and isinstance(error, _CLOSED) and run.repeatable and not run.stale_before:
+                run.stale_before = True
+                run.maybe_applied = run.call.kind == "write"
+                raise _StaleConnection from error
+            raise self._failure(error, run, progress) from self._chainable(error)
+        answered_at = self._clock.now()
+        return Answer(
+            call=run.name,
+            status=response.status_code,
+            headers=response.headers,
+            body=body,
+            asked_at=asked_at,
+            answered_at=answered_at,
+            grant=grant,
+        )
+
+    def _build(self, run: "_Run", progress: "_Progress") -> httpx.Request:
+        call, timeouts = run.call, self._settings.timeouts
+        headers = httpx.Headers(
+            {
+                "Accept": "application/json" if call.expect == "json" else "*/*",
+                "Accept-Encoding": "gzip",
+                "User-Agent": self._settings.user_agent,
+            }
+        )
+        content = call.content
+        if call.json is not None:
+            content = orjson.dumps(call.json)
+            headers["Content-Type"] = "application/json"
+        for given in (self._settings.headers, call.headers):
+            headers.update({name: _reveal(value) for name, value in given.items()})
+        waits = {"connect": timeouts.connect, "pool": timeouts.pool, "read": timeouts.read, "write": timeouts.write}
+        extensions = {"timeout": waits, "trace": progress.note}
+        return httpx.Request(call.method, run.url, headers=headers, content=content, extensions=extensions)
+
+    def _url(self, call: Call) -> httpx.URL:
+        """Where the call goes. Raises ChannelMisbehaved for an address that is not on the configured host."""
+        try:
+            target = httpx.URL(call.path)
+        except httpx.InvalidURL:
+            raise ChannelMisbehaved(f"{self._name(call)}: this is no address that can be called") from None
+        base = self._base
+        if not target.is_absolute_url:
+            below = base.raw_path.rstrip(b"/") + target.raw_path
+            target = base.copy_with(raw_path=below)
+        elif (target.scheme, target.host, target.port) != (base.scheme, base.host, base.port):
+            raise ChannelMisbehaved(f"{self._name(call)} is not on {base.host}; our credentials stay with that host")
+        params = {name: _reveal(value) for name, value in call.params.items()}
+        return target.copy_merge_params(params) if params else target
+
+    # Judging
+
+    def _judge(self, answer: Answer, run: "_Run") -> None:
+        """Raises what the answer means, unless the caller can use it."""
+        call, status, now = run.call, answer.status, self._clock.now()
+        backoff = self._settings.backoff
+        retry_after = backoff.retry_after(answer.headers.get("retry-after"), server_date=answer.server_date, now=now)
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            penalty = timedelta(seconds=retry_after or backoff.ceiling(run.attempts))
+            self._limiter.penalise(now + penalty, bucket=call.bucket)
+        if status in call.accept:
+            return
+        if httpx.codes.is_success(status):
+            if call.expect == "json":
+                answer.json()
+            return
+        raise error_of_status(
+            status,
+            write=call.kind == "write",
+            call=run.name,
+            detail=self._detail(answer),
+            retry_after=retry_after,
+        )
+
+    def _detail(self, answer: Answer) -> str:
+        if httpx.codes.is_redirect(answer.status):
+            return "redirect to " + self._secrets.url(answer.headers.get("location", "nowhere"))
+        # Redacted before it is cut: a cut might halve a secret and so hide it from redaction.
+        text = self._secrets.text(answer.body[:_DETAIL_CHARACTERS_READ].decode("utf-8", "replace"))
+        return " ".join(text.split())[:_DETAIL_CHARACTERS_SHOWN]
+
+    def _failure(self, error: Exception, run: "_Run", progress: "_Progress") -> ChannelError:
+        return error_of_failure(
+            error,
+            write=run.call.kind == "write",
+            call=run.name,
+            detail=self._secrets.text(str(error)),
+            may_have_left=progress.may_have_left,
+        )
+
+    # Secrets
+
+    def keep_secret(self, secret: SecretStr) -> None:
+        """From now on this is hidden too: for a token that was renewed after the transport was built."""
+        self._secrets.add(secret)
+
+    def _chainable(self, error: Exception) -> Exception | None:
+        """The error, to be shown as the cause; None when its own text holds a secret."""
+        return error if self._secrets.text(str(error)) == str(error) else None
+
+    def _name(self, call: Call) -> str:
+        return f"{self._settings.channel}: {call.method} {self._secrets.url(call.path)}"
+
+
+@dataclass(slots=True)
+class _Run:
+    """One call on its way through its attempts. Its URL may hold secrets, its name does not."""
+
+    call: Call
+    name: str
+    url: httpx.URL = field(repr=False)
+    started: float
+    deadline: float | None = None
+    """On the monotonic clock; None until the budget allowed the first attempt."""
+    attempts: int = 0
+    waited: float = 0.0
+    unreadable: int = 0
+    maybe_applied: bool = False
+    stale_before: bool = False
+
+    @property
+    def repeatable(self) -> bool:
+        return self.call.kind == "read" or self.call.idempotent
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one request got, as httpcore's trace tells. Transports that tell nothing leave all False."""
+
+    connecting: bool = False
+    sending: bool = False
+    answering: bool = False
+
+    async def note(self, event: str, _info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.started":
+            self.connecting = True
+        elif event.endswith(".send_request_headers.started"):
+            self.sending = True
+
+    @property
+    def may_have_left(self) -> bool:
+        return self.sending or not self.connecting
+
+    @property
+    def stale(self) -> bool:
+        """It went out on a connection kept from an earlier call, and nothing came back."""
+        return self.sending and not self.connecting and not self.answering
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Whom we trust; reading it takes long enough to do it once for all channels."""
+    return httpx.create_ssl_context()
+
+
+def _network(connections_max: int) -> httpx.AsyncHTTPTransport:
+    return httpx.AsyncHTTPTransport(verify=_trusted(), limits=httpx.Limits(max_connections=connections_max))
+
+
+class _StaleConnection(Exception):
+    """A kept connection turned out to be closed."""
+
+
+def _reveal(value: str | int | SecretStr) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -1,0 +1,78 @@
+"""What lasts about each configured channel: whose account it is, how far its orders were read, its switches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from channelsync.store.tables import metadata
+from channelsync.store.upsert import insert_ignoring
+
+_CHANNEL = metadata.tables["channel"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelState:
+    """A channel's row. identity: empty until the channel was checked once.
+
+    cursor: where the order poll goes on; None: from the beginning. covered_to: orders that the channel had made
+    visible up to then are booked; None: never read. orders_failed: why the last poll failed; empty: it did not.
+    unreadable_since: since when its numbers cannot be read; None: they can.
+    stop: "" | "raises" | "all". zeroed: holiday, everything shows 0. mode: "" as configured, else an override.
+    """
+
+    name: str
+    identity: str
+    cursor: str | None
+    covered_to: datetime | None
+    orders_asked_at: datetime | None
+    orders_failed: str
+    unreadable_since: datetime | None
+    stop: str
+    zeroed: bool
+    mode: str
+    budgets: bytes
+    breaker: bytes
+
+
+def channel_state(connection: Connection, name: str) -> ChannelState:
+    """A channel's row; made when it is missing."""
+    row = connection.execute(select(_CHANNEL).where(_CHANNEL.c.name == name)).mappings().first()
+    if row is None:
+        connection.execute(insert_ignoring(_CHANNEL, connection.dialect.name), [{"name": name, **_EMPTY}])
+        row = connection.execute(select(_CHANNEL).where(_CHANNEL.c.name == name)).mappings().one()
+    return ChannelState(**row)
+
+
+def channel_states(connection: Connection) -> dict[str, ChannelState]:
+    """All rows, by name."""
+    rows = connection.execute(select(_CHANNEL).order_by(_CHANNEL.c.name)).mappings()
+    return {row["name"]: ChannelState(**row) for row in rows}
+
+
+def save_channel(connection: Connection, name: str, **fields: object) -> None:
+    """Writes single columns of a channel's row, which is made when it is missing."""
+    connection.execute(insert_ignoring(_CHANNEL, connection.dialect.name), [{"name": name, **_EMPTY}])
+    connection.execute(update(_CHANNEL).where(_CHANNEL.c.name == name).values(**fields))
+
+
+def zeroed(connection: Connection) -> frozenset[str]:
+    """The channels on holiday: they show 0 for everything."""
+    return frozenset(connection.execute(select(_CHANNEL.c.name).where(_CHANNEL.c.zeroed.is_(True))).scalars())
+
+
+_EMPTY: dict[str, object] = {
+    "identity": "",
+    "cursor": None,
+    "covered_to": None,
+    "orders_asked_at": None,
+    "orders_failed": "",
+    "unreadable_since": None,
+    "stop": "",
+    "zeroed": False,
+    "mode": "",
+    "budgets": b"",
+    "breaker": b"",
+}

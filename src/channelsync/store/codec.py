@@ -1,0 +1,147 @@
+"""How domain values are kept in JSON columns: short names, so that rows stay small; a version is never guessed.
+
+`load_*(dump_*(x)) == x` for every value (a property test holds it).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from channelsync.domain.booked import BookedLine, BookedOrder, Leg
+from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
+from channelsync.domain.sourcing import SoldAs
+
+_MOVED = ("cancelled", "lost", "shipped", "returned", "withheld")
+
+
+def dump(value: object) -> bytes:
+    """Any plain value (dict, list, str, int, None, datetime) as JSON."""
+    return orjson.dumps(value)
+
+
+def load(raw: bytes | str) -> Any:
+    """The plain value of a JSON column; None for an empty one."""
+    return orjson.loads(raw) if raw else None
+
+
+def dump_snapshot(order: OrderSnapshot) -> bytes:
+    """An order as the channel told it."""
+    return orjson.dumps(
+        {
+            "order": order.order,
+            "version": order.version,
+            "placed": order.placed_at,
+            "status": order.status.value,
+            "paid": order.paid_at,
+            "cancelled": order.cancelled_at,
+            "lines": [_dump_line(line) for line in order.lines],
+        }
+    )
+
+
+def load_snapshot(raw: bytes) -> OrderSnapshot:
+    """The order that `dump_snapshot` wrote."""
+    said = orjson.loads(raw)
+    return OrderSnapshot(
+        order=said["order"],
+        version=_time(said["version"]),
+        placed_at=_time(said["placed"]),
+        status=OrderStatus(said["status"]),
+        paid_at=_maybe_time(said["paid"]),
+        cancelled_at=_maybe_time(said["cancelled"]),
+        lines=tuple(_load_line(line) for line in said["lines"]),
+    )
+
+
+def dump_booked(order: BookedOrder) -> bytes:
+    """What we booked of an order; its channel, id, version, content and status have columns of their own."""
+    return orjson.dumps(
+        [
+            {
+                "line": line.line,
+                "sold": [line.sold.item, line.sold.multiple] if line.sold else None,
+                "withheld": line.withheld,
+                "deducted": line.deducted,
+                "back": line.given_back,
+                "legs": [
+                    [leg.location, leg.takes, leg.open, leg.shipped, leg.released, leg.expired, leg.lost, leg.returned]
+                    for leg in line.legs
+                ],
+            }
+            for line in order.lines
+        ]
+    )
+
+
+def load_booked(raw: bytes, *, channel: str, order: str, version: datetime, content: str, status: str) -> BookedOrder:
+    """The booked order that `dump_booked` wrote, with what its columns say."""
+    lines = tuple(
+        BookedLine(
+            line=line["line"],
+            sold=SoldAs(*line["sold"]) if line["sold"] else None,
+            legs=tuple(_load_leg(number, leg) for number, leg in enumerate(line["legs"], start=1)),
+            withheld=line["withheld"],
+            deducted=line["deducted"],
+            given_back=line["back"],
+        )
+        for line in orjson.loads(raw)
+    )
+    return BookedOrder(
+        channel=channel, order=order, version=version, content=content, status=OrderStatus(status), lines=lines
+    )
+
+
+def _load_leg(number: int, raw: list[Any]) -> Leg:
+    location, takes, opened, shipped, released, expired, lost, returned = raw
+    return Leg(
+        number=number,
+        location=location,
+        takes=tuple((item, units) for item, units in takes),
+        open=opened,
+        shipped=shipped,
+        released=released,
+        expired=expired,
+        lost=lost,
+        returned=returned,
+    )
+
+
+def _dump_line(line: OrderLine) -> dict[str, object]:
+    said: dict[str, object] = {"line": line.line, "ordered": line.ordered}
+    if line.listing is not None:
+        said["listing"] = line.listing
+    if line.sku is not None:
+        said["sku"] = line.sku
+    if line.location is not None:
+        said["location"] = line.location
+    for name in _MOVED:
+        moved: tuple[Moved, ...] = getattr(line, name)
+        if moved:
+            said[name] = [[m.units, m.at, m.location] for m in moved]
+    return said
+
+
+def _load_line(said: dict[str, Any]) -> OrderLine:
+    moved = {
+        name: tuple(Moved(units=units, at=_maybe_time(at), location=where) for units, at, where in said.get(name, ()))
+        for name in _MOVED
+    }
+    return OrderLine(
+        line=said["line"],
+        ordered=said["ordered"],
+        listing=said.get("listing"),
+        sku=said.get("sku"),
+        location=said.get("location"),
+        **moved,
+    )
+
+
+def _time(raw: str) -> datetime:
+    return datetime.fromisoformat(raw)
+
+
+def _maybe_time(raw: str | None) -> datetime | None:
+    return None if raw is None else datetime.fromisoformat(raw)

@@ -1,0 +1,96 @@
+"""Findings: opened once, closed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from channelsync.domain.findings import Finding
+from channelsync.store.among import among, values
+from channelsync.store.codec import dump, load
+from channelsync.store.tables import metadata
+from channelsync.store.upsert import insert_ignoring
+
+_FINDING = metadata.tables["finding"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFinding:
+    """A finding as stored. closed_at None: it is open."""
+
+    id: int
+    fingerprint: str
+    kind: str
+    channel: str
+    item: str
+    summary: str
+    evidence: dict[str, Any]
+    opened_at: datetime
+    closed_at: datetime | None
+    closed_why: str
+
+
+def open_findings(connection: Connection, findings: Iterable[Finding], now: datetime) -> None:
+    """Opens those that are not open yet."""
+    rows = [
+        {
+            "fingerprint": finding.fingerprint,
+            "kind": finding.kind.value,
+            "channel": finding.channel,
+            "item": finding.item,
+            "summary": finding.summary,
+            "evidence": dump(dict(finding.evidence)),
+            "opened_at": now,
+            "closed_at": None,
+            "closed_why": "",
+        }
+        for finding in findings
+    ]
+    if rows:
+        connection.execute(insert_ignoring(_FINDING, connection.dialect.name), rows)
+
+
+def close_findings(connection: Connection, fingerprints: Iterable[str], why: str, now: datetime) -> None:
+    """Closes the open findings among these; the others are left alone."""
+    wanted = sorted(set(fingerprints))
+    if wanted:
+        connection.execute(
+            update(_FINDING)
+            .where(
+                among(_FINDING.c.fingerprint, "fingerprints", connection.dialect.name), _FINDING.c.closed_at.is_(None)
+            )
+            .values(closed_at=bindparam("b_now"), closed_why=bindparam("b_why")),
+            {"fingerprints": values(connection, wanted), "b_now": now, "b_why": why},
+        )
+
+
+def list_findings(
+    connection: Connection, *, kinds: Sequence[str] = (), channel: str = "", only_open: bool = True, limit: int = 1000
+) -> list[StoredFinding]:
+    """Findings, newest first. kinds empty: all. channel empty: all."""
+    statement = select(_FINDING).order_by(_FINDING.c.opened_at.desc(), _FINDING.c.id.desc()).limit(limit)
+    if only_open:
+        statement = statement.where(_FINDING.c.closed_at.is_(None))
+    if channel:
+        statement = statement.where(_FINDING.c.channel == channel)
+    if kinds:
+        statement = statement.where(_FINDING.c.kind.in_(kinds))
+    return [
+        StoredFinding(
+            id=row.id,
+            fingerprint=row.fingerprint,
+            kind=row.kind,
+            channel=row.channel,
+            item=row.item,
+            summary=row.summary,
+            evidence=load(row.evidence),
+            opened_at=row.opened_at,
+            closed_at=row.closed_at,
+            closed_why=row.closed_why,
+        )
+        for row in connection.execute(statement)
+    ]

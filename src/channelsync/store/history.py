@@ -1,0 +1,77 @@
+"""What happened, for measuring: units sold, and how late orders and pushes became visible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from channelsync.store.codec import load
+from channelsync.store.tables import metadata
+
+_ORDER = metadata.tables["sales_order"]
+_WRITE = metadata.tables["quantity_write"]
+_KEY = metadata.tables["quantity_key"]
+
+# Of the delays only the latest so many per channel count: more change no quantile that we use.
+_SAMPLES_MAX = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsSold:
+    """Base units of an item that one order on a channel took."""
+
+    item: str
+    channel: str
+    at: datetime
+    units: int
+
+
+def first_order_at(connection: Connection) -> datetime | None:
+    """When the oldest order that we have seen was placed; None when there is none."""
+    first: datetime | None = connection.execute(select(func.min(_ORDER.c.placed_at))).scalar()
+    return first
+
+
+def units_sold(connection: Connection, since: datetime) -> Iterator[UnitsSold]:
+    """What orders placed since then took, cancelled units included: they were wanted."""
+    found = connection.execute(
+        select(_ORDER.c.channel, _ORDER.c.placed_at, _ORDER.c.booked).where(_ORDER.c.placed_at >= since)
+    )
+    for row in found:
+        for line in load(row.booked):
+            for _, takes, *ended in line["legs"]:
+                wanted = sum(ended[:5])
+                for item, each in takes if wanted > 0 else ():
+                    yield UnitsSold(item, row.channel, row.placed_at, wanted * each)
+
+
+def order_delays(connection: Connection, since: datetime) -> dict[str, list[timedelta]]:
+    """Per channel: how long after it was placed an order was first seen."""
+    found = connection.execute(
+        select(_ORDER.c.channel, _ORDER.c.placed_at, _ORDER.c.first_seen_at)
+        .where(_ORDER.c.placed_at >= since)
+        .order_by(_ORDER.c.placed_at.desc())
+        .limit(_SAMPLES_MAX)
+    )
+    delays: dict[str, list[timedelta]] = {}
+    for row in found:
+        delays.setdefault(row.channel, []).append(max(timedelta(0), row.first_seen_at - row.placed_at))
+    return delays
+
+
+def push_delays(connection: Connection, since: datetime) -> dict[str, list[timedelta]]:
+    """Per channel: how long after it was sent a write was seen in force."""
+    found = connection.execute(
+        select(_KEY.c.channel, _WRITE.c.sent_at, _WRITE.c.visible_at)
+        .join(_KEY, _KEY.c.id == _WRITE.c.key)
+        .where(_WRITE.c.visible_at.is_not(None), _WRITE.c.sent_at >= since)
+        .order_by(_WRITE.c.sent_at.desc())
+        .limit(_SAMPLES_MAX)
+    )
+    delays: dict[str, list[timedelta]] = {}
+    for row in found:
+        delays.setdefault(row.channel, []).append(row.visible_at - row.sent_at)
+    return delays

@@ -1,0 +1,367 @@
+"""Quantity keys: what publishing knows of each number that a channel keeps, loaded and saved as one state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Update, bindparam, case, or_, select, update
+
+from channelsync.domain.effects import Effect
+from channelsync.domain.watermark import KeyState, Read, Write
+from channelsync.store.among import among, values
+from channelsync.store.tables import metadata
+from channelsync.store.upsert import insert_ignoring
+
+_KEY = metadata.tables["quantity_key"]
+_EFFECT = metadata.tables["effect"]
+_WRITE = metadata.tables["quantity_write"]
+_READ = metadata.tables["quantity_read"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """One quantity key as stored. Units are the key's. See `QuantityKeyRow` for the fields."""
+
+    id: int
+    identity: str
+    key: str
+    remote: str
+    channel: str
+    listing: str
+    item: str | None
+    multiple: int
+    ours: bool
+    sells_below_zero: bool
+    state: KeyState
+    committed: int | None
+    target: int | None
+    generation: int
+    rise: int
+    rise_from: datetime | None
+    rise_to: datetime | None
+    repairs: int
+    held: str
+    due_at: datetime | None
+    urgency: int
+    read_at: datetime | None
+    read_wanted: bool
+    hot: bool
+    failures: int
+    not_before: datetime | None
+
+
+def load_keys(connection: Connection, ids: Iterable[int], *, lock: bool = False) -> dict[int, KeyRecord]:
+    """These keys with their open effects and unconfirmed writes. lock: hold the rows until the transaction ends."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    listed = {"ids": values(connection, wanted)}
+    statement = _select_keys(connection.dialect.name)
+    rows = (connection.execute(statement.with_for_update() if lock else statement, listed)).all()
+    effects = _effects(connection, listed)
+    writes = _writes(connection, listed)
+    return {row.id: _record(row, effects.get(row.id, ()), writes.get(row.id, ())) for row in rows}
+
+
+@cache
+def _select_keys(dialect: str) -> Select[Any]:
+    return select(_KEY).where(among(_KEY.c.id, "ids", dialect)).order_by(_KEY.c.id)
+
+
+@cache
+def _select_effects(dialect: str) -> Select[Any]:
+    return (
+        select(_EFFECT)
+        .where(among(_EFFECT.c.key, "ids", dialect), _EFFECT.c.settled == "")
+        .order_by(_EFFECT.c.latest, _EFFECT.c.id)
+    )
+
+
+@cache
+def _select_writes(dialect: str) -> Select[Any]:
+    return (
+        select(_WRITE)
+        .where(among(_WRITE.c.key, "ids", dialect), _WRITE.c.closed_at.is_(None))
+        .order_by(_WRITE.c.generation)
+    )
+
+
+def _effects(connection: Connection, listed: dict[str, object]) -> dict[int, tuple[Effect, ...]]:
+    found = connection.execute(_select_effects(connection.dialect.name), listed)
+    effects: dict[int, tuple[Effect, ...]] = {}
+    for row in found:
+        one = Effect(id=row.id, key=row.key, delta=row.delta, earliest=row.earliest, latest=row.latest, order=row.order)
+        effects[row.key] = (*effects.get(row.key, ()), one)
+    return effects
+
+
+def _writes(connection: Connection, listed: dict[str, object]) -> dict[int, tuple[Write, ...]]:
+    found = connection.execute(_select_writes(connection.dialect.name), listed)
+    writes: dict[int, tuple[Write, ...]] = {}
+    for row in found:
+        accepted = row.answered_at if row.outcome == "accepted" else None
+        one = Write(generation=row.generation, value=row.value, sent=row.sent_at, answered=accepted)
+        writes[row.key] = (*writes.get(row.key, ()), one)
+    return writes
+
+
+def add_effects(connection: Connection, channel: str, effects: Sequence[tuple[Effect, str]], now: datetime) -> None:
+    """Adds effects, each with how it is settled ("" where that cannot be told yet). Known ones are left alone."""
+    if effects:
+        connection.execute(
+            insert_ignoring(_EFFECT, connection.dialect.name),
+            [
+                {
+                    "id": effect.id,
+                    "key": effect.key,
+                    "channel": channel,
+                    "order": effect.order,
+                    "delta": effect.delta,
+                    "earliest": effect.earliest,
+                    "latest": effect.latest,
+                    "booked_at": now,
+                    "settled": settled,
+                    "settled_at": now if settled else None,
+                }
+                for effect, settled in effects
+            ],
+        )
+
+
+def settle_effects(connection: Connection, effects: Iterable[tuple[str, str]], now: datetime) -> None:
+    """Settles effects: (id, "contained" | "arrived" | "swallowed")."""
+    rows = [{"b_id": effect, "b_how": how, "b_at": now} for effect, how in effects]
+    if rows:
+        connection.execute(
+            update(_EFFECT)
+            .where(_EFFECT.c.id == bindparam("b_id"))
+            .values(settled=bindparam("b_how"), settled_at=bindparam("b_at")),
+            rows,
+        )
+
+
+def mark_due(connection: Connection, items: Iterable[str], now: datetime, *, urgency: int = 1) -> None:
+    """Puts every key that shows one of these items on the publisher's agenda. Keys that are on it stay as they are."""
+    wanted = sorted(set(items))
+    if not wanted:
+        return
+    connection.execute(_mark_due(connection.dialect.name, urgency), {"items": values(connection, wanted), "b_now": now})
+
+
+def mark_keys_due(connection: Connection, ids: Iterable[int], at: datetime, *, urgency: int = 1) -> None:
+    """Puts these keys on the publisher's agenda, for `at`."""
+    wanted = sorted(set(ids))
+    if wanted:
+        connection.execute(
+            update(_KEY)
+            .where(
+                among(_KEY.c.id, "ids", connection.dialect.name),
+                or_(_KEY.c.due_at.is_(None), _KEY.c.due_at > bindparam("b_at")),
+            )
+            .values(due_at=bindparam("b_at"), urgency=_more_urgent(urgency)),
+            {"ids": values(connection, wanted), "b_at": at},
+        )
+
+
+@cache
+def _mark_due(dialect: str, urgency: int) -> Update:
+    return (
+        update(_KEY)
+        .where(among(_KEY.c.item, "items", dialect), _due_later(urgency))
+        .values(due_at=bindparam("b_now"), urgency=_more_urgent(urgency))
+    )
+
+
+def _due_later(urgency: int) -> Any:
+    return or_(_KEY.c.due_at.is_(None), _KEY.c.due_at > bindparam("b_now"), _KEY.c.urgency > urgency)
+
+
+def _more_urgent(urgency: int) -> Any:
+    return case((or_(_KEY.c.due_at.is_(None), _KEY.c.urgency > urgency), urgency), else_=_KEY.c.urgency)
+
+
+def due_keys(connection: Connection, identity: str, now: datetime, limit: int) -> list[int]:
+    """The ids of keys that are due, urgent ones first, then the longest waiting."""
+    found = connection.execute(
+        select(_KEY.c.id)
+        .where(
+            _KEY.c.identity == identity,
+            _KEY.c.due_at <= now,
+            _KEY.c.ours.is_(True),
+            or_(_KEY.c.not_before.is_(None), _KEY.c.not_before <= now, _KEY.c.urgency == 0),
+        )
+        .order_by(_KEY.c.urgency, _KEY.c.due_at, _KEY.c.id)
+        .limit(limit)
+    )
+    return list(found.scalars())
+
+
+def keys_sharing(connection: Connection, items: Iterable[str]) -> list[int]:
+    """Every key of ours, on any channel, that shows one of these items."""
+    wanted = sorted(set(items))
+    if not wanted:
+        return []
+    found = connection.execute(_select_sharing(connection.dialect.name), {"items": values(connection, wanted)})
+    return list(found.scalars())
+
+
+@cache
+def _select_sharing(dialect: str) -> Select[Any]:
+    return select(_KEY.c.id).where(among(_KEY.c.item, "items", dialect), _KEY.c.ours.is_(True)).order_by(_KEY.c.id)
+
+
+def save_key(connection: Connection, key: int, **fields: object) -> None:
+    """Writes single columns of a key's row."""
+    connection.execute(update(_KEY).where(_KEY.c.id == key).values(**fields))
+
+
+def record_read(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+    """Keeps what reads were understood to mean; a read that was kept already stays as it is."""
+    if rows:
+        connection.execute(insert_ignoring(_READ, connection.dialect.name), list(rows))
+
+
+def begin_writes(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+    """Records writes before their request leaves, and moves their keys to the new generation."""
+    if not rows:
+        return
+    connection.execute(_WRITE.insert(), list(rows))
+    connection.execute(
+        update(_KEY)
+        .where(_KEY.c.id == bindparam("b_key"), _KEY.c.generation < bindparam("b_generation"))
+        .values(generation=bindparam("b_generation")),
+        [{"b_key": row["key"], "b_generation": row["generation"]} for row in rows],
+    )
+
+
+def finish_writes(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+    """Records what became of writes: keys `key`, `generation`, and the columns answered_at, outcome, reason,
+    visible_at, closed_at."""
+    if rows:
+        columns = ("answered_at", "outcome", "reason", "visible_at", "closed_at")
+        connection.execute(
+            update(_WRITE)
+            .where(_WRITE.c.key == bindparam("b_key"), _WRITE.c.generation == bindparam("b_generation"))
+            .values({name: bindparam(f"b_{name}") for name in columns}),
+            [{f"b_{name}": value for name, value in row.items()} for row in rows],
+        )
+
+
+def close_write(
+    connection: Connection,
+    key: int,
+    generation: int,
+    *,
+    visible_at: datetime | None,
+    closed_at: datetime,
+    outcome: str | None = None,
+) -> None:
+    """Ends a write that a read decided about. visible_at: when it was seen in force; outcome None: as it was."""
+    fields: dict[str, object] = {"visible_at": visible_at, "closed_at": closed_at}
+    if outcome is not None:
+        fields["outcome"] = outcome
+    connection.execute(update(_WRITE).where(_WRITE.c.key == key, _WRITE.c.generation == generation).values(**fields))
+
+
+def _record(row: Row[Any], effects: tuple[Effect, ...], writes: tuple[Write, ...]) -> KeyRecord:
+    known = row.value is not None and row.asked_at is not None
+    watermark = Read(row.value, row.asked_at, row.answered_at) if known else None
+    return KeyRecord(
+        id=row.id,
+        identity=row.identity,
+        key=row.key,
+        remote=row.remote,
+        channel=row.channel,
+        listing=row.listing,
+        item=row.item,
+        multiple=row.multiple,
+        ours=row.ours,
+        sells_below_zero=row.sells_below_zero,
+        state=KeyState(watermark=watermark, effects=effects, writes=writes, verified=row.verified),
+        committed=row.committed,
+        target=row.target,
+        generation=row.generation,
+        rise=row.rise,
+        rise_from=row.rise_from,
+        rise_to=row.rise_to,
+        repairs=row.repairs,
+        held=row.held,
+        due_at=row.due_at,
+        urgency=row.urgency,
+        read_at=row.read_at,
+        read_wanted=row.read_wanted,
+        hot=row.hot,
+        failures=row.failures,
+        not_before=row.not_before,
+    )
+
+
+def keys_to_read(connection: Connection, identity: str, not_since: datetime, *, hot: bool) -> list[int]:
+    """Keys whose number is wanted now: for a raise elsewhere, or hot ones that show units. Longest unread first.
+
+    not_since: a key that was read after this is left out.
+    """
+    asked_for = _KEY.c.read_wanted.is_(True)
+    wanted = or_(asked_for, _KEY.c.hot.is_(True) & (_KEY.c.value > 0)) if hot else asked_for
+    found = connection.execute(
+        select(_KEY.c.id)
+        .where(
+            _KEY.c.identity == identity,
+            _KEY.c.ours.is_(True),
+            wanted,
+            or_(_KEY.c.read_at.is_(None), _KEY.c.read_at <= not_since),
+        )
+        .order_by(_KEY.c.read_wanted.desc(), _KEY.c.read_at, _KEY.c.id)
+    )
+    return list(found.scalars())
+
+
+def unread_since(connection: Connection, identity: str, since: datetime, limit: int) -> list[int]:
+    """Mapped keys of ours that were not read since then, the longest unread first; for the sweep."""
+    found = connection.execute(
+        select(_KEY.c.id)
+        .where(
+            _KEY.c.identity == identity,
+            _KEY.c.ours.is_(True),
+            _KEY.c.item.is_not(None),
+            or_(_KEY.c.read_at.is_(None), _KEY.c.read_at < since),
+        )
+        .order_by(_KEY.c.read_at.is_not(None), _KEY.c.read_at, _KEY.c.id)
+        .limit(limit)
+    )
+    return list(found.scalars())
+
+
+def ids_of(connection: Connection, identity: str, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """The row ids of keys by (the channel's key, its remote location); an unknown one is left out."""
+    wanted = set(names)
+    found = connection.execute(
+        select(_KEY.c.id, _KEY.c.key, _KEY.c.remote).where(
+            _KEY.c.identity == identity, among(_KEY.c.key, "names", connection.dialect.name)
+        ),
+        {"names": values(connection, sorted({key for key, _ in wanted}))},
+    )
+    return {(row.key, row.remote): row.id for row in found if (row.key, row.remote) in wanted}
+
+
+def want_reads(connection: Connection, ids: Iterable[int]) -> None:
+    """A raise waits for fresh reads of these keys."""
+    wanted = sorted(set(ids))
+    if wanted:
+        connection.execute(
+            update(_KEY).where(among(_KEY.c.id, "ids", connection.dialect.name)).values(read_wanted=True),
+            {"ids": values(connection, wanted)},
+        )
+
+
+def unexplained_keys(connection: Connection, identity: str) -> tuple[list[int], list[int]]:
+    """Keys of an account that hold provisional reservations, and keys whose number rose unexplained."""
+    provisional = metadata.tables["provisional"]
+    theirs = select(_KEY.c.id).where(_KEY.c.identity == identity)
+    held = theirs.join(provisional, provisional.c.key == _KEY.c.id).where(provisional.c.open > 0).distinct()
+    risen = theirs.where(_KEY.c.rise > 0)
+    return list(connection.execute(held).scalars()), list(connection.execute(risen).scalars())

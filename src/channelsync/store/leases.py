@@ -1,0 +1,76 @@
+"""Leases: who may write to one seller's account now. The token grows with every holder and fences the old one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select, update
+
+from channelsync.store.tables import metadata
+from channelsync.store.upsert import insert_ignoring
+
+_LEASE = metadata.tables["lease"]
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the account over; what this one was about to send must not leave."""
+
+    def __init__(self, identity: str) -> None:
+        super().__init__(f"{identity}: another worker has taken this account over; nothing was sent.")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A held lease. token: larger than that of every holder before."""
+
+    identity: str
+    owner: str
+    token: int
+
+
+def database_now(connection: Connection, local: datetime) -> datetime:
+    """The time that leases are measured by: the database's, so that workers with wrong clocks agree on it.
+
+    On SQLite there is one machine and one publisher, whose own clock serves.
+    """
+    if connection.dialect.name != "postgresql":
+        return local
+    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return now
+
+
+def take_lease(connection: Connection, identity: str, owner: str, local: datetime, lasts: timedelta) -> Lease | None:
+    """Takes or renews the lease of an account; None while another holds it."""
+    now = database_now(connection, local)
+    connection.execute(
+        insert_ignoring(_LEASE, connection.dialect.name),
+        [{"identity": identity, "owner": "", "token": 0, "until": now}],
+    )
+    row = connection.execute(select(_LEASE).where(_LEASE.c.identity == identity).with_for_update()).one()
+    mine = row.owner == owner and row.until > now
+    if row.owner not in ("", owner) and row.until > now:
+        return None
+    token = row.token if mine else row.token + 1
+    connection.execute(
+        update(_LEASE).where(_LEASE.c.identity == identity).values(owner=owner, token=token, until=now + lasts)
+    )
+    return Lease(identity, owner, token)
+
+
+def check_lease(connection: Connection, lease: Lease, local: datetime) -> None:
+    """Raises LeaseLost unless the lease is still held; the row stays locked until the transaction ends."""
+    row = connection.execute(
+        select(_LEASE).where(_LEASE.c.identity == lease.identity).with_for_update(read=True)
+    ).first()
+    if row is None or row.token != lease.token or row.until <= database_now(connection, local):
+        raise LeaseLost(lease.identity)
+
+
+def give_up_lease(connection: Connection, lease: Lease, local: datetime) -> None:
+    """Ends the lease, so that another worker need not wait for it to run out."""
+    connection.execute(
+        update(_LEASE)
+        .where(_LEASE.c.identity == lease.identity, _LEASE.c.token == lease.token)
+        .values(owner="", until=database_now(connection, local))
+    )

@@ -1,0 +1,293 @@
+"""Listings as last seen, what they mean to us, and the quantity keys behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, select, update
+
+from channelsync.domain.quantities import PositionKey
+from channelsync.store.among import among, values
+from channelsync.store.codec import dump, load
+from channelsync.store.tables import metadata
+from channelsync.store.upsert import insert_ignoring, upsert
+
+_LISTING = metadata.tables["listing"]
+_LINK = metadata.tables["listing_key"]
+_KEY = metadata.tables["quantity_key"]
+_INCOMING = metadata.tables["incoming"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenListing:
+    """A listing as a channel shows it, in plain values. keys: (the channel's key, its remote location)."""
+
+    listing: str
+    sku: str | None
+    title: str
+    barcode: str | None
+    state: str
+    reasons: tuple[str, ...]
+    keys: tuple[tuple[str, str], ...]
+    parts: tuple[tuple[str, int], ...]
+    tracked: bool
+    sells_below_zero: bool
+    fulfilled_by_channel: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredListing:
+    """A listing's row. item None: not mapped. gone_at: since when the channel no longer lists it."""
+
+    channel: str
+    listing: str
+    sku: str | None
+    title: str
+    barcode: str | None
+    state: str
+    reasons: tuple[str, ...]
+    parts: tuple[tuple[str, int], ...]
+    tracked: bool
+    sells_below_zero: bool
+    fulfilled_by_channel: bool
+    item: str | None
+    multiple: int
+    mapped_by: str
+    mapped_at: datetime | None
+    seen_at: datetime
+    gone_at: datetime | None
+    keys: tuple[int, ...]
+
+
+def save_listings(
+    connection: Connection, channel: str, identity: str, seen: Sequence[SeenListing], now: datetime
+) -> None:
+    """Writes listings as seen, and makes the keys behind them. Mappings stay as they are."""
+    if not seen:
+        return
+    dialect = connection.dialect.name
+    columns = ("sku", "title", "barcode", "state", "reasons", "parts", "tracked", "sells_below_zero")
+    connection.execute(
+        upsert(
+            _LISTING,
+            dialect,
+            keys=("channel", "listing"),
+            update=(*columns, "fulfilled_by_channel", "seen_at", "gone_at"),
+        ),
+        [_listing_row(channel, one, now) for one in seen],
+    )
+    keys = [row for one in seen for row in _key_rows(channel, identity, one)]
+    if keys:
+        connection.execute(insert_ignoring(_KEY, dialect), keys)
+    _link_keys(connection, channel, identity, seen)
+    _copy_mapping_to_keys(connection, channel, [one.listing for one in seen])
+
+
+def _listing_row(channel: str, one: SeenListing, now: datetime) -> dict[str, object]:
+    return {
+        "channel": channel,
+        "listing": one.listing,
+        "sku": one.sku,
+        "title": one.title,
+        "barcode": one.barcode,
+        "state": one.state,
+        "reasons": dump(one.reasons),
+        "parts": dump(one.parts),
+        "tracked": one.tracked,
+        "sells_below_zero": one.sells_below_zero,
+        "fulfilled_by_channel": one.fulfilled_by_channel,
+        "multiple": 1,
+        "mapped_by": "",
+        "seen_at": now,
+        "gone_at": None,
+    }
+
+
+def _key_rows(channel: str, identity: str, one: SeenListing) -> list[dict[str, object]]:
+    return [
+        {
+            "identity": identity,
+            "key": key,
+            "remote": remote,
+            "channel": channel,
+            "listing": one.listing,
+            "multiple": 1,
+            "ours": one.tracked and not one.fulfilled_by_channel,
+            "sells_below_zero": one.sells_below_zero,
+            "verified": True,
+            "generation": 0,
+            "rise": 0,
+            "urgency": 1,
+            "failures": 0,
+        }
+        for key, remote in one.keys
+    ]
+
+
+def _link_keys(connection: Connection, channel: str, identity: str, seen: Sequence[SeenListing]) -> None:
+    wanted = {key for one in seen for key, _ in one.keys}
+    if not wanted:
+        return
+    found = connection.execute(
+        select(_KEY.c.id, _KEY.c.key, _KEY.c.remote, _KEY.c.ours, _KEY.c.sells_below_zero).where(
+            _KEY.c.identity == identity, among(_KEY.c.key, "names", connection.dialect.name)
+        ),
+        {"names": values(connection, sorted(wanted))},
+    ).all()
+    rows = {(row.key, row.remote): row for row in found}
+    links = [
+        {"channel": channel, "listing": one.listing, "key": rows[key].id} for one in seen for key in sorted(one.keys)
+    ]
+    connection.execute(insert_ignoring(_LINK, connection.dialect.name), links)
+    changed = [
+        {"b_id": rows[key].id, "b_ours": ours, "b_below": one.sells_below_zero}
+        for one in seen
+        for key in one.keys
+        if (ours := one.tracked and not one.fulfilled_by_channel) != rows[key].ours
+        or one.sells_below_zero != rows[key].sells_below_zero
+    ]
+    if changed:  # a change of inventory policy: the next read sets the watermark anew and books nothing
+        connection.execute(
+            update(_KEY)
+            .where(_KEY.c.id == bindparam("b_id"))
+            .values(ours=bindparam("b_ours"), sells_below_zero=bindparam("b_below"), value=None),
+            changed,
+        )
+
+
+def _copy_mapping_to_keys(connection: Connection, channel: str, listings: Sequence[str]) -> None:
+    """A new key of a mapped listing means what the listing means."""
+    mapping = (
+        select(_LISTING.c.item, _LISTING.c.multiple)
+        .join(_LINK, (_LINK.c.channel == _LISTING.c.channel) & (_LINK.c.listing == _LISTING.c.listing))
+        .where(_LINK.c.key == _KEY.c.id, _LISTING.c.channel == channel, _LISTING.c.item.is_not(None))
+        .limit(1)
+    )
+    connection.execute(
+        update(_KEY)
+        .where(
+            _KEY.c.item.is_(None),
+            _KEY.c.id.in_(
+                select(_LINK.c.key).where(
+                    _LINK.c.channel == channel, among(_LINK.c.listing, "listings", connection.dialect.name)
+                )
+            ),
+            mapping.exists(),
+        )
+        .values(
+            item=mapping.with_only_columns(_LISTING.c.item).scalar_subquery(),
+            multiple=mapping.with_only_columns(_LISTING.c.multiple).scalar_subquery(),
+        ),
+        {"listings": values(connection, list(listings))},
+    )
+
+
+def mark_gone(connection: Connection, channel: str, seen_before: datetime, now: datetime) -> int:
+    """Marks listings that a full pull no longer brought; returns how many. Their keys are not written any more."""
+    gone = (
+        update(_LISTING)
+        .where(_LISTING.c.channel == channel, _LISTING.c.seen_at < seen_before, _LISTING.c.gone_at.is_(None))
+        .values(gone_at=now)
+    )
+    return int(connection.execute(gone).rowcount)
+
+
+def get_listings(
+    connection: Connection,
+    *,
+    channel: str = "",
+    listings: Sequence[str] | None = None,
+    item: str = "",
+    only_unmapped: bool = False,
+) -> list[StoredListing]:
+    """Listings by channel and id, with the keys behind them. Empty arguments do not restrict."""
+    statement = (
+        select(_LISTING, _LINK.c.key.label("key_id"))
+        .join_from(
+            _LISTING,
+            _LINK,
+            (_LINK.c.channel == _LISTING.c.channel) & (_LINK.c.listing == _LISTING.c.listing),
+            isouter=True,
+        )
+        .order_by(_LISTING.c.channel, _LISTING.c.listing, _LINK.c.key)
+    )
+    parameters: dict[str, object] = {}
+    if channel:
+        statement = statement.where(_LISTING.c.channel == channel)
+    if listings is not None:
+        statement = statement.where(among(_LISTING.c.listing, "listings", connection.dialect.name))
+        parameters["listings"] = values(connection, list(listings))
+    if item:
+        statement = statement.where(_LISTING.c.item == item)
+    if only_unmapped:
+        statement = statement.where(_LISTING.c.item.is_(None), _LISTING.c.gone_at.is_(None))
+    found: dict[tuple[str, str], StoredListing] = {}
+    for row in connection.execute(statement, parameters):
+        name = (row.channel, row.listing)
+        before = found.get(name)
+        keys = before.keys if before else ()
+        found[name] = _stored(row, (*keys, row.key_id) if row.key_id is not None else keys)
+    return list(found.values())
+
+
+def set_mapping(
+    connection: Connection, channel: str, listing: str, item: str | None, multiple: int, by: str, now: datetime
+) -> list[int]:
+    """Says what a listing means; None: nothing any more. Its keys start anew: the next read only sets the watermark.
+
+    Returns the ids of those keys.
+    """
+    connection.execute(
+        update(_LISTING)
+        .where(_LISTING.c.channel == channel, _LISTING.c.listing == listing)
+        .values(item=item, multiple=multiple, mapped_by=by, mapped_at=now)
+    )
+    ids = list(
+        connection.execute(select(_LINK.c.key).where(_LINK.c.channel == channel, _LINK.c.listing == listing)).scalars()
+    )
+    if ids:
+        connection.execute(
+            update(_KEY)
+            .where(among(_KEY.c.id, "ids", connection.dialect.name))
+            .values(item=item, multiple=multiple, value=None, target=None, due_at=now, urgency=1),
+            {"ids": values(connection, ids)},
+        )
+    return ids
+
+
+def incoming_units(connection: Connection, items: Iterable[str]) -> dict[PositionKey, int]:
+    """Base units on their way, per position."""
+    wanted = sorted(set(items))
+    found = connection.execute(
+        select(_INCOMING.c.item, _INCOMING.c.location, func.sum(_INCOMING.c.units).label("units"))
+        .where(among(_INCOMING.c.item, "items", connection.dialect.name))
+        .group_by(_INCOMING.c.item, _INCOMING.c.location),
+        {"items": values(connection, wanted)},
+    )
+    return {PositionKey(row.item, row.location): int(row.units) for row in found}
+
+
+def _stored(row: Row[Any], keys: tuple[int, ...]) -> StoredListing:
+    return StoredListing(
+        channel=row.channel,
+        listing=row.listing,
+        sku=row.sku,
+        title=row.title,
+        barcode=row.barcode,
+        state=row.state,
+        reasons=tuple(load(row.reasons) or ()),
+        parts=tuple((part, units) for part, units in load(row.parts) or ()),
+        tracked=row.tracked,
+        sells_below_zero=row.sells_below_zero,
+        fulfilled_by_channel=row.fulfilled_by_channel,
+        item=row.item,
+        multiple=row.multiple,
+        mapped_by=row.mapped_by,
+        mapped_at=row.mapped_at,
+        seen_at=row.seen_at,
+        gone_at=row.gone_at,
+        keys=keys,
+    )

@@ -1,0 +1,31 @@
+"""Writes the next migration after a change of `tables.py`: python -m channelsync.store.migrations "what changed".
+
+Needs ruff, to lay the file out. Until a version has been released there is one migration only: delete the file and
+write it anew.
+"""
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from channelsync.store.database import open_database
+from channelsync.store.migrations import FOLDER, upgrade, write_revision
+
+
+async def write(message: str, folder: Path = FOLDER) -> Path:
+    """Upgrades an empty SQLite file and writes down, among the migrations of `folder`, what it lacks."""
+    with tempfile.TemporaryDirectory() as scratch:
+        async with open_database(f"sqlite:///{scratch}/migrated.db") as database:
+            await upgrade(database, folder=folder)
+            path = await database.migrate(lambda connection: write_revision(connection, message, folder=folder))
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.lstrip().startswith("# ###")))
+    for tidy in (["format"], ["check", "--add-noqa"]):  # a long migration has more statements than a function should
+        subprocess.run([sys.executable, "-m", "ruff", *tidy, "--quiet", path], check=True)  # noqa: S603, ASYNC221
+    return path
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{asyncio.run(write(' '.join(sys.argv[1:])))}\n")

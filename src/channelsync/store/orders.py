@@ -1,0 +1,290 @@
+"""Orders as told and as booked: what `take_orders` reads before it decides and writes afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, delete, select
+
+from channelsync.domain.booked import BookedOrder
+from channelsync.domain.orders import OrderSnapshot
+from channelsync.domain.sourcing import SoldAs
+from channelsync.store.among import among, values
+from channelsync.store.codec import dump_booked, dump_snapshot, load, load_booked, load_snapshot
+from channelsync.store.tables import metadata
+from channelsync.store.upsert import upsert
+
+_ORDER = metadata.tables["sales_order"]
+_UNREADABLE = metadata.tables["unreadable_order"]
+_HINT = metadata.tables["order_hint"]
+_LISTING = metadata.tables["listing"]
+_LISTING_KEY = metadata.tables["listing_key"]
+_KEY = metadata.tables["quantity_key"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOfListing:
+    """A quantity key behind a listing: its row id, the channel's remote location, and base units per unit."""
+
+    key: int
+    remote: str
+    item: str | None
+    multiple: int
+
+
+@dataclass(frozen=True, slots=True)
+class MappedListing:
+    """A listing that is mapped: what one unit of it means to us, and the numbers it stands on.
+
+    channel_parts: for a bundle that the channel itself knows: (listing of the part, units).
+    """
+
+    listing: str
+    sku: str | None
+    sold: SoldAs
+    keys: tuple[KeyOfListing, ...]
+    channel_parts: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookedRow:
+    """An order's row: what was booked, and what it said then."""
+
+    booked: BookedOrder
+    said: OrderSnapshot
+    first_seen_at: datetime
+    unmapped: int
+
+
+def booked_orders(connection: Connection, channel: str, orders: Sequence[str]) -> dict[str, BookedOrder]:
+    """What is booked of these orders, locked; an order that was never seen is left out."""
+    found = connection.execute(
+        _select_booked(connection.dialect.name), {"channel": channel, "orders": values(connection, orders)}
+    )
+    return {row.order: _booked(channel, row) for row in found}
+
+
+@cache
+def _select_booked(dialect: str) -> Select[Any]:
+    return (
+        select(_ORDER.c.order, _ORDER.c.version, _ORDER.c.content, _ORDER.c.status, _ORDER.c.booked)
+        .where(_ORDER.c.channel == bindparam("channel"), among(_ORDER.c.order, "orders", dialect))
+        .order_by(_ORDER.c.order)
+        .with_for_update()
+    )
+
+
+def order_row(connection: Connection, channel: str, order: str) -> BookedRow | None:
+    """One order, whole; None when it was never seen."""
+    found = connection.execute(select(_ORDER).where(_ORDER.c.channel == channel, _ORDER.c.order == order))
+    row = found.first()
+    return None if row is None else _row(row)
+
+
+def unmapped_orders(connection: Connection, channel: str, limit: int = 1000) -> list[OrderSnapshot]:
+    """Orders with lines whose listing was not mapped when they were last booked, oldest first."""
+    found = connection.execute(
+        select(_ORDER.c.said)
+        .where(_ORDER.c.channel == channel, _ORDER.c.unmapped > 0)
+        .order_by(_ORDER.c.placed_at)
+        .limit(limit)
+    )
+    return [load_snapshot(row.said) for row in found]
+
+
+def expired_orders(connection: Connection, now: datetime, limit: int = 500) -> list[BookedRow]:
+    """Orders whose time limit has passed, locked."""
+    found = connection.execute(
+        select(_ORDER)
+        .where(_ORDER.c.expires_at <= now)
+        .order_by(_ORDER.c.channel, _ORDER.c.order)
+        .limit(limit)
+        .with_for_update()
+    )
+    return [_row(row) for row in found]
+
+
+def mapped_listings(
+    connection: Connection, channel: str, listings: Iterable[str], skus: Iterable[str]
+) -> tuple[dict[str, MappedListing], dict[str, MappedListing]]:
+    """Mapped listings by the channel's id, and, for lines that name none, by SKU where exactly one listing has it."""
+    by_id = _mapped(connection, channel, "listing", sorted(set(listings)))
+    by_sku = _mapped(connection, channel, "sku", sorted(set(skus)))
+    of_sku: dict[str, list[MappedListing]] = {}
+    for listing in by_sku.values():
+        of_sku.setdefault(listing.sku or "", []).append(listing)
+    return by_id, {sku: found[0] for sku, found in of_sku.items() if len(found) == 1}
+
+
+def _mapped(connection: Connection, channel: str, column: str, wanted: list[str]) -> dict[str, MappedListing]:
+    if not wanted:
+        return {}
+    found = connection.execute(
+        _select_mapped(column, connection.dialect.name), {"channel": channel, "wanted": values(connection, wanted)}
+    )
+    mapped: dict[str, MappedListing] = {}
+    for row in found:
+        before = mapped.get(row.listing)
+        keys = before.keys if before else ()
+        if row.id is not None:
+            keys = (*keys, KeyOfListing(row.id, row.remote, row.key_item, row.key_multiple))
+        mapped[row.listing] = MappedListing(
+            row.listing, row.sku, SoldAs(row.item, row.multiple), keys, _parts(row.parts)
+        )
+    return mapped
+
+
+@cache
+def _select_mapped(column: str, dialect: str) -> Select[Any]:
+    return (
+        select(
+            _LISTING.c.listing,
+            _LISTING.c.sku,
+            _LISTING.c.item,
+            _LISTING.c.multiple,
+            _LISTING.c.parts,
+            _KEY.c.id,
+            _KEY.c.remote,
+            _KEY.c.item.label("key_item"),
+            _KEY.c.multiple.label("key_multiple"),
+        )
+        .join_from(
+            _LISTING,
+            _LISTING_KEY,
+            (_LISTING_KEY.c.channel == _LISTING.c.channel) & (_LISTING_KEY.c.listing == _LISTING.c.listing),
+            isouter=True,
+        )
+        .join(_KEY, _KEY.c.id == _LISTING_KEY.c.key, isouter=True)
+        .where(
+            _LISTING.c.channel == bindparam("channel"),
+            among(_LISTING.c[column], "wanted", dialect),
+            _LISTING.c.item.is_not(None),
+            _LISTING.c.fulfilled_by_channel.is_(False),
+        )
+        .order_by(_LISTING.c.listing, _KEY.c.id)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderToSave:
+    """An order after booking. expires_at: when what it holds ends without news; None: never."""
+
+    said: OrderSnapshot
+    booked: BookedOrder
+    unmapped: int
+    expires_at: datetime | None
+
+
+def save_orders(connection: Connection, orders: Sequence[OrderToSave], now: datetime) -> None:
+    """Writes orders as told and as booked, and drops the hints and refusals that they answer."""
+    if not orders:
+        return
+    statement = upsert(
+        _ORDER,
+        connection.dialect.name,
+        keys=("channel", "order"),
+        update=("version", "content", "status", "placed_at", "booked_at", "expires_at", "unmapped", "said", "booked"),
+    )
+    rows = [
+        {
+            "channel": order.booked.channel,
+            "order": order.booked.order,
+            "version": order.booked.version,
+            "content": order.booked.content,
+            "status": order.booked.status.value,
+            "placed_at": order.said.placed_at,
+            "first_seen_at": now,
+            "booked_at": now,
+            "expires_at": order.expires_at,
+            "unmapped": order.unmapped,
+            "said": dump_snapshot(order.said),
+            "booked": dump_booked(order.booked),
+        }
+        for order in sorted(orders, key=lambda o: (o.booked.channel, o.booked.order))
+    ]
+    connection.execute(statement, rows)
+
+
+def keep_unreadable(
+    connection: Connection, channel: str, orders: Sequence[tuple[str, str, str]], now: datetime
+) -> None:
+    """Keeps orders that could not be understood: (order, reason, raw)."""
+    if orders:
+        connection.execute(
+            upsert(_UNREADABLE, connection.dialect.name, keys=("channel", "order"), update=("reason", "raw")),
+            [
+                {"channel": channel, "order": order, "reason": reason, "raw": raw, "seen_at": now}
+                for order, reason, raw in orders
+            ],
+        )
+
+
+def forget_unreadable(connection: Connection, channel: str, understood: Sequence[str]) -> list[str]:
+    """Drops the refusals of orders that were understood since; returns which there were."""
+    if not understood:
+        return []
+    theirs = (_UNREADABLE.c.channel == channel, among(_UNREADABLE.c.order, "orders", connection.dialect.name))
+    listed = {"orders": values(connection, understood)}
+    kept = list(connection.execute(select(_UNREADABLE.c.order).where(*theirs), listed).scalars())
+    if kept:
+        connection.execute(delete(_UNREADABLE).where(*theirs), listed)
+    return kept
+
+
+def hint_orders(connection: Connection, channel: str, orders: Mapping[str, str], now: datetime) -> None:
+    """Puts orders on the list of those to read again by id: order -> reason."""
+    if orders:
+        connection.execute(
+            upsert(_HINT, connection.dialect.name, keys=("channel", "order"), update=("reason", "asked_at")),
+            [
+                {"channel": channel, "order": order, "reason": reason, "asked_at": now, "attempts": 0}
+                for order, reason in sorted(orders.items())
+            ],
+        )
+
+
+def hinted_orders(connection: Connection, channel: str, limit: int = 100) -> list[str]:
+    """Orders to read again by id, the longest waiting first."""
+    found = connection.execute(
+        select(_HINT.c.order)
+        .where(_HINT.c.channel == channel)
+        .order_by(_HINT.c.attempts, _HINT.c.asked_at)
+        .limit(limit)
+    )
+    return list(found.scalars())
+
+
+def drop_hints(connection: Connection, channel: str, orders: Sequence[str]) -> None:
+    """These orders were read again by id."""
+    connection.execute(
+        delete(_HINT).where(_HINT.c.channel == channel, among(_HINT.c.order, "orders", connection.dialect.name)),
+        {"orders": values(connection, orders)},
+    )
+
+
+def _booked(channel: str, row: Any) -> BookedOrder:
+    return load_booked(
+        row.booked,
+        channel=channel,
+        order=row.order,
+        version=row.version,
+        content=row.content,
+        status=row.status,
+    )
+
+
+def _row(row: Row[Any]) -> BookedRow:
+    return BookedRow(
+        booked=_booked(row.channel, row),
+        said=load_snapshot(row.said),
+        first_seen_at=row.first_seen_at,
+        unmapped=row.unmapped,
+    )
+
+
+def _parts(raw: bytes) -> tuple[tuple[str, int], ...]:
+    return tuple((listing, units) for listing, units in load(raw) or ())

@@ -1,0 +1,224 @@
+"""PostgreSQL through asyncpg: for more than one process or machine.
+
+Addresses are handed to asyncpg as they are, so libpq's parameters (sslmode, several hosts, passfile) work. Where a
+server is reached through a pooler in transaction mode, no statement may stay prepared on a connection, because the
+next transaction may run on another one: `?pooler=transaction`.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+import asyncpg
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from channelsync.store.database import Database, Dialect, InFlight, Work, in_one_transaction
+from channelsync.store.database_errors import ConnectionLost, DatabaseError, DatabaseUnavailable, lost
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 10
+ANSWER_SECONDS = 120
+"""After so long without an answer to one statement the connection counts as lost: a peer that has vanished behind
+a silent network would otherwise hold us for hours. Migrations are exempt."""
+
+_SESSION = {
+    "lock_timeout": "30s",
+    "idle_in_transaction_session_timeout": "60s",
+    "jit": "off",
+}
+"""A process that is stopped inside a transaction gives its locks back; no lock is waited for without an end."""
+
+_MIGRATION_LOCK = 0x6368_616E_6E65_6C73
+"""Key of the advisory lock that a migration holds; the letters `channels`."""
+
+_LISTEN_AGAIN_SECONDS = (0.1, 0.5, 1.0, 5.0)
+
+
+class PostgresqlDatabase(Database):
+    """A PostgreSQL database."""
+
+    dialect: ClassVar[Dialect] = "postgresql"
+
+    def __init__(self, url: str, in_flight: InFlight, *, pool_size: int) -> None:
+        self._dsn, self._pooled = _split(url)
+        super().__init__(url, _shown(self._dsn), in_flight)
+        self._engine = self._new_engine(pool_size=pool_size, max_overflow=0)
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._snapshot = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    async def listen(self, channel: str) -> AsyncGenerator[str]:
+        """Notifications, on a connection of its own that is made anew when it breaks; none behind a pooler."""
+        if self._pooled:
+            await asyncio.get_running_loop().create_future()
+        failures = 0
+        while True:
+            heard = _Heard()
+            try:
+                connection = await self._listening(channel, heard)
+            except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await asyncio.sleep(_LISTEN_AGAIN_SECONDS[min(failures, len(_LISTEN_AGAIN_SECONDS) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            try:
+                yield ""
+                while not heard.ended:
+                    for payload in await heard.more():
+                        yield payload
+            finally:
+                connection.terminate()
+
+    async def _listening(self, channel: str, heard: "_Heard") -> Any:
+        with self._in_flight():
+            connection = await self._connect()
+            try:
+                connection.add_termination_listener(heard.end)
+                await connection.add_listener(channel, heard.hear)
+            except BaseException:
+                connection.terminate()
+                raise
+            return connection
+
+    async def notify(self, channel: str, payload: str = "") -> None:
+        if self._pooled:
+            return
+        statement = text("SELECT pg_notify(:channel, :payload)")
+        await self.query(lambda c: c.execute(statement, {"channel": channel, "payload": payload}).scalar_one())
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def _transact_once(self, work: Work[T]) -> T:
+        with _silence_is_loss():
+            async with self._engine.connect() as connection:
+                return await connection.run_sync(in_one_transaction, work)
+
+    async def _query_once(self, work: Work[T], *, snapshot: bool) -> T:
+        with _silence_is_loss():
+            async with (self._snapshot if snapshot else self._autocommit).connect() as connection:
+                return await connection.run_sync(work)
+
+    async def _migrate(self, work: Work[T]) -> T:
+        engine = self._new_engine(answer_seconds=None, poolclass=NullPool)
+        try:
+            async with engine.connect() as connection:
+                return await connection.run_sync(in_one_transaction, lambda c: _alone(c, work))
+        finally:
+            await engine.dispose()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncGenerator[AsyncConnection]:
+        async with self._engine.connect() as connection:
+            yield connection
+            await connection.run_sync(in_one_transaction, _nothing_more)
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncGenerator[AsyncConnection]:
+        async with self._autocommit.connect() as connection:
+            yield connection
+
+    def _new_engine(self, *, answer_seconds: float | None = ANSWER_SECONDS, **pool: Any) -> AsyncEngine:
+        adapter: dict[str, Any] = {"async_creator_fn": partial(self._connect, answer_seconds)}
+        if self._pooled:
+            adapter |= {"prepared_statement_cache_size": 0, "prepared_statement_name_func": _unique_name}
+        engine = create_async_engine(
+            "postgresql+asyncpg://",
+            connect_args=adapter,
+            isolation_level="READ COMMITTED",
+            hide_parameters=True,
+            skip_autocommit_rollback=True,
+            **pool,
+        )
+        event.listen(engine.sync_engine, "handle_error", _forget_ended_sessions)
+        return engine
+
+    async def _connect(self, answer_seconds: float | None = ANSWER_SECONDS) -> Any:
+        settings = {"application_name": "channelsync", "timezone": "UTC"} | ({} if self._pooled else _SESSION)
+        try:
+            return await asyncpg.connect(
+                self._dsn,
+                timeout=CONNECT_SECONDS,
+                command_timeout=answer_seconds,
+                statement_cache_size=0 if self._pooled else 100,
+                server_settings=settings,
+            )
+        except OSError as error:
+            raise DatabaseUnavailable(f"{self.name}: {error or 'no answer'}") from error
+        except asyncpg.exceptions.ClientConfigurationError as error:
+            raise ValueError(f"the address of {self.name} cannot be used: {error}") from error
+
+
+class _Heard:
+    """Notifications that have arrived and are not handed on yet; equal ones once."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._payloads: dict[str, None] = {}
+        self._something = asyncio.Event()
+
+    def hear(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
+        self._payloads[payload] = None
+        self._something.set()
+
+    def end(self, _connection: object) -> None:
+        self.ended = True
+        self._something.set()
+
+    async def more(self) -> list[str]:
+        """What has arrived, once there is something; may be empty when the connection has ended."""
+        await self._something.wait()
+        self._something.clear()
+        arrived, self._payloads = list(self._payloads), {}
+        return arrived
+
+
+@contextmanager
+def _silence_is_loss() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise ConnectionLost(f"no answer within {ANSWER_SECONDS} seconds") from error
+
+
+def _forget_ended_sessions(context: ExceptionContext) -> None:
+    """Keeps a connection whose session the server has ended out of the pool, even where its socket is still open."""
+    if lost(context.original_exception):
+        context.is_disconnect = True
+
+
+def _alone(connection: Connection, work: Work[T]) -> T:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    return work(connection)
+
+
+def _nothing_more(_connection: Connection) -> None:
+    """All work has been done in the block already."""
+
+
+def _unique_name() -> str:
+    return f"cs_{uuid.uuid4().hex}"
+
+
+def _split(url: str) -> tuple[str, bool]:
+    """The address without our own parameter, and whether a pooler in transaction mode is in between."""
+    address, _, query = url.partition("?")
+    parameters = [parameter for parameter in query.split("&") if parameter]
+    ours = [parameter for parameter in parameters if parameter.startswith("pooler=")]
+    if any(parameter != "pooler=transaction" for parameter in ours):
+        raise ValueError(f"{ours[0]} is unknown in a database address: leave it out, or write pooler=transaction")
+    rest = "&".join(parameter for parameter in parameters if parameter not in ours)
+    return f"{address}?{rest}" if rest else address, bool(ours)
+
+
+def _shown(dsn: str) -> str:
+    """The address without password and parameters."""
+    scheme, _, rest = dsn.partition("?")[0].partition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}{at}{host}"

@@ -1,0 +1,179 @@
+"""SQLite: one writer and a few readers on one file in WAL mode, every commit durable.
+
+A unit of work runs whole in one thread (or, inline, in the loop itself): a hop to a thread costs as much as a
+dozen statements. The driver's own transactions are off (`isolation_level=None`); a writing transaction begins with
+BEGIN IMMEDIATE, because one that reads first and writes later is refused at once instead of waiting.
+"""
+
+import asyncio
+import contextvars
+import sqlite3
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import aiosqlite
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from channelsync.store.database import Database, Dialect, InFlight, Work, in_one_transaction
+from channelsync.store.database_errors import DatabaseDamaged, DatabaseUnavailable
+from channelsync.store.inline_sqlite import InlineConnection
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS = 5_000
+"""How long SQLite itself waits for another process's write before an attempt ends with DatabaseBusy."""
+
+_BEGIN_WRITING = "BEGIN IMMEDIATE"
+_BEGIN_READING = "BEGIN"
+
+
+class SqliteDatabase(Database):
+    """A SQLite file."""
+
+    dialect: ClassVar[Dialect] = "sqlite"
+
+    def __init__(self, url: str, in_flight: InFlight, *, inline: bool, readers: int) -> None:
+        self.path = sqlite_path(url)
+        super().__init__(url, str(self.path), in_flight, seed=0 if inline else None)
+        if not self.path.parent.is_dir():
+            raise DatabaseUnavailable(f"there is no directory {self.path.parent} for {self.path.name}")
+        self._inline = inline
+        self._one_writer = asyncio.Lock()
+        self._writer = _engine(partial(connect, self.path), size=1)
+        self._reader = _engine(partial(connect, self.path, query_only=True), size=readers)
+        self._lent: AsyncEngine = _async_engine(self.path, inline=inline)
+        self._writer_thread = None if inline else ThreadPoolExecutor(1, "sqlite-writer")
+        self._reader_threads = None if inline else ThreadPoolExecutor(readers, "sqlite-reader")
+
+    async def listen(self, channel: str) -> AsyncGenerator[str]:
+        """Never fires: there is one publisher, and it wakes itself."""
+        await asyncio.get_running_loop().create_future()
+        yield channel
+
+    async def notify(self, channel: str, payload: str = "") -> None:
+        """Wakes nobody."""
+
+    async def close(self) -> None:
+        await self._lent.dispose()
+        for threads in (self._writer_thread, self._reader_threads):
+            if threads is not None:
+                threads.shutdown()
+        self._writer.dispose()
+        self._reader.dispose()
+
+    async def _transact_once(self, work: Work[T]) -> T:
+        async with self._one_writer:
+            return await _run(self._writer_thread, lambda: _write(self._writer, work))
+
+    async def _query_once(self, work: Work[T], *, snapshot: bool) -> T:
+        return await _run(self._reader_threads, lambda: _read(self._reader, work, snapshot=snapshot))
+
+    async def _migrate(self, work: Work[T]) -> T:
+        rebuilding = _engine(partial(connect, self.path, foreign_keys=False), size=1)
+        try:
+            async with self._one_writer:
+                return await _run(self._writer_thread, lambda: _write(rebuilding, lambda c: _checked(c, work)))
+        finally:
+            rebuilding.dispose()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncGenerator[AsyncConnection]:
+        async with self._one_writer, self._lent.connect() as connection:
+            await connection.exec_driver_sql(_BEGIN_WRITING)
+            yield connection
+            await connection.run_sync(in_one_transaction, lambda _: None)
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncGenerator[AsyncConnection]:
+        async with self._lent.connect() as connection:
+            yield connection
+
+
+def sqlite_path(url: str) -> Path:
+    """The absolute path of the file that a `sqlite:///` address names; ValueError where it names none."""
+    try:
+        parts = make_url(url)
+    except ArgumentError:
+        parts = None
+    if parts is None or parts.host or parts.query or parts.database in (None, "", ":memory:"):
+        raise ValueError(f"{url} names no SQLite file: write sqlite:///relative.db or sqlite:////absolute.db")
+    return Path(str(parts.database)).expanduser().resolve()
+
+
+def connect(path: Path, *, foreign_keys: bool = True, query_only: bool = False) -> sqlite3.Connection:
+    """A new connection with every setting that we rely on; SQLite keeps none but journal_mode in the file."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+        connection.execute(f"PRAGMA query_only = {'ON' if query_only else 'OFF'}")
+    except BaseException:
+        connection.close()
+        raise
+    if mode != "wal":
+        connection.close()
+        raise DatabaseUnavailable(f"{path} is on a file system without WAL, such as a network share: move it")
+    return connection
+
+
+def _engine(creator: Callable[[], sqlite3.Connection], *, size: int) -> Engine:
+    return create_engine(
+        "sqlite+pysqlite:///file",
+        creator=creator,
+        pool_size=size,
+        max_overflow=0,
+        hide_parameters=True,
+    )
+
+
+def _async_engine(path: Path, *, inline: bool) -> AsyncEngine:
+    async def creator() -> aiosqlite.Connection:
+        connector = partial(connect, path)
+        return await (InlineConnection(connector) if inline else aiosqlite.Connection(connector, 64))
+
+    return create_async_engine("sqlite+aiosqlite:///file", async_creator=creator, max_overflow=-1, hide_parameters=True)
+
+
+def _write(engine: Engine, work: Work[T]) -> T:
+    with engine.connect() as connection:
+        connection.exec_driver_sql(_BEGIN_WRITING)
+        return in_one_transaction(connection, work)
+
+
+def _read(engine: Engine, work: Work[T], *, snapshot: bool) -> T:
+    with engine.connect() as connection:
+        if snapshot:
+            connection.exec_driver_sql(_BEGIN_READING)
+        return work(connection)
+
+
+def _checked(connection: Connection, work: Work[T]) -> T:
+    value = work(connection)
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if broken:
+        tables = ", ".join(sorted({row[0] for row in broken}))
+        raise DatabaseDamaged(f"the migration would leave {len(broken)} rows that point at nothing, in {tables}")
+    return value
+
+
+async def _run(threads: ThreadPoolExecutor | None, call: Callable[[], T]) -> T:
+    """Runs the call in a thread, or at once when there is none; a cancelled caller still waits for its end."""
+    if threads is None:
+        return call()
+    future = asyncio.get_running_loop().run_in_executor(threads, contextvars.copy_context().run, call)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        while not future.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([future])
+        raise

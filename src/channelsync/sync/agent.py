@@ -1,0 +1,54 @@
+"""What every loop is given: the database, the clock, the seller's set-up and the open channels."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from channelsync.sdk.breaker import Breaker
+from channelsync.sdk.channel import Channel
+from channelsync.sdk.clock import Clock
+from channelsync.sdk.limiter import Limiter
+from channelsync.store.database import Database
+from channelsync.sync.measures import Measures
+from channelsync.sync.setup import ChannelSetup, Setup
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenChannel:
+    """One configured channel, connected. identity: the seller's account; channels of one identity share keys.
+
+    unreadable: the last publishing tick failed, so its numbers are not known to be fresh.
+    wake_orders, wake_publisher: set by whoever knows that there is something to do before the next tick.
+    """
+
+    setup: ChannelSetup
+    channel: Channel
+    limiter: Limiter
+    breaker: Breaker
+    identity: str = ""
+    unreadable: bool = False
+    wake_orders: asyncio.Event = field(default_factory=asyncio.Event)
+    wake_publisher: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def name(self) -> str:
+        """As in the configuration."""
+        return self.setup.name
+
+
+@dataclass(slots=True, kw_only=True)
+class Agent:
+    """One running channelsync. run: the run that its ledger entries name. measures: renewed by the schedule."""
+
+    database: Database
+    clock: Clock
+    setup: Setup
+    run: str
+    measures: Measures
+    channels: dict[str, OpenChannel] = field(default_factory=dict)
+
+    def wake_publishers(self) -> None:
+        """Something changed that channels should show: look at once, not at the next tick."""
+        for channel in self.channels.values():
+            channel.wake_publisher.set()

@@ -1,0 +1,59 @@
+"""Order completeness: the channel's order ids of a day against ours; "0 of 412 missing"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Connection
+
+from channelsync.domain.findings import Finding, FindingKind, fingerprint
+from channelsync.store import audits, findings
+from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.take_orders import IDS_PER_CALL, take_by_id
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """One day of one channel. missing: ids that we do not have even after asking for them by id."""
+
+    channel: str
+    day: date
+    theirs: int
+    fetched: int
+    missing: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.day}: {len(self.missing)} of {self.theirs} missing"
+
+
+async def audit_day(agent: Agent, channel: OpenChannel, day: date) -> Completeness:
+    """Compares a UTC day, books by id what we lack, and records the result. Raises what the channel raises."""
+    theirs = {order async for order in channel.channel.order_ids(day)}
+    lacking = sorted(theirs - await agent.database.query(lambda c: audits.known_orders(c, channel.name, theirs)))
+    for start in range(0, len(lacking), IDS_PER_CALL):
+        await take_by_id(agent, channel, lacking[start : start + IDS_PER_CALL])
+    known = await agent.database.query(lambda c: audits.known_orders(c, channel.name, theirs))
+    missing = tuple(sorted(theirs - known))
+    result = Completeness(channel.name, day, len(theirs), len(lacking) - len(missing), missing)
+    await agent.database.transact(lambda c: _record(c, agent, result))
+    return result
+
+
+def _record(connection: Connection, agent: Agent, result: Completeness) -> None:
+    now = agent.clock.now()
+    audits.save_audit(connection, result.channel, result.day, result.theirs, result.missing, now)
+    subject = (result.channel, result.day.isoformat())
+    if result.missing:
+        finding = Finding(
+            kind=FindingKind.ORDER_MISSING,
+            subject=subject,
+            channel=result.channel,
+            summary=f"{result}: the channel lists these orders but does not show them when asked: "
+            f"{', '.join(result.missing[:5])}. Look at them at the channel.",
+            evidence={"missing": list(result.missing)},
+        )
+        findings.open_findings(connection, [finding], now)
+    else:
+        closed = [fingerprint(FindingKind.ORDER_MISSING, *subject)]
+        findings.close_findings(connection, closed, "all orders of the day are booked", now)

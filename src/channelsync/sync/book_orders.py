@@ -1,0 +1,290 @@
+"""Booking: from snapshots of orders to ledger entries, reservations, effects and due keys, in one transaction.
+
+`book_orders` is the one function behind polls, webhooks, replays, imports and commands. It takes a batch, because
+one durable commit for many orders costs little more than one for one (group commit, see `intake`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from channelsync.domain.booked import BookedOrder
+from channelsync.domain.booking import Booking, Terms, Verdict, book, expire
+from channelsync.domain.effects import Effect, KeyMove
+from channelsync.domain.findings import Finding, FindingKind, fingerprint
+from channelsync.domain.ledger import Movement
+from channelsync.domain.orders import OrderLine, OrderSnapshot, OrderStatus
+from channelsync.domain.quantities import Position, PositionKey
+from channelsync.domain.sourcing import AvailableAt, SoldAs, reachable
+from channelsync.store import findings, keys, ledger, orders
+from channelsync.store.orders import KeyOfListing, MappedListing, OrderToSave
+from channelsync.sync.setup import ChannelSetup, Setup
+from channelsync.sync.take_over import take_over_contained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """An order that arrived. settle: it was read by id, so it wins over another content of the same version."""
+
+    channel: str
+    order: OrderSnapshot
+    settle: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Booked:
+    """What became of a batch. verdicts: in the order of the arrivals. entries: ledger entries written.
+
+    ask_again: (channel, order) of orders to read by id, because two snapshots of one version differ.
+    items: those whose available changed.
+    """
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    entries: int = 0
+    unmapped: int = 0
+    ask_again: list[tuple[str, str]] = field(default_factory=list)
+    items: set[str] = field(default_factory=set)
+
+
+def book_orders(
+    connection: Connection, setup: Setup, arrivals: Sequence[Arrival], *, now: datetime, run: str
+) -> Booked:
+    """Books a batch in the caller's transaction. Never refuses an order; raises only what the database raises."""
+    work = _Batch(connection=connection, setup=setup, now=now, run=run)
+    for channel in sorted({arrival.channel for arrival in arrivals}):
+        work.load(setup.channels[channel], [a.order for a in arrivals if a.channel == channel])
+    work.lock()
+    for arrival in arrivals:
+        work.book(arrival)
+    work.save()
+    return work.done
+
+
+def expire_orders(connection: Connection, setup: Setup, *, now: datetime, run: str) -> Booked:
+    """Ends what pending orders hold whose time limit has passed. A later version of such an order reserves again."""
+    work = _Batch(connection=connection, setup=setup, now=now, run=run)
+    overdue = orders.expired_orders(connection, now)
+    for row in overdue:
+        work.items |= {item for line in row.booked.lines for leg in line.legs for item, _ in leg.takes}
+    work.lock()
+    for row in overdue:
+        booking = expire(row.booked, at=now, run=run, reason="pending for longer than the channel's time limit")
+        work.keep(row.said, booking, unmapped=row.unmapped, expires_at=None)
+    work.save()
+    return work.done
+
+
+@dataclass(slots=True, kw_only=True)
+class _Batch:
+    """One batch on its way: loaded, locked, booked order by order, saved with few statements."""
+
+    connection: Connection
+    setup: Setup
+    now: datetime
+    run: str
+    done: Booked = field(default_factory=Booked)
+    booked: dict[tuple[str, str], BookedOrder] = field(default_factory=dict)
+    by_listing: dict[tuple[str, str], MappedListing] = field(default_factory=dict)
+    by_sku: dict[tuple[str, str], MappedListing] = field(default_factory=dict)
+    items: set[str] = field(default_factory=set)
+    positions: dict[PositionKey, Position] = field(default_factory=dict)
+    available: AvailableAt = field(default_factory=dict)
+    counted: dict[PositionKey, datetime] = field(default_factory=dict)
+    movements: list[Movement] = field(default_factory=list)
+    effects: dict[str, list[Effect]] = field(default_factory=dict)
+    saves: dict[tuple[str, str], OrderToSave] = field(default_factory=dict)
+    unmapped: list[Finding] = field(default_factory=list)
+    mapped: list[str] = field(default_factory=list)
+
+    def load(self, channel: ChannelSetup, snapshots: Sequence[OrderSnapshot]) -> None:
+        """Reads what is booked of a channel's orders and what their listings mean."""
+        found = orders.booked_orders(self.connection, channel.name, sorted({o.order for o in snapshots}))
+        self.booked |= {(channel.name, name): order for name, order in found.items()}
+        lines = [line for order in snapshots for line in order.lines]
+        by_listing, by_sku = orders.mapped_listings(
+            self.connection,
+            channel.name,
+            (line.listing for line in lines if line.listing is not None),
+            (line.sku for line in lines if line.listing is None and line.sku),
+        )
+        if channel.capabilities.moves != "own":
+            parts = [part for listing in by_listing.values() for part, _ in listing.channel_parts]
+            by_listing |= orders.mapped_listings(self.connection, channel.name, parts, ())[0]
+        self.by_listing |= {(channel.name, name): listing for name, listing in by_listing.items()}
+        self.by_sku |= {(channel.name, sku): listing for sku, listing in by_sku.items()}
+        for listing in (*by_listing.values(), *by_sku.values()):
+            self.items |= reachable(listing.sold.item, self.setup.recipes)
+        for order in found.values():
+            self.items |= {item for line in order.lines for leg in line.legs for item, _ in leg.takes}
+
+    def lock(self) -> None:
+        """Locks every position that the batch may touch; those that are missing are made first."""
+        self.positions = ledger.lock_positions(self.connection, self.items)
+        wanted = {PositionKey(item, location) for item in self.items for location in self.setup.locations}
+        missing = wanted - self.positions.keys()
+        if missing:
+            ledger.open_positions(self.connection, missing)
+            self.positions = ledger.lock_positions(self.connection, self.items)
+        for key, position in self.positions.items():
+            self.available.setdefault(key.location, {})[key.item] = position.available
+            if position.counted_up_to is not None:
+                self.counted[key] = position.counted_up_to
+
+    def book(self, arrival: Arrival) -> None:
+        """Books one order on top of those before it in the batch."""
+        name = (arrival.channel, arrival.order.order)
+        channel = self.setup.channels[arrival.channel]
+        sold, moves = self._meanings(channel, arrival.order)
+        terms = Terms(
+            channel=arrival.channel,
+            sold=sold,
+            locations=channel.locations,
+            available=self.available,
+            recipes=self.setup.recipes,
+            counted_up_to=self.counted,
+            run=self.run,
+            behaviour=channel.capabilities.behaviour,
+            moves=moves,
+            settle=arrival.settle,
+        )
+        before = self.booked.get(name)
+        booking = book(before, arrival.order, terms)
+        self.done.verdicts.append(booking.verdict)
+        if booking.verdict == "differs":
+            self.done.ask_again.append(name)
+        if booking.verdict != "booked":
+            return
+        limit = channel.capabilities.pending_limit
+        pending = arrival.order.status is OrderStatus.PENDING and limit is not None
+        expires_at = arrival.order.version + limit if pending and limit is not None else None
+        self.keep(arrival.order, booking, unmapped=len(booking.unmapped), expires_at=expires_at)
+        waited = {line.line for line in before.lines if line.sold is None} if before else set()
+        self._report_unmapped(arrival, booking.unmapped, waited)
+
+    def keep(self, said: OrderSnapshot, booking: Booking, *, unmapped: int, expires_at: datetime | None) -> None:
+        """Takes a booking into the batch."""
+        if booking.order is None:
+            return
+        name = (booking.order.channel, booking.order.order)
+        self.booked[name] = booking.order
+        self.saves[name] = OrderToSave(said=said, booked=booking.order, unmapped=unmapped, expires_at=expires_at)
+        self.movements += booking.movements
+        self.effects.setdefault(booking.order.channel, []).extend(booking.effects)
+        self.done.unmapped += unmapped
+
+    def save(self) -> None:
+        """Writes the batch: ledger and positions, take-overs, orders, effects, due keys, findings."""
+        before = {key: position.available for key, position in self.positions.items()}
+        entries = ledger.write(self.connection, self.movements, self.positions, self.now)
+        for channel, effects in sorted(self.effects.items()):
+            timing = self.setup.channels[channel].capabilities.timing
+            settled, taken = take_over_contained(
+                self.connection, channel, effects, timing, self.positions, now=self.now, run=self.run
+            )
+            entries += taken
+            keys.add_effects(self.connection, channel, settled, self.now)
+        orders.save_orders(self.connection, list(self.saves.values()), self.now)
+        self.done.entries = len(entries)
+        self.done.items = {e.movement.position.item for e in entries}
+        shown = {name for item in self.done.items for name in self.setup.shown_by(item)}
+        keys.mark_due(self.connection, shown, self.now)
+        report_oversold(self.connection, before, self.positions, self.now)
+        findings.open_findings(self.connection, self.unmapped, self.now)
+        findings.close_findings(self.connection, self.mapped, "the listing was mapped", self.now)
+
+    def _meanings(
+        self, channel: ChannelSetup, order: OrderSnapshot
+    ) -> tuple[dict[str, SoldAs], dict[str, list[KeyMove]]]:
+        sold: dict[str, SoldAs] = {}
+        moves: dict[str, list[KeyMove]] = {}
+        for line in order.lines:
+            listing = self._listing(channel.name, line)
+            if listing is not None:
+                sold[line.line] = listing.sold
+                moves[line.line] = self._moves(channel, listing, line)
+        return sold, moves
+
+    def _listing(self, channel: str, line: OrderLine) -> MappedListing | None:
+        if line.listing is not None:
+            return self.by_listing.get((channel, line.listing))
+        return self.by_sku.get((channel, line.sku)) if line.sku else None
+
+    def _moves(self, channel: ChannelSetup, listing: MappedListing, line: OrderLine) -> list[KeyMove]:
+        """The numbers that a line of this listing moves at the channel: its own, its parts', or both."""
+        how = channel.capabilities.moves if listing.channel_parts else "own"
+        moves = []
+        if how in ("own", "both"):
+            moves += _key_moves(channel, listing.keys, line, 1)
+        if how in ("components", "both"):
+            for part, units in listing.channel_parts:
+                of_part = self.by_listing.get((channel.name, part))
+                moves += _key_moves(channel, of_part.keys if of_part else (), line, units)
+        return moves
+
+    def _report_unmapped(self, arrival: Arrival, lines: Iterable[OrderLine], waited: set[str]) -> None:
+        waiting = {line.line for line in lines}
+        for line in arrival.order.lines:
+            subject = (arrival.channel, arrival.order.order, line.line)
+            if line.line in waiting:
+                name = line.listing or line.sku or "a listing without id and SKU"
+                self.unmapped.append(
+                    Finding(
+                        kind=FindingKind.UNMAPPED_LINE,
+                        subject=subject,
+                        channel=arrival.channel,
+                        summary=f"Order {arrival.order.order} on {arrival.channel} sells {name} (SKU {line.sku}), "
+                        "which is not mapped to an item; the order is kept and books itself once "
+                        "`channelsync listings map` has mapped it.",
+                        evidence={"listing": line.listing, "sku": line.sku, "ordered": line.ordered},
+                    )
+                )
+            elif line.line in waited:
+                self.mapped.append(fingerprint(FindingKind.UNMAPPED_LINE, *subject))
+
+
+def _key_moves(channel: ChannelSetup, known: Sequence[KeyOfListing], line: OrderLine, units: int) -> list[KeyMove]:
+    """Of several keys (one per remote location) the line moves the one where it is served; else the first."""
+    there = [key for key in known if line.location and channel.remotes.get(key.remote) == line.location]
+    chosen = there or list(known[:1])
+    return [KeyMove(key.key, units) for key in chosen]
+
+
+def report_oversold(
+    connection: Connection,
+    before: Mapping[PositionKey, int],
+    positions: Mapping[PositionKey, Position],
+    now: datetime,
+) -> None:
+    """Opens a finding for every position that went below 0, and closes it where it came back."""
+    opened, closed = [], []
+    for key, position in positions.items():
+        was = before.get(key, 0)
+        if position.available < 0 <= was:
+            opened.append(
+                Finding(
+                    kind=FindingKind.OVERSOLD,
+                    subject=key,
+                    item=key.item,
+                    summary=f"{key.item} at {key.location}: {-position.available} units more are promised than are "
+                    "there. Every channel is lowered to 0; receive units, or cancel orders.",
+                    evidence={"location": key.location, "available": position.available},
+                )
+            )
+        elif was < 0 <= position.available:
+            closed.append(fingerprint(FindingKind.OVERSOLD, *key))
+    findings.open_findings(connection, opened, now)
+    findings.close_findings(connection, closed, "available is 0 or more again", now)
+
+
+def localised(order: OrderSnapshot, channel: ChannelSetup) -> OrderSnapshot:
+    """The order with the channel's remote locations replaced by ours; those we do not know are left to our choice."""
+    if not channel.remotes:
+        return order
+    lines = tuple(
+        replace(line, location=channel.remotes.get(line.location) if line.location else None) for line in order.lines
+    )
+    return replace(order, lines=lines)

@@ -1,0 +1,252 @@
+"""Which keys are written next, and with what: targets and states to decisions, in one transaction each.
+
+`survey` looks at due keys and says what each needs: nothing, a read, a write, or to wait. `prepare` decides once more
+when the call has been granted and the lease was checked, and records the writes before their request leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from channelsync.domain.publishing import Decision, Switches, decide, overtakes
+from channelsync.domain.risk import DueKey, by_urgency
+from channelsync.domain.watermark import expected_now
+from channelsync.sdk.values import QuantityKey, QuantityUpdate
+from channelsync.store import channels, keys, leases
+from channelsync.store.channels import ChannelState
+from channelsync.store.codec import dump
+from channelsync.store.keys import KeyRecord
+from channelsync.store.leases import Lease
+from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.targets import Target, compute_targets
+
+# After so long without an order read a rise is repaired: its cause may be one that no order will ever explain.
+RISE_WAITS_MAX = timedelta(minutes=15)
+
+
+@dataclass(slots=True)
+class Survey:
+    """What the due keys of an account need. writes: in the order in which they go out, lowerings first.
+
+    lowerings: of the writes, those that lower. reads: keys to read first. waiting: keys looked at again later.
+    """
+
+    writes: list[int] = field(default_factory=list)
+    lowerings: set[int] = field(default_factory=set)
+    reads: list[int] = field(default_factory=list)
+    waiting: int = 0
+    settled: int = 0
+    decisions: dict[int, Decision] = field(default_factory=dict)
+    targets: dict[int, Target] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A write that is recorded and may leave now."""
+
+    key: int
+    generation: int
+    update: QuantityUpdate
+
+
+def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: Sequence[int]) -> Survey:
+    """Decides about these keys and takes those that need nothing off the agenda.
+
+    Positions and keys are locked meanwhile, so that whatever changes them later puts the keys back on.
+    """
+    now = agent.clock.now()
+    found = Survey()
+    states = channels.channel_states(connection)
+    targets = compute_targets(connection, agent.setup, agent.measures, wanted, lock=True)
+    due: list[DueKey] = []
+    for key in wanted:
+        target = targets.get(key)
+        if target is None:  # not mapped, or not ours any more
+            keys.save_key(connection, key, due_at=None, read_wanted=False)
+            continue
+        decision = decision_for(agent, channel, target, states, now)
+        found.decisions[key] = decision
+        found.targets[key] = target
+        _keep_target(connection, target)
+        if decision.action in ("lower", "raise"):
+            reference = expected_now(target.key.state, channel.setup.capabilities.timing)[-1]
+            due.append(DueKey(str(key), reference.high, target.units, float(target.hot), target.key.due_at or now))
+            if decision.action == "lower":
+                found.lowerings.add(key)
+        elif decision.action == "wait":
+            found.waiting += 1
+            keys.save_key(connection, key, due_at=now + channel.setup.tick)
+        else:
+            _read_or_rest(connection, channel, target.key, decision, found, now)
+    found.writes = [int(one.key) for one in by_urgency(due)]
+    return found
+
+
+def _read_or_rest(
+    connection: Connection, channel: OpenChannel, record: KeyRecord, decision: Decision, found: Survey, now: datetime
+) -> None:
+    """A key with nothing to send: it is read where that tells more, looked at again later, or taken off the agenda."""
+    setup = channel.setup
+    if decision.action != "read first" and not record.state.writes:
+        found.settled += 1
+        keys.save_key(connection, record.id, due_at=None, read_wanted=False)
+        return
+    timing = setup.capabilities.timing
+    quiet_until = [now]
+    if record.read_at is not None:
+        quiet_until.append(record.read_at + max(setup.tick * 0.5, timing.staleness))
+    if record.state.writes and decision.action != "read first":
+        newest = record.state.writes[-1]
+        quiet_until.append((newest.answered or newest.sent) + min(timing.grace, setup.tick * 0.5))
+    if max(quiet_until) > now:
+        found.waiting += 1
+        keys.save_key(connection, record.id, due_at=max(quiet_until))
+    else:
+        found.reads.append(record.id)
+
+
+def raises_waiting_for_reads(
+    connection: Connection, agent: Agent, channel: OpenChannel, raises: Iterable[int], fresh_since: datetime
+) -> set[int]:
+    """Of these raises those that must wait, because a key that shares a position was not read since `fresh_since`.
+
+    A raise is computed from reads, of the same round, of every key that shares a component position. The missing
+    reads are asked for. A raise that depends on a lowering elsewhere waits until that lowering was seen. A channel
+    that cannot be read now holds nobody up: one bad channel harms only itself.
+    """
+    records = keys.load_keys(connection, raises)
+    sharing = {key: agent.setup.shown_by_parts_of(record.item or "") for key, record in records.items()}
+    everyone = keys.load_keys(
+        connection, keys.keys_sharing(connection, {i for items in sharing.values() for i in items})
+    )
+    states = channels.channel_states(connection)
+    readable = {
+        name: setup.mode == "live" and (name not in states or states[name].unreadable_since is None)
+        for name, setup in agent.setup.channels.items()
+    }
+    by_item: dict[str, list[KeyRecord]] = {}
+    for other in everyone.values():
+        if other.item is not None and readable.get(other.channel):
+            by_item.setdefault(other.item, []).append(other)
+    waiting: set[int] = set()
+    missing: set[int] = set()
+    for key, items in sharing.items():
+        for other in (one for item in items for one in by_item.get(item, ())):
+            watermark = other.state.watermark
+            if watermark is None or watermark.asked < fresh_since:
+                missing.add(other.id)
+                waiting.add(key)
+            elif other.id != key and other.state.writes and other.state.writes[-1].value < watermark.value:
+                waiting.add(key)
+    keys.want_reads(connection, missing)
+    return waiting
+
+
+def prepare(
+    connection: Connection, agent: Agent, channel: OpenChannel, wanted: Sequence[int], lease: Lease | None
+) -> list[Prepared]:
+    """Decides once more, now that the call is granted, and records what will be sent. Raises LeaseLost.
+
+    Keys that no longer need a write are left out; they stay on the agenda.
+    """
+    now = agent.clock.now()
+    if lease is not None:
+        leases.check_lease(connection, lease, now)
+    states = channels.channel_states(connection)
+    targets = compute_targets(connection, agent.setup, agent.measures, wanted, lock=True)
+    prepared: list[Prepared] = []
+    rows: list[dict[str, object]] = []
+    for key in wanted:
+        target = targets.get(key)
+        decision = decision_for(agent, channel, target, states, now) if target else None
+        if target is None or decision is None or decision.value is None:
+            continue
+        generation = target.key.generation + 1
+        prepared.append(Prepared(key=key, generation=generation, update=_update(channel, target, decision, generation)))
+        rows.append(_row(target, decision, generation, agent.run, now))
+        if overtakes(target.key.state, channel.setup.capabilities.timing):
+            keys.save_key(connection, key, verified=False)
+    keys.begin_writes(connection, rows)
+    return prepared
+
+
+def decision_for(
+    agent: Agent, channel: OpenChannel, target: Target, states: Mapping[str, ChannelState], now: datetime
+) -> Decision:
+    """One key's next step, with the switches that hold for it now."""
+    record, capabilities = target.key, channel.setup.capabilities
+    state = states.get(record.channel)
+    asked = state.orders_asked_at if state else None
+    rise = record.rise
+    if rise and record.rise_to and now > record.rise_to + RISE_WAITS_MAX and (asked is None or asked < record.rise_to):
+        rise = 0
+    return decide(
+        record.state,
+        target.units,
+        capabilities.timing,
+        _switches(target, state),
+        compare_and_set=capabilities.compare_and_set,
+        rise=rise,
+        sells_below_zero=record.sells_below_zero,
+    )
+
+
+def _switches(target: Target, state: ChannelState | None) -> Switches:
+    values, given_by = target.rules.values, target.rules.given_by
+    reason = target.key.held
+    if values.do_not_touch:
+        reason = f"do not touch: {given_by['do_not_touch']}"
+    stop = state.stop if state and state.stop in ("raises", "all") else ""
+    if stop:
+        reason = "`channelsync stop` was given"
+    return Switches(
+        may_lower=values.may_lower is not False and not values.do_not_touch,
+        may_raise=values.may_raise is not False and not values.do_not_touch,
+        stop="all" if stop == "all" else "raises" if stop == "raises" else "",
+        held=bool(target.key.held),
+        reason=reason,
+    )
+
+
+def _keep_target(connection: Connection, target: Target) -> None:
+    record = target.key
+    if record.target != target.units or record.hot != target.hot:
+        keys.save_key(connection, record.id, target=target.units, hot=target.hot)
+
+
+def _update(channel: OpenChannel, target: Target, decision: Decision, generation: int) -> QuantityUpdate:
+    """The update in the channel's own meaning of its number."""
+    record = target.key
+    physical = channel.setup.capabilities.meaning == "physical"
+    more = (record.committed or 0) if physical else 0
+    value = decision.value or 0
+    return QuantityUpdate(
+        key=QuantityKey(record.key, record.remote),
+        value=value + more,
+        listing=record.listing,
+        expected=None if decision.expected is None else decision.expected + more,
+        idempotency=f"{record.id}-{generation}",
+        lowering=decision.action == "lower",
+    )
+
+
+def _row(target: Target, decision: Decision, generation: int, run: str, now: datetime) -> dict[str, object]:
+    steps = [[s.name, s.before, s.after, s.why, s.rule_id] for s in target.offer.steps]
+    return {
+        "key": target.key.id,
+        "generation": generation,
+        "value": decision.value,
+        "expected": decision.expected,
+        "run": run,
+        "sent_at": now,
+        "answered_at": None,
+        "outcome": "",
+        "reason": decision.why,
+        "visible_at": None,
+        "closed_at": None,
+        "why": dump({"steps": steps}),
+    }

@@ -1,0 +1,179 @@
+"""After a complete order read: what provisional reservations and rises were about, now that the orders are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from channelsync.domain.findings import Finding, FindingKind
+from channelsync.domain.ledger import Cause, EntryKind, Movement, entry_id
+from channelsync.domain.provisional import (
+    Provisional,
+    Release,
+    Rise,
+    close_for_rise,
+    explain_rise,
+    to_release,
+)
+from channelsync.domain.quantities import PositionKey
+from channelsync.domain.sourcing import reachable
+from channelsync.domain.watermark import relation
+from channelsync.store import channels, findings, keys, ledger, provisionals
+from channelsync.store.keys import KeyRecord
+from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.take_over import end_movements
+
+# So many repairs of one key in a row, and another writer is at work: a finding instead of a fight.
+REPAIRS_MAX = 3
+
+
+def after_orders_read(connection: Connection, agent: Agent, channel: OpenChannel) -> bool:
+    """Ends what the orders read so far show to be unexplained; returns whether any available changed."""
+    held, risen = keys.unexplained_keys(connection, channel.identity)
+    if not held and not risen:
+        return False
+    work = _Explaining(connection=connection, agent=agent, channel=channel, now=agent.clock.now())
+    return work.run(held, risen)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Explaining:
+    """One pass over the keys of one account."""
+
+    connection: Connection
+    agent: Agent
+    channel: OpenChannel
+    now: datetime
+    movements: list[Movement] = field(default_factory=list)
+    ended: dict[str, tuple[int, str]] = field(default_factory=dict)
+    found: list[Finding] = field(default_factory=list)
+
+    def run(self, held: list[int], risen: list[int]) -> bool:
+        setup = self.agent.setup
+        state = channels.channel_state(self.connection, self.channel.name)
+        unlocked = keys.load_keys(self.connection, {*held, *risen})
+        items = {part for r in unlocked.values() if r.item for part in reachable(r.item, setup.recipes)}
+        positions = ledger.lock_positions(self.connection, items)
+        records = keys.load_keys(self.connection, unlocked, lock=True)
+        rows = provisionals.open_provisionals(self.connection, records)
+        limit = self.agent.measures.order_limit[self.channel.name]
+        for key, open_rows in rows.items():
+            released = to_release(open_rows, state.covered_to, state.orders_asked_at, limit)
+            self._end(open_rows, released, EntryKind.EXPIRE)
+            if released:
+                self._unexplained_drop(records[key], open_rows, released)
+        for key in risen:
+            record = records[key]
+            if record.rise and record.rise_to and state.orders_asked_at and state.orders_asked_at > record.rise_to:
+                self._resolve_rise(record, rows.get(key, []))
+        entries = ledger.write(self.connection, self.movements, positions, self.now)
+        provisionals.close_units(self.connection, self.ended, self.now)
+        changed = {e.movement.position.item for e in entries}
+        shown = {name for item in changed for name in setup.shown_by(item)}
+        keys.mark_due(self.connection, shown, self.now)
+        findings.open_findings(self.connection, self.found, self.now)
+        return bool(entries)
+
+    def _end(self, rows: Sequence[Provisional], releases: Iterable[Release], kind: EntryKind) -> None:
+        by_id = {row.id: row for row in rows}
+        for release in releases:
+            cause = Cause(actor="agent", run=self.agent.run, reason=release.reason, channel=self.channel.name)
+            row = by_id[release.row]
+            before = self.ended.get(row.id, (0, ""))[0]
+            tag = f"{row.open - before}"
+            self.movements += end_movements(row, release.units, kind, cause, tag, self.now)
+            self.ended[row.id] = (before + release.units, release.reason)
+
+    def _unexplained_drop(self, record: KeyRecord, rows: Sequence[Provisional], released: Sequence[Release]) -> None:
+        """By policy: the raise that follows repairs it; or on hand is adjusted; or the seller is asked."""
+        units = sum(release.units for release in released)
+        policy = self.channel.setup.drift
+        if policy == "adopt":
+            by_id = {row.id: row for row in rows}
+            for release in released:
+                self._adjust(record, by_id[release.row].location, by_id[release.row].takes, -release.units, release.row)
+        if policy == "ask":
+            keys.save_key(self.connection, record.id, held=f"{units} units were lowered at the channel by no order")
+        self.found.append(
+            Finding(
+                kind=FindingKind.UNEXPLAINED_DROP,
+                subject=(str(record.id), self.now.isoformat()),
+                channel=record.channel,
+                item=record.item or "",
+                summary=f"{record.channel} listing {record.listing}: its number fell by {units} and no order explains "
+                f"it. {_FOLLOWS[policy]}",
+                evidence={"key": record.id, "units": units, "rows": [row.id for row in rows]},
+            )
+        )
+
+    def _resolve_rise(self, record: KeyRecord, rows: Sequence[Provisional]) -> None:
+        timing = self.channel.setup.capabilities.timing
+        watermark = record.state.watermark
+        contained = [e for e in record.state.effects if watermark and relation(e, watermark, timing) == "in"]
+        since, until = record.rise_from or self.now, record.rise_to or self.now
+        left = explain_rise(Rise(record.rise, since, until), contained).units
+        keys.settle_effects(self.connection, [(e.id, "contained") for e in contained], self.now)
+        already = {name: units for name, (units, _) in self.ended.items()}
+        still = [row for row in rows if row.open > already.get(row.id, 0)]
+        released, left = close_for_rise(still, left)
+        self._end(rows, released, EntryKind.RELEASE)
+        keys.save_key(self.connection, record.id, rise=0, rise_from=None, rise_to=None)
+        if left:
+            self._drifted(record, left)
+        keys.mark_keys_due(self.connection, [record.id], self.now, urgency=0)
+
+    def _drifted(self, record: KeyRecord, units: int) -> None:
+        policy = self.channel.setup.drift
+        repairs = record.repairs + 1
+        if policy == "repair" and repairs > REPAIRS_MAX:
+            keys.save_key(self.connection, record.id, held="another writer raises it again and again")
+            kind, follows = FindingKind.ANOTHER_WRITER, _FOLLOWS["ask"]
+        else:
+            kind, follows = FindingKind.DRIFT, _FOLLOWS[policy]
+            keys.save_key(self.connection, record.id, repairs=repairs)
+        if policy == "ask":
+            keys.save_key(self.connection, record.id, held=f"{units} units were raised at the channel by no order")
+        if policy == "adopt" and record.item:
+            takes = ((record.item, record.multiple),)
+            self._adjust(record, self.channel.setup.locations[0], takes, units, self.now.isoformat())
+        self.found.append(
+            Finding(
+                kind=kind,
+                subject=(str(record.id), self.now.isoformat()),
+                channel=record.channel,
+                item=record.item or "",
+                summary=f"{record.channel} listing {record.listing}: its number rose by {units} and no order explains "
+                f"it. {follows}",
+                evidence={"key": record.id, "units": units},
+            )
+        )
+
+    def _adjust(self, record: KeyRecord, location: str, takes: Iterable[tuple[str, int]], units: int, tag: str) -> None:
+        """The channel's number was right: a human counted there."""
+        cause = Cause(
+            actor=f"read:{record.channel}",
+            run=self.agent.run,
+            reason="adopted from the channel",
+            channel=record.channel,
+        )
+        self.movements += [
+            Movement(
+                id=entry_id("adopt", record.id, tag, item),
+                position=PositionKey(item, location),
+                kind=EntryKind.ADJUST,
+                on_hand=units * each,
+                at=self.now,
+                cause=cause,
+            )
+            for item, each in takes
+        ]
+
+
+_FOLLOWS = {
+    "repair": "Our number is written again.",
+    "adopt": "On hand was adjusted to it.",
+    "ask": "Nothing is written to it until you decide: `channelsync reconcile --repair` or `--adopt`.",
+}

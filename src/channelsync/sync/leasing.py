@@ -1,0 +1,64 @@
+"""Who publishes to which account: on PostgreSQL a lease each, so that any number of workers share the channels.
+
+On SQLite one process holds the publisher's lock for all of them, and every account is its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from channelsync.store.leases import Lease, give_up_lease, take_lease
+from channelsync.sync.agent import Agent
+
+LASTS = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An account that this worker may write to. lease None: nobody else can (SQLite)."""
+
+    lease: Lease | None
+
+
+class Leases:
+    """The leases of one worker. `keep` renews them; `held` says what may be written to now."""
+
+    def __init__(self, agent: Agent, owner: str, lasts: timedelta = LASTS) -> None:
+        self._agent = agent
+        self._owner = owner
+        self._lasts = lasts
+        self._held: dict[str, tuple[Lease, float]] = {}
+        self._alone = agent.database.dialect == "sqlite"
+
+    def held(self, identity: str) -> Held | None:
+        """The account, if this worker holds it; the lease itself is checked again when a write is recorded."""
+        if not identity:
+            return None
+        if self._alone:
+            return Held(None)
+        lease, until = self._held.get(identity, (None, 0.0))
+        return Held(lease) if lease is not None and self._agent.clock.monotonic() < until else None
+
+    async def keep(self) -> None:
+        """Takes free accounts and renews held ones, until it is cancelled; then gives them up."""
+        if self._alone:
+            return
+        try:
+            while True:
+                for identity in {channel.identity for channel in self._agent.channels.values() if channel.identity}:
+                    await self._renew(identity)
+                await self._agent.clock.sleep(self._lasts.total_seconds() / 4)
+        finally:
+            for lease, _ in self._held.values():
+                now = self._agent.clock.now()
+                await self._agent.database.transact(lambda c, lease=lease, now=now: give_up_lease(c, lease, now))  # type: ignore[misc]
+
+    async def _renew(self, identity: str) -> None:
+        asked = self._agent.clock.monotonic()
+        now = self._agent.clock.now()
+        lease = await self._agent.database.transact(lambda c: take_lease(c, identity, self._owner, now, self._lasts))
+        if lease is None:
+            self._held.pop(identity, None)
+        else:
+            self._held[identity] = (lease, asked + self._lasts.total_seconds() * 0.9)

@@ -1,0 +1,69 @@
+"""What is measured of this seller's channels: how fast items sell, how late orders and pushes become visible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from channelsync.domain.demand import DemandRate, Sale, estimate
+from channelsync.domain.risk import Delays, delay_quantile, is_hot
+from channelsync.store import history
+from channelsync.sync.setup import Setup
+
+WATCHED = timedelta(days=28)
+HALF_LIFE = timedelta(days=7)
+_LIMIT_QUANTILE = 0.999
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """What was measured, at one moment.
+
+    demand: base units per item and channel; an item without sales has the prior of the setup.
+    delays: per channel, as publishing needs them. order_limit: per channel, an order is listed at the latest this
+    long after it was placed (99.9 % quantile once there are 1,000 orders, else as declared).
+    """
+
+    at: datetime
+    prior: DemandRate
+    demand: Mapping[str, Mapping[str, DemandRate]] = field(default_factory=dict)
+    delays: Mapping[str, Delays] = field(default_factory=dict)
+    order_limit: Mapping[str, timedelta] = field(default_factory=dict)
+
+    def rates(self, item: str, channels: tuple[str, ...]) -> dict[str, DemandRate]:
+        """How fast each of these channels sells an item."""
+        known = self.demand.get(item, {})
+        return {channel: known.get(channel, self.prior) for channel in channels}
+
+    def hot(self, item: str, available: int, channels: tuple[str, ...]) -> bool:
+        """Whether these channels may sell more than is available before we hear of it."""
+        delays = {channel: self.delays[channel].order_visible for channel in channels}
+        return is_hot(available, self.rates(item, channels), delays)
+
+
+def measure(connection: Connection, setup: Setup, now: datetime) -> Measures:
+    """Measures from the orders and pushes of the last weeks."""
+    since = now - WATCHED
+    began = max(since, history.first_order_at(connection) or now - timedelta(hours=1))
+    sales: dict[str, dict[str, list[Sale]]] = {}
+    for sold in history.units_sold(connection, since):
+        sales.setdefault(sold.item, {}).setdefault(sold.channel, []).append(Sale(sold.at, sold.units))
+    demand = {
+        item: {
+            channel: estimate(rows, since=min(began, now), now=now, half_life=HALF_LIFE, prior=setup.prior_demand)
+            for channel, rows in by_channel.items()
+        }
+        for item, by_channel in sales.items()
+    }
+    order_delays = history.order_delays(connection, since)
+    push_delays = history.push_delays(connection, since)
+    delays, limits = {}, {}
+    for name, channel in setup.channels.items():
+        declared = channel.capabilities
+        limits[name] = delay_quantile(order_delays.get(name, ()), _LIMIT_QUANTILE, declared.order_visibility)
+        pushed = delay_quantile(push_delays.get(name, ()), 0.95, channel.tick + declared.timing.grace)
+        delays[name] = Delays(order_visible=channel.poll + limits[name], push_visible=pushed)
+    return Measures(at=now, prior=setup.prior_demand, demand=demand, delays=delays, order_limit=limits)

@@ -1,0 +1,81 @@
+"""Opening a configured channel: its budget and breaker as they were left, and the connector's own connection."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import httpx
+from pydantic import BaseModel
+
+from channelsync.sdk.breaker import Breaker, BreakerState
+from channelsync.sdk.channel import Connector, Resources
+from channelsync.sdk.clock import Clock
+from channelsync.sdk.limiter import BucketState, Limiter
+from channelsync.store import channels
+from channelsync.store.codec import dump, load
+from channelsync.store.database import Database
+from channelsync.sync.agent import OpenChannel
+from channelsync.sync.setup import ChannelSetup
+
+
+@asynccontextmanager
+async def open_channel(
+    setup: ChannelSetup,
+    connector: Connector,
+    settings: BaseModel,
+    *,
+    database: Database,
+    clock: Clock,
+    rng: random.Random,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[OpenChannel]:
+    """One channel for as long as the block lasts. rng draws the jitter of retries. transport None: the network.
+
+    A restart goes on with the day's quota and the breaker that the last process left.
+    """
+    state = await database.transact(lambda c: channels.channel_state(c, setup.name))
+    limiter = Limiter(connector.budgets(settings), clock, state=_buckets(load(state.budgets)))
+    breaker = Breaker(setup.name, clock, state=_breaker(load(state.breaker)))
+    resources = Resources(
+        channel=setup.name, clock=clock, random=rng, limiter=limiter, breaker=breaker, transport=transport
+    )
+    async with connector.open(settings, resources) as channel:
+        opened = OpenChannel(setup=setup, channel=channel, limiter=limiter, breaker=breaker, identity=state.identity)
+        try:
+            yield opened
+        finally:
+            await save_budgets(database, opened)
+
+
+async def save_budgets(database: Database, channel: OpenChannel) -> None:
+    """Stores how much of the budget is spent and how the breaker stands, for the next process."""
+    budgets = dump({name: asdict(state) for name, state in channel.limiter.state().items()})
+    breaker = dump(asdict(channel.breaker.state))
+    await database.transact(lambda c: channels.save_channel(c, channel.name, budgets=budgets, breaker=breaker))
+
+
+def _buckets(stored: dict[str, Any] | None) -> dict[str, BucketState]:
+    return {
+        name: BucketState(
+            level=raw["level"],
+            at=datetime.fromisoformat(raw["at"]),
+            per_second=raw["per_second"],
+            used_today=raw["used_today"],
+            resets_at=datetime.fromisoformat(raw["resets_at"]),
+            penalised_until=_time(raw["penalised_until"]),
+        )
+        for name, raw in (stored or {}).items()
+    }
+
+
+def _breaker(stored: dict[str, Any] | None) -> BreakerState | None:
+    return None if stored is None else BreakerState(**{**stored, "retry_at": _time(stored["retry_at"])})
+
+
+def _time(raw: str | None) -> datetime | None:
+    return None if raw is None else datetime.fromisoformat(raw)

@@ -1,0 +1,184 @@
+"""The publisher of one channel: reads what it must, writes what it should, verifies what it wrote.
+
+One tick: read the keys that are hot, wanted or in doubt; survey what is due; read what must be read first; send
+lowerings before raises, in full batches. See the publishing rules, sections 3 to 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from channelsync.sdk.budgets import Lane, in_lane
+from channelsync.sdk.errors import AnswerUnreadable, ChannelError, NeedsSeller, NotSent, OutcomeUnknown
+from channelsync.sdk.values import KeyRead, PushResult, QuantityKey
+from channelsync.store import channels, keys
+from channelsync.store.leases import Lease
+from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.decide_writes import Prepared, Survey, prepare, raises_waiting_for_reads, survey
+from channelsync.sync.push_results import record_failure, record_results
+from channelsync.sync.understand_reads import ReadsUnderstood, understand_reads
+
+log = structlog.get_logger(__name__)
+
+# Keys surveyed in one transaction: their positions stay locked meanwhile.
+SURVEYED_AT_ONCE = 500
+# Rounds of survey, read and write within one tick: a conflict asks for a read, a read for a decision.
+ROUNDS_MAX = 4
+
+
+@dataclass(slots=True)
+class Published:
+    """What one tick did. failed: why it stopped early; empty: it did not."""
+
+    reads: int = 0
+    read_calls: int = 0
+    writes: int = 0
+    write_calls: int = 0
+    due_keys: int = 0
+    ask_orders: bool = False
+    failed: str = ""
+
+
+async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None = None) -> Published:
+    """One tick of one channel; what it could not do is said, not raised. Raises LeaseLost."""
+    done = Published()
+    try:
+        await _read_wanted(agent, channel, done)
+        for number in range(ROUNDS_MAX):
+            if not await _round(agent, channel, lease, done, first=number == 0):
+                break
+    except ChannelError as error:
+        done.failed = str(error)
+        log.warning("publish.failed", channel=channel.name, reason=done.failed)
+    if bool(done.failed) != channel.unreadable:
+        channel.unreadable = bool(done.failed)
+        since = agent.clock.now() if done.failed else None
+        await agent.database.transact(lambda c: channels.save_channel(c, channel.name, unreadable_since=since))
+    if done.ask_orders:
+        channel.wake_orders.set()
+    return done
+
+
+async def read_keys(agent: Agent, channel: OpenChannel, wanted: Sequence[int], done: Published) -> None:
+    """Reads these keys now and understands what comes back. Raises what the channel raises."""
+    size = channel.setup.capabilities.reads_per_call
+    for start in range(0, len(wanted), size):
+        some = wanted[start : start + size]
+        records = await agent.database.query(lambda c, some=some: keys.load_keys(c, some))  # type: ignore[misc]
+        asked = [records[key] for key in some if key in records]
+        answers = await channel.channel.read([QuantityKey(record.key, record.remote) for record in asked])
+        reads = [(record.id, answer) for record, answer in zip(asked, answers, strict=True)]
+        await take_reads(agent, channel, reads, done)
+        done.reads += len(reads)
+        done.read_calls += 1
+
+
+async def take_reads(
+    agent: Agent, channel: OpenChannel, reads: Sequence[tuple[int, KeyRead]], done: Published
+) -> ReadsUnderstood:
+    """Understands reads in one transaction, and wakes whoever must act on them."""
+    understood = await agent.database.transact(lambda c: understand_reads(c, agent, channel, reads))
+    done.ask_orders = done.ask_orders or understood.ask_orders
+    if understood.changed:
+        agent.wake_publishers()
+    return understood
+
+
+async def _read_wanted(agent: Agent, channel: OpenChannel, done: Published) -> None:
+    """Hot keys, and keys that a raise elsewhere waits for; as many as the share of the read budget allows."""
+    setup = channel.setup
+    now = agent.clock.now()
+    not_since = now - max(setup.capabilities.timing.staleness, setup.tick * 0.5)
+    wanted = await agent.database.query(
+        lambda c: keys.keys_to_read(c, channel.identity, not_since, hot=setup.hot_reads)
+    )
+    cost = setup.capabilities.read_cost
+    calls = (
+        int(channel.limiter.available(bucket=cost.bucket) * setup.read_share / cost.cost) if cost.cost else len(wanted)
+    )
+    await read_keys(agent, channel, wanted[: calls * setup.capabilities.reads_per_call], done)
+
+
+async def _round(agent: Agent, channel: OpenChannel, lease: Lease | None, done: Published, *, first: bool) -> bool:
+    """Surveys what is due, reads and writes; returns whether another round may find more to do."""
+    now = agent.clock.now()
+    due = await agent.database.query(lambda c: keys.due_keys(c, channel.identity, now, SURVEYED_AT_ONCE))
+    if not due:
+        return False
+    found = await agent.database.transact(lambda c: survey(c, agent, channel, due))
+    if first:
+        done.due_keys += len(found.writes)
+    if found.reads:
+        await read_keys(agent, channel, found.reads, done)
+    writes = await _ready(agent, channel, found)
+    size = channel.setup.capabilities.updates_per_push
+    for start in range(0, len(writes), size):
+        await _send(agent, channel, writes[start : start + size], found, lease, done)
+    return bool(found.reads or writes)
+
+
+async def _ready(agent: Agent, channel: OpenChannel, found: Survey) -> list[int]:
+    """The writes that need not wait for reads of other keys."""
+    raises = [key for key in found.writes if key not in found.lowerings]
+    if not raises:
+        return found.writes
+    timing = channel.setup.capabilities.timing
+    fresh_since = agent.clock.now() - max(channel.setup.tick * 1.5, timing.staleness * 2)
+    waiting = await agent.database.transact(lambda c: raises_waiting_for_reads(c, agent, channel, raises, fresh_since))
+    if waiting:
+        agent.wake_publishers()
+    return [key for key in found.writes if key not in waiting]
+
+
+async def _send(
+    agent: Agent, channel: OpenChannel, wanted: Sequence[int], found: Survey, lease: Lease | None, done: Published
+) -> None:
+    """One call: wait for the budget, read where nothing else protects the write, decide, record, send, record."""
+    capabilities = channel.setup.capabilities
+    lane = Lane.URGENT if any(key in found.lowerings for key in wanted) else Lane.NORMAL
+    if not capabilities.compare_and_set:
+        with in_lane(lane):
+            await _read_before_write(agent, channel, wanted, done)
+    cost = capabilities.push_cost
+    grant = await channel.limiter.acquire(cost.cost, lane=lane, bucket=cost.bucket)
+    with channel.limiter.prepaid(grant), in_lane(lane):
+        prepared = await agent.database.transact(lambda c: prepare(c, agent, channel, wanted, lease))
+        if not prepared:
+            return
+        done.writes += len(prepared)
+        done.write_calls += 1
+        await _push(agent, channel, prepared, done)
+
+
+async def _read_before_write(agent: Agent, channel: OpenChannel, wanted: Sequence[int], done: Published) -> None:
+    """Without compare-and-set a write must not swallow a sale that a read a moment before would have shown."""
+    staleness = channel.setup.capabilities.timing.staleness
+    if staleness:
+        return  # a read now would lack the latest sales as well; hot reads and effects carry these channels
+    await read_keys(agent, channel, wanted, done)
+
+
+async def _push(agent: Agent, channel: OpenChannel, prepared: Sequence[Prepared], done: Published) -> None:
+    asked = agent.clock.now()
+    try:
+        results = await channel.channel.push([one.update for one in prepared])
+    except (OutcomeUnknown, AnswerUnreadable) as error:
+        results = [PushResult.unknown(one.update.key, str(error)) for one in prepared]
+    except ChannelError as error:
+        sent = not isinstance(error, NotSent)
+        await agent.database.transact(lambda c, reason=str(error): record_failure(c, agent, channel, prepared, reason))  # type: ignore[misc]
+        if isinstance(error, NeedsSeller) or sent:
+            raise
+        return
+    answered = agent.clock.now()
+    await agent.database.transact(lambda c: record_results(c, agent, channel, prepared, results, answered))
+    reads = [
+        (one.key, KeyRead(key=one.update.key, value=result.shown, asked=asked, answered=answered))
+        for one, result in zip(prepared, results, strict=True)
+        if result.shown is not None
+    ]
+    if reads:
+        await take_reads(agent, channel, reads, done)

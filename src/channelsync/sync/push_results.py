@@ -1,0 +1,109 @@
+"""What became of writes: accepted, refused, in conflict, or unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from channelsync.domain.findings import Finding, FindingKind, fingerprint
+from channelsync.sdk.values import PushResult
+from channelsync.store import findings, keys
+from channelsync.store.keys import KeyRecord
+from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.decide_writes import Prepared
+
+# A key refused so often in a row is a finding.
+REFUSALS_MAX = 3
+
+
+def record_results(
+    connection: Connection,
+    agent: Agent,
+    channel: OpenChannel,
+    prepared: Sequence[Prepared],
+    results: Sequence[PushResult],
+    answered: datetime,
+) -> None:
+    """Records the results of one push, key by key; a refusal is the key's own."""
+    now = agent.clock.now()
+    records = keys.load_keys(connection, [one.key for one in prepared], lock=True)
+    finished: list[dict[str, object]] = []
+    for one, result in zip(prepared, results, strict=True):
+        ended = result.state in ("refused", "conflict")
+        finished.append(
+            {
+                "key": one.key,
+                "generation": one.generation,
+                "answered_at": None if result.state == "unknown" else answered,
+                "outcome": result.state,
+                "reason": result.reason,
+                "visible_at": None,
+                "closed_at": now if ended else None,
+            }
+        )
+        _follow(connection, channel, records[one.key], one, result, now)
+    keys.finish_writes(connection, finished)
+
+
+def record_failure(
+    connection: Connection, agent: Agent, channel: OpenChannel, prepared: Sequence[Prepared], reason: str
+) -> None:
+    """The whole call changed nothing at the channel; its keys stay on the agenda."""
+    now = agent.clock.now()
+    rows: list[dict[str, object]] = [
+        {
+            "key": one.key,
+            "generation": one.generation,
+            "answered_at": now,
+            "outcome": "not sent",
+            "reason": reason,
+            "visible_at": None,
+            "closed_at": now,
+        }
+        for one in prepared
+    ]
+    keys.finish_writes(connection, rows)
+
+
+def due_again(now: datetime, failures: int) -> datetime:
+    """When a refused key is tried again: after a minute, doubling, at most six hours."""
+    return now + min(timedelta(hours=6), timedelta(minutes=1 << min(failures, 9)))
+
+
+def _follow(
+    connection: Connection,
+    channel: OpenChannel,
+    record: KeyRecord,
+    one: Prepared,
+    result: PushResult,
+    now: datetime,
+) -> None:
+    match result.state:
+        case "accepted":
+            look_again = now + min(channel.setup.capabilities.timing.grace, channel.setup.tick)
+            keys.save_key(connection, record.id, due_at=look_again, failures=0, not_before=None)
+            if record.failures >= REFUSALS_MAX:
+                closed = [fingerprint(FindingKind.PUSH_REFUSED, str(record.id))]
+                findings.close_findings(connection, closed, "the channel accepted a later write", now)
+        case "refused":
+            failures = record.failures + 1
+            keys.save_key(connection, record.id, failures=failures, not_before=due_again(now, failures), due_at=now)
+            if failures >= REFUSALS_MAX:
+                findings.open_findings(connection, [_refused(record, one, result)], now)
+        case "conflict" | "unknown":
+            # It shows another number than we think, or may: only a read tells.
+            keys.save_key(connection, record.id, due_at=now, read_wanted=True, read_at=None)
+
+
+def _refused(record: KeyRecord, one: Prepared, result: PushResult) -> Finding:
+    return Finding(
+        kind=FindingKind.PUSH_REFUSED,
+        subject=(str(record.id),),
+        channel=record.channel,
+        item=record.item or "",
+        summary=f"{record.channel} listing {record.listing}: the channel refuses {one.update.value}: {result.reason}. "
+        "It is tried again with growing pauses; put the listing right at the channel.",
+        evidence={"key": record.id, "value": one.update.value, "reason": result.reason},
+    )

@@ -1,0 +1,73 @@
+"""What the use cases know of this seller: channels, locations, rules and recipes, read once from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from channelsync.domain.bundles import Recipes, affected_index
+from channelsync.domain.demand import DemandRate
+from channelsync.domain.rules import Rule, RuleBook
+from channelsync.domain.sourcing import reachable
+from channelsync.sdk.channel import Capabilities
+
+Mode = Literal["live", "observe", "off"]
+DriftPolicy = Literal["repair", "adopt", "ask"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSetup:
+    """One configured channel.
+
+    locations: ours that serve it, in the order in which they ship; at least one.
+    remotes: the channel's remote location id -> our location; empty where the channel keeps one number for all.
+    mode: live writes; observe only predicts; off does nothing. drift: what follows when a number differs and no
+    order explains it: repair (push ours), adopt (adjust on hand), or ask (a finding).
+    poll, tick, sweep, listings: how often orders are asked for, the publisher looks, every key is read, and listings
+    are pulled. read_share: the part of the rate budget that hot reads may use.
+    """
+
+    name: str
+    capabilities: Capabilities
+    locations: tuple[str, ...]
+    remotes: Mapping[str, str] = field(default_factory=dict)
+    mode: Mode = "live"
+    drift: DriftPolicy = "repair"
+    poll: timedelta = timedelta(minutes=10)
+    tick: timedelta = timedelta(minutes=1)
+    sweep: timedelta = timedelta(hours=6)
+    listings: timedelta = timedelta(hours=24)
+    hot_reads: bool = True
+    read_share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """One seller. recipes and rules speak of item ids.
+
+    classes: item -> its class, for rules. prior_demand: how fast an item is taken to sell before it was watched; it
+    weighs as one day.
+    """
+
+    channels: Mapping[str, ChannelSetup]
+    locations: Sequence[str]
+    rules: tuple[Rule, ...] = ()
+    recipes: Recipes = field(default_factory=dict)
+    classes: Mapping[str, str] = field(default_factory=dict)
+    prior_demand: DemandRate = field(default_factory=lambda: DemandRate(0.5))
+    affected: Mapping[str, frozenset[str]] = field(init=False)
+    rule_book: RuleBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "affected", affected_index(self.recipes))
+        object.__setattr__(self, "rule_book", RuleBook(self.rules))
+
+    def shown_by(self, item: str) -> frozenset[str]:
+        """The items whose numbers may change when this item's available changes: itself and bundles of it."""
+        return self.affected.get(item, frozenset()) | {item}
+
+    def shown_by_parts_of(self, item: str) -> frozenset[str]:
+        """The items whose numbers share a position with this one's."""
+        return frozenset(name for part in reachable(item, self.recipes) for name in self.shown_by(part))

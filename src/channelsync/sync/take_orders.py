@@ -1,0 +1,188 @@
+"""Taking orders in: polls since a cursor, orders named by webhooks, orders whose listing was mapped meanwhile.
+
+The cursor is saved in the transaction of the rows that it covers, so a crash repeats a page and loses none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Connection
+
+from channelsync.domain.findings import Finding, FindingKind, fingerprint
+from channelsync.domain.orders import OrderSnapshot
+from channelsync.sdk.errors import ChannelError, NeedsSeller
+from channelsync.sdk.values import OrderPage, UnreadableOrder
+from channelsync.store import channels, findings, orders
+from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.book_orders import Arrival, Booked, book_orders, localised
+from channelsync.sync.explained import after_orders_read
+
+log = structlog.get_logger(__name__)
+
+# Orders asked for by id in one call; every channel can take so many ids in an address.
+IDS_PER_CALL = 50
+
+
+@dataclass(slots=True)
+class Taken:
+    """What one poll brought. failed: why it stopped early; empty: it did not."""
+
+    pages: int = 0
+    orders: int = 0
+    booked: int = 0
+    failed: str = ""
+
+
+async def poll_orders(agent: Agent, channel: OpenChannel) -> Taken:
+    """Books everything that changed at a channel since the last poll; what it could not do is said, not raised.
+
+    After a complete poll the provisional reservations and rises that it explains, or shows to be unexplained, end.
+    """
+    taken = Taken()
+    asked = agent.clock.now()
+    state = await agent.database.transact(lambda c: channels.channel_state(c, channel.name))
+    cursor = state.cursor
+    try:
+        async for page in channel.channel.orders(cursor=cursor):
+            booked = await agent.database.transact(lambda c, page=page: _book_page(c, agent, channel, page, asked))  # type: ignore[misc]
+            taken.pages += 1
+            taken.orders += len(page.orders)
+            taken.booked += sum(verdict == "booked" for verdict in booked.verdicts)
+            if booked.items:
+                agent.wake_publishers()
+        taken.booked += await read_hinted(agent, channel)
+    except ChannelError as error:
+        taken.failed = str(error)
+        needs_seller = isinstance(error, NeedsSeller)
+        await agent.database.transact(
+            lambda c: _poll_failed(c, agent, channel, taken.failed, needs_seller=needs_seller)
+        )
+        log.warning("orders.poll_failed", channel=channel.name, reason=str(error))
+        return taken
+    changed = await agent.database.transact(lambda c: after_orders_read(c, agent, channel))
+    if changed:
+        agent.wake_publishers()
+    return taken
+
+
+async def read_hinted(agent: Agent, channel: OpenChannel) -> int:
+    """Reads orders again by id that a webhook named, or whose two snapshots differed; returns how many changed."""
+    waiting = await agent.database.query(lambda c: orders.hinted_orders(c, channel.name))
+    booked = 0
+    for start in range(0, len(waiting), IDS_PER_CALL):
+        some = waiting[start : start + IDS_PER_CALL]
+        booked += await take_by_id(agent, channel, some)
+        await agent.database.transact(lambda c, some=some: orders.drop_hints(c, channel.name, some))  # type: ignore[misc]
+    return booked
+
+
+async def take_by_id(agent: Agent, channel: OpenChannel, wanted: Sequence[str]) -> int:
+    """Books these orders as the channel shows them now; returns how many changed. Raises what the channel raises."""
+    found = await channel.channel.orders_by_id(wanted)
+    snapshots = [order for order in found if isinstance(order, OrderSnapshot)]
+    unreadable = [order for order in found if isinstance(order, UnreadableOrder)]
+    now = agent.clock.now()
+
+    def unit(connection: Connection) -> Booked:
+        arrivals = [Arrival(channel=channel.name, order=localised(o, channel.setup), settle=True) for o in snapshots]
+        booked = book_orders(connection, agent.setup, arrivals, now=now, run=agent.run)
+        _keep_unreadable(connection, channel.name, unreadable, [o.order for o in snapshots], now)
+        return booked
+
+    booked = await agent.database.transact(unit)
+    if booked.items:
+        agent.wake_publishers()
+    return sum(verdict == "booked" for verdict in booked.verdicts)
+
+
+async def book_unmapped(agent: Agent, channel: OpenChannel) -> int:
+    """Books lines whose listing has been mapped since they arrived; returns how many orders changed."""
+    now = agent.clock.now()
+
+    def unit(connection: Connection) -> Booked:
+        waiting = orders.unmapped_orders(connection, channel.name)
+        arrivals = [Arrival(channel=channel.name, order=order) for order in waiting]
+        return book_orders(connection, agent.setup, arrivals, now=now, run=agent.run)
+
+    booked = await agent.database.transact(unit)
+    if booked.items:
+        agent.wake_publishers()
+    return sum(verdict == "booked" for verdict in booked.verdicts)
+
+
+def _book_page(connection: Connection, agent: Agent, channel: OpenChannel, page: OrderPage, asked: datetime) -> Booked:
+    """A page and its cursor in one transaction. `covered_to` comes with the last page only."""
+    now = agent.clock.now()
+    arrivals = [Arrival(channel=channel.name, order=localised(order, channel.setup)) for order in page.orders]
+    booked = book_orders(connection, agent.setup, arrivals, now=now, run=agent.run)
+    _keep_unreadable(connection, channel.name, page.unreadable, [order.order for order in page.orders], now)
+    orders.hint_orders(
+        connection, channel.name, {order: "two snapshots of one version differ" for _, order in booked.ask_again}, now
+    )
+    fields: dict[str, object] = {"cursor": page.cursor}
+    if page.covered_to is not None:
+        fields |= {"covered_to": page.covered_to, "orders_asked_at": asked, "orders_failed": ""}
+        findings.close_findings(connection, _failures(channel.name), "the channel's orders could be read", now)
+    channels.save_channel(connection, channel.name, **fields)
+    return booked
+
+
+def _keep_unreadable(
+    connection: Connection,
+    channel: str,
+    unreadable: Sequence[UnreadableOrder],
+    understood: Sequence[str],
+    now: datetime,
+) -> None:
+    orders.keep_unreadable(connection, channel, [(o.order, o.reason, o.raw) for o in unreadable], now)
+    findings.open_findings(
+        connection,
+        [
+            Finding(
+                kind=FindingKind.UNREADABLE_ORDER,
+                subject=(channel, order.order),
+                channel=channel,
+                summary=f"Order {order.order} on {channel} cannot be understood: {order.reason}. It is kept and was "
+                "not booked; look at it at the channel, and ship it by hand if it is right.",
+            )
+            for order in unreadable
+        ],
+        now,
+    )
+    cleared = orders.forget_unreadable(connection, channel, understood)
+    findings.close_findings(
+        connection,
+        [fingerprint(FindingKind.UNREADABLE_ORDER, channel, order) for order in cleared],
+        "the order could be understood",
+        now,
+    )
+
+
+def _poll_failed(
+    connection: Connection, agent: Agent, channel: OpenChannel, reason: str, *, needs_seller: bool
+) -> None:
+    now = agent.clock.now()
+    channels.save_channel(connection, channel.name, orders_failed=reason)
+    findings.open_findings(
+        connection,
+        [
+            Finding(
+                kind=FindingKind.NEEDS_SELLER if needs_seller else FindingKind.CHANNEL_DOWN,
+                subject=(channel.name, "orders"),
+                channel=channel.name,
+                summary=f"{channel.name}: orders cannot be read: {reason}",
+            )
+        ],
+        now,
+    )
+
+
+def _failures(channel: str) -> list[str]:
+    return [
+        fingerprint(FindingKind.NEEDS_SELLER, channel, "orders"),
+        fingerprint(FindingKind.CHANNEL_DOWN, channel, "orders"),
+    ]

@@ -1,0 +1,103 @@
+"""Taking over: an order whose sale a read had already shown takes the place of the provisional reservation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from channelsync.domain.effects import Effect
+from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, entry_id
+from channelsync.domain.provisional import Provisional, take_over
+from channelsync.domain.quantities import Position, PositionKey
+from channelsync.domain.watermark import Timing, relation
+from channelsync.store import keys, ledger, provisionals
+
+
+def take_over_contained(
+    connection: Connection,
+    channel: str,
+    effects: Sequence[Effect],
+    timing: Timing,
+    positions: dict[PositionKey, Position],
+    *,
+    now: datetime,
+    run: str,
+) -> tuple[list[tuple[Effect, str]], list[LedgerEntry]]:
+    """Lets new effects that the watermark already contains end the provisional reservations they explain.
+
+    positions: locked by the caller, changed in place. Returns every effect with how it is settled ("" where that
+    cannot be told yet) and the ledger entries written.
+    """
+    held = provisionals.open_provisionals(connection, {e.key for e in effects if e.delta < 0})
+    if not held:
+        return [(effect, "") for effect in effects], []
+    states = keys.load_keys(connection, held)
+    contained = {
+        effect.id
+        for effect in effects
+        if effect.key in states
+        and (watermark := states[effect.key].state.watermark) is not None
+        and relation(effect, watermark, timing) == "in"
+    }
+    entries = end_taken_over(
+        connection,
+        channel,
+        [e for e in effects if e.id in contained],
+        [row for rows in held.values() for row in rows],
+        positions,
+        now=now,
+        run=run,
+    )
+    return [(effect, "contained" if effect.id in contained else "") for effect in effects], entries
+
+
+def end_taken_over(
+    connection: Connection,
+    channel: str,
+    contained: Sequence[Effect],
+    held: Sequence[Provisional],
+    positions: dict[PositionKey, Position],
+    *,
+    now: datetime,
+    run: str,
+) -> list[LedgerEntry]:
+    """Ends the provisional units that these effects explain; their orders have reserved the units themselves."""
+    orders = {effect.id: effect.order for effect in contained}
+    rows = {row.id: row for row in held}
+    movements: list[Movement] = []
+    ended: dict[str, tuple[int, str]] = {}
+    for taken in take_over(contained, held):
+        cause = Cause(
+            actor=f"order:{channel}",
+            run=run,
+            reason="the order that explains the drop was booked",
+            channel=channel,
+            order=orders[taken.effect],
+        )
+        movements += end_movements(rows[taken.row], taken.units, EntryKind.TAKE_OVER, cause, taken.effect, now)
+        before = ended.get(taken.row, (0, ""))[0]
+        ended[taken.row] = (before + taken.units, f"order {orders[taken.effect]}")
+    missing = {m.position.item for m in movements} - {key.item for key in positions}
+    positions |= ledger.lock_positions(connection, missing)
+    provisionals.close_units(connection, ended, now)
+    return ledger.write(connection, movements, positions, now)
+
+
+def end_movements(
+    row: Provisional, units: int, kind: EntryKind, cause: Cause, tag: str, now: datetime
+) -> list[Movement]:
+    """The movements that end units of a provisional reservation. tag: what ended them; part of the entries' ids."""
+    return [
+        Movement(
+            id=entry_id(row.id, kind, item, tag),
+            position=PositionKey(item, row.location),
+            kind=kind,
+            reserved=-units * each,
+            at=now,
+            cause=cause,
+            reservation=entry_id(row.id, item),
+        )
+        for item, each in row.takes
+    ]

@@ -1,0 +1,129 @@
+"""What every key should show now, and why: from positions and rules to targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from channelsync.domain.bundles import capacity
+from channelsync.domain.offering import Ask, Offer, offers_for_channels
+from channelsync.domain.quantities import Position, PositionKey
+from channelsync.domain.risk import computed_buffer
+from channelsync.domain.rules import Computed, Resolved, Subject
+from channelsync.domain.sourcing import reachable
+from channelsync.store import channels, keys, ledger, listings
+from channelsync.store.keys import KeyRecord
+from channelsync.sync.measures import Measures
+from channelsync.sync.setup import Setup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What one key should show.
+
+    units: available to sell, key units; writing it as the channel's own number is `publish`'s business.
+    offer: every step that led there. rules: which rules hold for the key. hot: more of it may be sold before we hear.
+    """
+
+    key: KeyRecord
+    units: int
+    offer: Offer
+    rules: Resolved
+    hot: bool
+
+
+def compute_targets(
+    connection: Connection, setup: Setup, measures: Measures, wanted: Iterable[int], *, lock: bool = False
+) -> dict[int, Target]:
+    """Targets of these keys, computed together with every other key of the same items.
+
+    lock: hold positions and keys until the transaction ends (positions first, then keys: the order of locks).
+    Keys that are not mapped to an item, or are not ours, have no target.
+    """
+    asked = sorted(set(wanted))
+    items = {record.item for record in keys.load_keys(connection, asked).values() if record.item and record.ours}
+    used = {part for item in items for part in reachable(item, setup.recipes)}
+    positions = ledger.lock_positions(connection, used) if lock else ledger.read_positions(connection, used)
+    records = keys.load_keys(connection, keys.keys_sharing(connection, items), lock=lock)
+    incoming = listings.incoming_units(connection, items)
+    zeroed = channels.zeroed(connection)
+    at = _by_location(positions.values())
+    targets: dict[int, Target] = {}
+    for item in sorted(items):
+        shown = [record for record in records.values() if record.item == item and record.channel in setup.channels]
+        targets |= _targets_of(item, shown, setup, measures, at, incoming, zeroed)
+    return {key: targets[key] for key in asked if key in targets}
+
+
+def _targets_of(
+    item: str,
+    records: Sequence[KeyRecord],
+    setup: Setup,
+    measures: Measures,
+    at: Mapping[str, Mapping[str, int]],
+    incoming: Mapping[PositionKey, int],
+    zeroed: frozenset[str],
+) -> dict[int, Target]:
+    selling = tuple(sorted({record.channel for record in records}))
+    asks = [_ask(record, item, setup, measures, at, incoming, selling) for record in records]
+    offers = offers_for_channels(asks)
+    hot = any(
+        measures.hot(part, sum(units.get(part, 0) for units in at.values()), selling)
+        for part in reachable(item, setup.recipes)
+        if selling
+    )
+    return {
+        record.id: Target(
+            key=record,
+            units=0 if record.channel in zeroed else offers[ask.key].units,
+            offer=offers[ask.key],
+            rules=ask.rules,
+            hot=hot,
+        )
+        for record, ask in zip(records, asks, strict=True)
+    }
+
+
+def _ask(
+    record: KeyRecord,
+    item: str,
+    setup: Setup,
+    measures: Measures,
+    at: Mapping[str, Mapping[str, int]],
+    incoming: Mapping[PositionKey, int],
+    selling: tuple[str, ...],
+) -> Ask:
+    channel = setup.channels[record.channel]
+    feeding = (channel.remotes[record.remote],) if record.remote in channel.remotes else channel.locations
+    subject = Subject(
+        channel=record.channel,
+        item=item,
+        location=feeding[0] if len(feeding) == 1 else None,
+        sku_class=setup.classes.get(item),
+        listing=record.listing,
+    )
+    rules = setup.rule_book.resolve(subject)
+    feeding = rules.values.locations or feeding
+    buffer = rules.values.buffer
+    held = None
+    if isinstance(buffer, Computed):
+        held = computed_buffer(record.channel, measures.rates(item, selling), measures.delays, buffer.p, buffer.at_most)
+    return Ask(
+        key=str(record.id),
+        channel=record.channel,
+        available={name: capacity(item, at.get(name, {}), setup.recipes) for name in feeding},
+        rules=rules,
+        incoming=sum(incoming.get(PositionKey(item, name), 0) for name in feeding),
+        computed_buffer=held,
+        multiple=record.multiple,
+        cap=channel.capabilities.timing.cap,
+    )
+
+
+def _by_location(positions: Iterable[Position]) -> dict[str, dict[str, int]]:
+    at: dict[str, dict[str, int]] = {}
+    for position in positions:
+        at.setdefault(position.key.location, {})[position.key.item] = position.available
+    return at

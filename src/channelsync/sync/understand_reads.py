@@ -1,0 +1,277 @@
+"""What reads of numbers mean and what follows: watermarks move, effects settle, drops are held at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from channelsync.domain.effects import Effect
+from channelsync.domain.findings import Finding, FindingKind, fingerprint
+from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, entry_id
+from channelsync.domain.provisional import Provisional, open_for_drop
+from channelsync.domain.quantities import Position, PositionKey
+from channelsync.domain.risk import plausible_drop
+from channelsync.domain.sourcing import AvailableAt, SoldAs, pick, reachable
+from channelsync.domain.watermark import Meaning, Read, Timing, Understood, understand
+from channelsync.sdk.values import KeyRead
+from channelsync.store import findings, keys, ledger, provisionals
+from channelsync.store.keys import KeyRecord
+from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.book_orders import report_oversold
+from channelsync.sync.take_over import end_taken_over
+
+# Accepted and never shown so often in a row: a finding.
+_LOST_MAX = 2
+_NONE = timedelta(0)
+
+
+@dataclass(slots=True)
+class ReadsUnderstood:
+    """What a batch of reads meant. ask_orders: drops or rises that only an order read can explain.
+
+    changed: available changed, so other channels must be lowered or raised.
+    """
+
+    meanings: dict[int, Meaning] = field(default_factory=dict)
+    ask_orders: bool = False
+    changed: bool = False
+
+
+def understand_reads(
+    connection: Connection, agent: Agent, channel: OpenChannel, reads: Sequence[tuple[int, KeyRead]]
+) -> ReadsUnderstood:
+    """Takes reads of keys (key id, read) in, in one transaction; see the publishing rules, sections 3 and 4."""
+    work = _Reading(connection=connection, agent=agent, channel=channel, now=agent.clock.now())
+    work.lock([key for key, _ in reads])
+    for key, read in reads:
+        if key in work.records:
+            work.take(work.records[key], read)
+    work.save()
+    return work.done
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reading:
+    """One batch of reads on its way."""
+
+    connection: Connection
+    agent: Agent
+    channel: OpenChannel
+    now: datetime
+    done: ReadsUnderstood = field(default_factory=ReadsUnderstood)
+    records: dict[int, KeyRecord] = field(default_factory=dict)
+    held: dict[int, list[Provisional]] = field(default_factory=dict)
+    positions: dict[PositionKey, Position] = field(default_factory=dict)
+    before: dict[PositionKey, int] = field(default_factory=dict)
+    entries: list[LedgerEntry] = field(default_factory=list)
+    found: list[Finding] = field(default_factory=list)
+    look_again: set[int] = field(default_factory=set)
+
+    @property
+    def timing(self) -> Timing:
+        return self.channel.setup.capabilities.timing
+
+    def lock(self, wanted: Iterable[int]) -> None:
+        """Positions first, then keys, then provisional rows: the one order of locks."""
+        unlocked = keys.load_keys(self.connection, wanted)
+        recipes = self.agent.setup.recipes
+        items = {part for record in unlocked.values() if record.item for part in reachable(record.item, recipes)}
+        self.positions = ledger.lock_positions(self.connection, items)
+        self.before = {key: position.available for key, position in self.positions.items()}
+        self.records = keys.load_keys(self.connection, unlocked, lock=True)
+        self.held = provisionals.open_provisionals(self.connection, self.records)
+
+    def take(self, record: KeyRecord, read: KeyRead) -> None:
+        """One read: what it means, and what follows for the key and its position."""
+        number = self._number(record, read)
+        if number is None:
+            return
+        seen = Read(number, read.asked, read.answered)
+        meant = understand(record.state, seen, self.timing)
+        self.done.meanings[record.id] = meant.meaning
+        self._remember(record, seen, meant)
+        if meant.meaning in (Meaning.TOO_SOON, Meaning.NOT_VISIBLE_YET):
+            keys.save_key(self.connection, record.id, read_at=read.asked)
+            return
+        if meant.meaning is not Meaning.AS_EXPECTED or meant.visible is not None or record.due_at is not None:
+            self.look_again.add(record.id)  # the read may have made room for a write that waited
+        self._move_watermark(record, read, meant)
+        self._take_over(record, meant.contained)
+        if meant.meaning is Meaning.DROP:
+            self._hold(record, seen, meant.units)
+        elif meant.meaning is Meaning.RISE:
+            self._rise(record, seen, meant.units)
+        elif meant.meaning is Meaning.PUSH_LOST:
+            self._lost(record, meant)
+        elif meant.visible is not None:
+            closed = [fingerprint(FindingKind.PUSH_LOST, str(record.id))]
+            findings.close_findings(self.connection, closed, "a write was seen in force", self.now)
+
+    def save(self) -> None:
+        """Puts on the agenda what changed, and reports what was found."""
+        changed = {entry.movement.position.item for entry in self.entries}
+        if changed:
+            shown = {name for item in changed for name in self.agent.setup.shown_by(item)}
+            keys.mark_due(self.connection, shown, self.now, urgency=0)
+            report_oversold(self.connection, self.before, self.positions, self.now)
+            self.done.changed = True
+        keys.mark_keys_due(self.connection, self.look_again, self.now)
+        findings.open_findings(self.connection, self.found, self.now)
+
+    def _number(self, record: KeyRecord, read: KeyRead) -> int | None:
+        """The read in units that a buyer may buy; None where it says nothing: no such key, or a blind one."""
+        if read.value is None:
+            return None
+        if self.channel.setup.capabilities.meaning == "available":
+            return read.value
+        if read.committed is not None:
+            return read.value - read.committed
+        subject = (str(record.id),)
+        self.found.append(
+            Finding(
+                kind=FindingKind.BLIND_KEY,
+                subject=subject,
+                channel=record.channel,
+                item=record.item or "",
+                summary=f"{record.channel} listing {record.listing}: the channel does not tell how many units are in "
+                "its open orders, so sales cannot be seen in its number; only buffers protect it.",
+            )
+        )
+        return None
+
+    def _remember(self, record: KeyRecord, seen: Read, meant: Understood) -> None:
+        dull = meant.meaning in (Meaning.AS_EXPECTED, Meaning.TOO_SOON) and meant.visible is None
+        if dull and record.state.watermark and record.state.watermark.value == seen.value:
+            return  # a read that says what was known already explains nothing later
+        row: dict[str, object] = {
+            "id": _read_id(record.id, seen),
+            "key": record.id,
+            "value": seen.value,
+            "asked_at": seen.asked,
+            "answered_at": seen.answered,
+            "meaning": meant.meaning.value,
+            "units": meant.units,
+            "low": meant.low,
+            "high": meant.high,
+        }
+        keys.record_read(self.connection, [row])
+
+    def _move_watermark(self, record: KeyRecord, read: KeyRead, meant: Understood) -> None:
+        watermark = meant.state.watermark
+        if watermark is None:
+            return
+        keys.save_key(
+            self.connection,
+            record.id,
+            value=watermark.value,
+            asked_at=watermark.asked,
+            answered_at=watermark.answered,
+            committed=read.committed,
+            verified=meant.state.verified,
+            read_at=read.asked,
+            **(
+                {"repairs": 0}
+                if meant.meaning is Meaning.AS_EXPECTED and record.repairs and meant.visible is None
+                else {}
+            ),
+        )
+        settled = [(e.id, "contained") for e in meant.contained] + [(e.id, "arrived") for e in meant.arrived]
+        keys.settle_effects(self.connection, settled, self.now)
+        open_now = {write.generation for write in meant.state.writes}
+        ended = [write for write in record.state.writes if write.generation not in open_now]
+        for write in ended:
+            seen = meant.visible is not None and write.generation == meant.visible.generation
+            lost = any(write.generation == one.generation for one in meant.lost)
+            keys.close_write(
+                self.connection,
+                record.id,
+                write.generation,
+                visible_at=read.answered if seen else None,
+                closed_at=self.now,
+                outcome="lost" if lost else None,
+            )
+
+    def _take_over(self, record: KeyRecord, contained: Sequence[Effect]) -> None:
+        rows = self.held.get(record.id, [])
+        sales = [effect for effect in contained if effect.delta < 0]
+        if rows and sales:
+            self.entries += end_taken_over(
+                self.connection, record.channel, sales, rows, self.positions, now=self.now, run=self.agent.run
+            )
+            self.held |= provisionals.open_provisionals(self.connection, [record.id])
+
+    def _hold(self, record: KeyRecord, seen: Read, units: int) -> None:
+        """A drop that nothing explains: an order that we have not seen. The units are held on this channel at once."""
+        before = record.state.watermark
+        self.done.ask_orders = True
+        if record.item is None or before is None:
+            return
+        setup = self.agent.setup
+        at: AvailableAt = {}
+        for key, position in self.positions.items():
+            at.setdefault(key.location, {})[key.item] = position.available
+        locations = self.channel.setup.locations
+        remote = self.channel.setup.remotes.get(record.remote)
+        picks = pick(SoldAs(record.item, record.multiple), units, (remote,) if remote else locations, at, setup.recipes)
+        demand = self.agent.measures.rates(record.item, (record.channel,))[record.channel]
+        plausible = -(-plausible_drop(demand, max(seen.answered - before.asked, _NONE)) // record.multiple)
+        rows = open_for_drop(record.id, picks, min(units, plausible), before, seen, self.timing, self.now)
+        provisionals.add_provisionals(self.connection, record.channel, rows)
+        movements = [
+            _holding(row, record, item, each, self.now, self.agent.run) for row in rows for item, each in row.takes
+        ]
+        missing = {m.position for m in movements} - self.positions.keys()
+        ledger.open_positions(self.connection, missing)
+        self.positions |= ledger.lock_positions(self.connection, {key.item for key in missing})
+        self.entries += ledger.write(self.connection, movements, self.positions, self.now)
+
+    def _rise(self, record: KeyRecord, seen: Read, units: int) -> None:
+        before = record.state.watermark
+        self.done.ask_orders = True
+        since = before.asked - self.timing.staleness - self.timing.skew if before else seen.asked
+        keys.save_key(
+            self.connection,
+            record.id,
+            rise=record.rise + units,
+            rise_from=record.rise_from or since,
+            rise_to=seen.answered + self.timing.skew,
+        )
+
+    def _lost(self, record: KeyRecord, meant: Understood) -> None:
+        keys.save_key(self.connection, record.id, failures=record.failures + 1)
+        if record.failures + 1 >= _LOST_MAX:
+            self.found.append(
+                Finding(
+                    kind=FindingKind.PUSH_LOST,
+                    subject=(str(record.id),),
+                    channel=record.channel,
+                    item=record.item or "",
+                    summary=f"{record.channel} listing {record.listing}: {meant.lost[-1].value} was accepted "
+                    f"{record.failures + 1} times and never shown. It is sent again; look at it at the channel.",
+                    evidence={"key": record.id, "values": [write.value for write in meant.lost]},
+                )
+            )
+
+
+def _holding(row: Provisional, record: KeyRecord, item: str, each: int, now: datetime, run: str) -> Movement:
+    return Movement(
+        id=entry_id(row.id, EntryKind.PROVISIONAL, item),
+        position=PositionKey(item, row.location),
+        kind=EntryKind.PROVISIONAL,
+        reserved=row.units * each,
+        at=now,
+        cause=Cause(
+            actor=f"read:{record.channel}",
+            run=run,
+            reason=f"{record.channel} shows {row.units} fewer of listing {record.listing} than booked orders explain",
+            channel=record.channel,
+        ),
+        reservation=entry_id(row.id, item),
+    )
+
+
+def _read_id(key: int, seen: Read) -> str:
+    return entry_id("read", key, seen.asked, seen.answered)

@@ -1,0 +1,126 @@
+"""Databases for tests: a fresh one per test, copied from one that was migrated once per session."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from channelsync.store.database import Database, open_database
+from channelsync.store.embedded_postgres import EmbeddedPostgres
+from channelsync.store.migrations import upgrade
+
+TEMPLATE = "migrated"
+WITHOUT_FSYNC = {"fsync": "off", "full_page_writes": "off"}
+"""What was committed survives the death of every process, but not that of the machine."""
+
+ROOM = 2 * 1024**3
+_NUMBERS = count(1)
+
+
+@pytest.fixture(autouse=True)
+def without_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the developer's shell says to channelsync must not reach a test."""
+    for name in [name for name in os.environ if name.startswith("CHANNELSYNC_")]:  # noqa: TID251  # only to clear it
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to be copied; nobody opens it."""
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+    """The address of a fresh, migrated SQLite file."""
+    path = tmp_path / "channelsync.db"
+    shutil.copyfile(migrated_sqlite_file, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+async def sqlite_database(sqlite_url: str) -> AsyncIterator[Database]:
+    async with open_database(sqlite_url) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[EmbeddedPostgres]:
+    """One server for each process that runs tests."""
+    with _folder_for_a_server() as folder, EmbeddedPostgres(folder / "data", settings=WITHOUT_FSYNC) as server:
+        server.create_database(TEMPLATE)
+        _migrate(server.url(TEMPLATE))
+        yield server
+
+
+@pytest.fixture
+def own_postgresql_server() -> Iterator[EmbeddedPostgres]:
+    """A server of this test alone, not started yet, for it to stop and to kill."""
+    with _folder_for_a_server() as folder:
+        server = EmbeddedPostgres(folder / "data", settings=WITHOUT_FSYNC)
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+async def postgresql_url(postgresql_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The address of a fresh, migrated PostgreSQL database."""
+    name = f"test_{next(_NUMBERS)}"
+    connection = await asyncpg.connect(postgresql_server.url())
+    try:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+        yield postgresql_server.url(name)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def postgresql_database(postgresql_url: str) -> AsyncIterator[Database]:
+    async with open_database(postgresql_url) as database:
+        yield database
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a fresh, migrated database; the test runs once for SQLite and once for PostgreSQL."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A fresh, migrated database; the test runs once for SQLite and once for PostgreSQL."""
+    async with open_database(database_url) as database:
+        yield database
+
+
+@contextmanager
+def _folder_for_a_server() -> Iterator[Path]:
+    """In memory where there is room: creating and dropping databases makes hundreds of files for every test.
+
+    Not under pytest's own folder, which only its owner may enter: run by root, the server is another user.
+    """
+    memory = Path("/dev/shm")  # noqa: S108  # the name is made unguessable below
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM
+    with tempfile.TemporaryDirectory(prefix="channelsync-tests-", dir=memory if roomy else None) as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+def _migrate(url: str) -> None:
+    async def migrate() -> None:
+        async with open_database(url) as database:
+            await upgrade(database)
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # leaves the tests' own loop alone
+        runner.run(migrate())
