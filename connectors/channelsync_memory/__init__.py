@@ -205,7 +205,8 @@ def _refuse_more_than(most: int, given: int) -> None:
         raise ValueError(f"{given} rows in one call; at most {most} go")
 
 
-def _mine(settings: BaseModel) -> MemorySettings:
+def own_settings(settings: BaseModel) -> MemorySettings:
+    """The settings as this connector's own. Raises TypeError for those of another."""
     if not isinstance(settings, MemorySettings):
         raise TypeError(f"these are settings of another connector: {type(settings).__name__}")
     return settings
@@ -214,7 +215,7 @@ def _mine(settings: BaseModel) -> MemorySettings:
 @asynccontextmanager
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[MemoryChannel]:
     """The named shop, opened when it is asked for the first time."""
-    mine = _mine(settings)
+    mine = own_settings(settings)
     shop = SHOPS.get(mine.shop)
     if shop is None:
         shop = SHOPS[mine.shop] = Shop(resources.clock)

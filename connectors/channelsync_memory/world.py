@@ -1,16 +1,37 @@
-"""The shop as the contract's tests drive it. Only tests import this: it needs pytest."""
+"""The shop as tests drive it, and memory channels that behave otherwise. Only tests import this: it needs pytest."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
+from channelsync.sdk.channel import Connector, Resources
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.contract import CANARY, Delivery, Fault, Nonsense, Offered
 from channelsync.sdk.values import QuantityKey
+from channelsync_memory import CAPABILITIES, CONNECTOR, MemoryChannel, own_settings
 from channelsync_memory.shop import SHOPS, Sale, Shop, ShopBusy, ShopShut, ShopSilent
+
+
+def memory_connector(channel: type[MemoryChannel] = MemoryChannel, **declared: Any) -> Connector:
+    """The memory connector with a channel of another kind, or with other capabilities than its shop has.
+
+    The shop must be in SHOPS by the time the channel is opened.
+    """
+
+    @asynccontextmanager
+    async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[MemoryChannel]:
+        mine = own_settings(settings)
+        yield channel(mine, SHOPS[mine.shop], resources.clock)
+
+    capabilities = replace(CAPABILITIES, **declared)
+    return replace(CONNECTOR, open=open_channel, capabilities=lambda _settings: capabilities)
 
 
 class MemoryWorld:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -56,7 +57,7 @@ class SandboxChannel:
             page, answer = await self._client.orders(since=place.since, after=place.after)
             place = place.started(asked=answer.asked_at, as_of=page.as_of)
             rows = [translate.order_of(row) for row in page.orders]
-            more = page.next is not None
+            more = page.next is not None and bool(rows)  # a cursor that leads nowhere new may come back
             place = place.moved_on(page, rows, self._name) if more else place.done(self._settings.order_overlap_s)
             yield OrderPage(
                 orders=tuple(one for one in rows if isinstance(one, OrderSnapshot)),
@@ -141,7 +142,8 @@ def differences(settings: Declared, declares: dict[str, Any]) -> str:
         raise ChannelMisbehaved(f"the marketplace declares what no setting can say: {wire.why(error)}") from None
     shown = declared.model_dump(mode="json")
     other = [name for name in known if getattr(declared, name) != getattr(settings, name)]
-    return ", ".join(f"{name} = {shown[name]!r}" for name in sorted(other))
+    said = [f"no {name}" if shown[name] is None else f"{name} = {json.dumps(shown[name])}" for name in sorted(other)]
+    return ", ".join(said)
 
 
 class _Cursor(BaseModel):

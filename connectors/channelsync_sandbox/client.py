@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from channelsync.sdk.clock import Clock
-from channelsync.sdk.errors import NeedsSeller
+from channelsync.sdk.errors import ChannelMisbehaved, NeedsSeller
 from channelsync.sdk.http import Answer, Call, HttpTransport
 from channelsync.sdk.limiter import Limiter
 from channelsync_sandbox import wire
@@ -147,8 +147,10 @@ class SandboxClient:
             answer = await self._ask(Call("GET", path, "read", cost=SEARCH_COST, params={**params, **more}))
             yield answer
             before, after = after, next_of(answer)
-            if after is None or after == before:
+            if after is None:
                 return
+            if after == before:
+                raise ChannelMisbehaved(f"{answer.call}: the page leads back to itself, so the rest cannot be read")
 
     async def _ask(self, call: Call) -> Answer:
         """The answer to a call with a valid access token. A token that ended early is replaced once."""

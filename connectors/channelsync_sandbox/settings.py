@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from channelsync.sdk.channel import CallCost, Capabilities, Moves, QuantityMeaning, ZeroPolicy
+from channelsync.sdk.http import Timeouts
 from channelsync.sdk.limiter import Budget
 from channelsync.sdk.values import Applies, Deducts, GivesBack, NumberBehaviour, Timing
 
@@ -165,7 +166,8 @@ def capabilities(settings: Declared) -> Capabilities:
         timing=Timing(
             staleness=timedelta(seconds=settings.staleness_s),
             skew=timedelta(seconds=settings.skew_s),
-            grace=timedelta(seconds=settings.grace_s),
+            # Counted from the sending where no answer came, so a request must fit in.
+            grace=timedelta(seconds=settings.grace_s + Timeouts().total),
             applies=settings.applies,
             never_negative=settings.never_negative,
             cap=settings.cap,

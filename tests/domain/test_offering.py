@@ -171,7 +171,9 @@ def test_back_orders_fill_what_is_oversold_first() -> None:
     ("rule", "expected"), [(None, 2), (CountIncoming(), 9), (CountIncoming(3), 5), (CountIncoming(0), 2)]
 )
 def test_incoming_counts_only_as_far_as_a_rule_says(rule: CountIncoming | None, expected: int) -> None:
-    assert units(ask(2, rules={} if rule is None else {"preorder_from_incoming": rule}, incoming=7)) == expected
+    rules = {} if rule is None else {"preorder_from_incoming": rule}
+    assert units(ask(2, rules=rules, incoming=7)) == expected
+    assert units(ask(2, rules=rules)) == 2
 
 
 @pytest.mark.parametrize(("available", "expected"), [(12, 2), (11, 1), (5, 0), (-1, 0)])
@@ -202,8 +204,9 @@ def test_a_cap_cuts_and_a_number_below_it_takes_no_step() -> None:
     ("more", "complaint"),
     [
         ({"multiple": 0}, "shop-key at shop: the pack multiple must be 1 or more, not 0"),
-        ({"incoming": -1}, "shop-key at shop: incoming and cap must be 0 or more"),
-        ({"cap": -1}, "shop-key at shop: incoming and cap must be 0 or more"),
+        ({"incoming": -1}, "shop-key at shop: incoming, cap and computed buffer must be 0 or more"),
+        ({"cap": -1}, "shop-key at shop: incoming, cap and computed buffer must be 0 or more"),
+        ({"computed_buffer": -1}, "shop-key at shop: incoming, cap and computed buffer must be 0 or more"),
     ],
 )
 def test_a_key_that_makes_no_sense_is_refused(more: dict[str, Any], complaint: str) -> None:

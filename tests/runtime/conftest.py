@@ -13,9 +13,9 @@ from pydantic import BaseModel, SecretStr
 
 from channelsync.runtime.config import Loaded, load
 from channelsync.runtime.config_errors import ConfigInvalid
-from channelsync.runtime.connectors import Catalogue, catalogue_with
 from channelsync.sdk.budgets import Budget
 from channelsync.sdk.channel import Capabilities, Channel, Connector, Resources
+from channelsync.sdk.discovery import Catalogue, catalogue_with
 
 ReadConfig = Callable[..., Loaded]
 Complaints = Callable[..., list[str]]

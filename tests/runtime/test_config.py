@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from channelsync.domain.bundles import Part, Recipe
 from channelsync.domain.rules import Computed, CountIncoming, Fixed, LastUnits, Percent, Rule, RuleScope
 from channelsync.runtime import config
-from channelsync.runtime.config import Loaded, Value
-from channelsync.runtime.config_annotations import entry_models_of, keys_of, models_of
+from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_domain import classes_of, recipes_of, rules_of
-from channelsync.runtime.config_example import example_file, first_file
-from channelsync.runtime.config_file import index_lines
-from channelsync.runtime.config_models import Config
-from channelsync.runtime.connectors import Catalogue, installed
+from channelsync.sdk.discovery import Catalogue
 
 ReadConfig = Callable[..., Loaded]
 ROOT = Path(__file__).parents[2]
@@ -282,192 +273,3 @@ def test_a_file_saved_by_a_windows_editor_is_read_and_counted_like_any_other(
     loaded = config.load(path, {}, catalogue=catalogue, secrets_folder=tmp_path)
 
     assert origin_of(loaded, "seller.name") == ("Tea", "config.toml line 3")
-
-
-# The example file
-
-
-def all_settings(model: type[BaseModel], path: str = "") -> Iterator[str]:
-    for key, info in zip(keys_of(model), model.model_fields.values(), strict=True):
-        inner = (*models_of(info.annotation), *entry_models_of(info.annotation))
-        if not inner:
-            yield f"{path}{key}"
-        for below in inner:
-            yield from all_settings(below, f"{path}{key}.")
-
-
-def test_the_example_in_the_repository_is_the_one_that_the_code_writes() -> None:
-    written = (ROOT / "config.example.toml").read_text(encoding="utf-8")
-
-    assert written == example_file(installed()), "run: channelsync config example > config.example.toml"
-
-
-def test_the_example_names_every_setting(catalogue: Catalogue) -> None:
-    text = example_file(catalogue)
-    for setting in all_settings(Config):
-        key = setting.rpartition(".")[2]
-        assert any(
-            f"{mark}{key}{sign}" in text for mark in ("\n", "\n# ", "\n##   ", "example: ") for sign in (" =", ":")
-        )
-
-
-def uncommented(text: str) -> str:
-    return re.sub(r"^(\s*)# ", r"\1", text, flags=re.MULTILINE)
-
-
-class EveryVariable(dict[str, str]):
-    """An environment in which every variable that a connector's example names is set."""
-
-    def get(self, _name: str, _default: object = None) -> str:
-        return "set"
-
-
-def load_text(text: str, folder: Path) -> Loaded:
-    path = folder / "config.toml"
-    path.write_text(text, encoding="utf-8")
-    return config.load(path, EveryVariable(), secrets_folder=folder / "none")
-
-
-def kind(value: Value) -> str:
-    """The setting without the entry's name: what is said for one channel is said for all."""
-    return re.sub(r"^(channel|location)\.[^.]+", r"\1", value.key)
-
-
-def test_commented_out_values_of_the_example_are_the_defaults(tmp_path: Path) -> None:
-    example = example_file(installed())
-    silent = load_text(example, tmp_path)
-    explicit = load_text(uncommented(example), tmp_path)
-
-    assert explicit.config == silent.config
-    defaulted = {kind(one) for one in silent.values if one.origin == "default" and one.value is not None}
-    said = {kind(one) for one in explicit.values if one.origin.startswith("config.toml line")}
-    assert defaulted
-    assert defaulted <= said
-
-
-def test_each_optional_setting_of_the_example_can_be_used_as_it_is_shown(read_config: ReadConfig) -> None:
-    rules = {
-        "share": "share = 40",
-        "last_units": 'last_units = { at_or_below = 2, preferred = ["shop-uk"] }',
-        "preorder": "preorder_from_incoming = true",
-    }
-    text = example_file(Catalogue({}, {}))
-    assert all(line in text for line in rules.values())
-    loaded = read_config(RULES + "".join(f"[[rule]]\nsku = 'S'\n{line}\n" for line in rules.values()))
-    assert len(loaded.config.rules) == 8
-
-
-def test_the_file_that_init_writes_is_valid_and_has_one_location(read_config: ReadConfig) -> None:
-    loaded = read_config(first_file(installed()))
-
-    assert [one.name for one in loaded.config.locations] == ["main"]
-    assert loaded.config.channels == ()
-    assert loaded.config.rules == ()
-
-
-# Lines
-
-
-TRICKY = """\
-a = 1 # comment ] }
-"b.c" . d = \"\"\"x
-[not a table]
-y = 1\"\"\"
-[[channel]]
-name = 'a'
-  [channel.settings]
-  token = { env = "X", list = [1,
-    2, { q = "}" }] }
-  list = [
-    "a", # ]
-    [1, 2],
-  ]
-[[channel]]
-day = 1979-05-27 07:32:00
-empty = \"\"\"\"\"\"
-quotes = \"\"\"a\"\"\"\"\"
-literal = '\\'
-[channel.settings.deep]
-x.y = true
-[table."quoted \\" key"]
-"""
-
-
-def test_every_key_table_and_entry_has_its_line() -> None:
-    lines = index_lines(TRICKY)
-
-    assert lines["a",] == 1
-    assert lines["b.c", "d"] == 2
-    assert lines["channel", 0] == 5
-    assert lines["channel", 0, "settings"] == 7
-    assert lines["channel", 0, "settings", "token", "env"] == 8
-    assert lines["channel", 0, "settings", "token", "list", 1] == 9
-    assert lines["channel", 0, "settings", "token", "list", 2, "q"] == 9
-    assert lines["channel", 0, "settings", "list", 1] == 12
-    assert lines["channel", 1] == 14
-    assert lines["channel", 1, "quotes"] == 17
-    assert lines["channel", 1, "settings", "deep", "x", "y"] == 20
-    assert lines["table", 'quoted " key'] == 21
-
-
-def paths_of(values: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    if path:
-        yield path
-    pairs: Any = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
-    for part, held in pairs:
-        yield from paths_of(held, (*path, part))
-
-
-# Each value with the number of its lines.
-VALUES = st.sampled_from(
-    [
-        ("1", 1),
-        ("-0.5e3", 1),
-        ("true", 1),
-        ("1979-05-27T07:32:00Z", 1),
-        ('"a # b = ] } \\" \\\\"', 1),
-        ("'c:\\'", 1),
-        ('"""one\n[two]\n = """', 3),
-        ("'''\n# '' '''", 2),
-        ('""""quoted""""', 1),
-        ("[]", 1),
-        ("{}", 1),
-        ('{ a = 1, "b c".d = [2] }', 1),
-        ("[ # comment\n1,\n\n[2, '3'], ]", 4),
-        ('[{ a = "]" }, { a = """\n""" }]', 2),
-    ]
-)
-KEYS = st.sampled_from(["a", "b-c", "1", '"d e"', "'f'", "g.h", 'i . "j.k"', '"\\u0041"'])
-
-
-@st.composite
-def documents(draw: st.DrawFn) -> tuple[str, list[tuple[str, int]]]:
-    """A TOML text, and for some of its keys (as they are written) the line on which they stand."""
-    lines: list[str] = []
-    keys: list[tuple[str, int]] = []
-    headers = draw(st.lists(st.sampled_from(["", "[t{}]", "[[u]]", "[[u.v]]", "[u.w{}]", '["x y".z{}]']), max_size=8))
-    for number, header in enumerate(headers):
-        lines.extend(draw(st.sampled_from([[], [""], ["# [no] = 1"], ["\t"]])))
-        lines.append(header.format(number) if number else "# first")
-        for place, key in enumerate(draw(st.lists(KEYS, max_size=3))):
-            value, height = draw(VALUES)
-            keys.append((f"n{number}_{place}", len(lines) + 1))
-            before = "  " * draw(st.integers(0, 1))
-            lines.extend(f"{before}n{number}_{place}.{key} = {value}".split("\n"))
-            assert value.count("\n") + 1 == height
-            lines[-1] += draw(st.sampled_from(["", " # done", "\t"]))
-    return "\n".join(lines), keys
-
-
-@given(documents())
-def test_the_line_index_agrees_with_the_parser_on_any_document(document: tuple[str, list[tuple[str, int]]]) -> None:
-    text, keys = document
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return  # for example [u.w1] before [[u]]
-    lines = index_lines(text)
-
-    assert set(paths_of(values)) <= set(lines)
-    found = {path[-1]: line for path, line in lines.items()}
-    assert all(found[name] == line for name, line in keys)

@@ -135,6 +135,7 @@ FAULTS: list[tuple[str, Any, type[ChannelError], type[ChannelError]]] = [
     ("empty 200", httpx.Response(200), AnswerUnreadable, AnswerUnreadable),
     ("204 where JSON is expected", httpx.Response(204), AnswerUnreadable, AnswerUnreadable),
     ("HTML with 200", httpx.Response(200, html="<html>maintenance</html>"), AnswerUnreadable, AnswerUnreadable),
+    ("fewer bytes than stated", ok([1], headers={"Content-Length": "500"}), TryLater, OutcomeUnknown),
     ("half a JSON", httpx.Response(200, text='{"orders": ['), AnswerUnreadable, AnswerUnreadable),
     ("not a number", httpx.Response(200, text='{"quantity": NaN}'), AnswerUnreadable, AnswerUnreadable),
     ("nested too deep", httpx.Response(200, text="[" * 5000 + "]" * 5000), AnswerUnreadable, AnswerUnreadable),
@@ -173,6 +174,8 @@ async def test_bodies_of_unreadable_answers_are_not_told_as_they_may_hold_buyers
     async with rig() as the:
         error = await the.error(READ)
     assert "Jane" not in "".join(traceback.format_exception(error))
+    assert error.__suppress_context__  # the parser's own error holds the whole body
+    assert error.__cause__ is None
 
 
 @respx.mock

@@ -11,8 +11,9 @@ import httpx
 import pytest
 import respx
 
+from channelsync.lab.virtual_time import LabClock, run_virtual
 from channelsync.sdk.errors import NeedsSeller, NotSent, OutcomeUnknown, TryLater
-from channelsync.sdk.http import Backoff, Call, Timeouts
+from channelsync.sdk.http import Answer, Backoff, Call, Timeouts
 from channelsync.sdk.limiter import Budget, Lane, in_lane
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -230,3 +231,53 @@ async def test_units_paid_for_a_call_that_the_breaker_then_refuses_go_back(rig: 
         assert [type(error) for error in calls] == [NeedsSeller, NeedsSeller]
         assert route.call_count == 1
         assert the.limiter.state()["calls"].used_today == before + 1
+
+
+@respx.mock
+async def test_a_call_that_the_breaker_refuses_does_not_wait_for_the_budget_first(rig: Callable[..., Any]) -> None:
+    answers(httpx.Response(401))
+    async with rig() as the:
+        await the.error(READ)
+        the.limiter.penalise(START + timedelta(seconds=50))
+        assert type(await the.error(READ)) is NeedsSeller
+        assert the.clock.slept == []
+
+
+@respx.mock
+async def test_a_repetition_waits_for_the_budget_no_longer_than_until_the_deadline(rig: Callable[..., Any]) -> None:
+    route = answers(httpx.Response(503), ok())
+
+    def emptied(answer: Answer) -> None:
+        the.limiter.penalise(answer.answered_at + timedelta(seconds=31))
+
+    async with rig(observe_answer=emptied, timeouts=Timeouts(total=30, budget=60)) as the:
+        assert type(await the.error(READ)) is NotSent
+    assert (route.call_count, the.clock.slept) == (1, [0.5])
+
+
+def test_a_budget_that_runs_short_while_a_call_waits_is_given_up_in_time(rig: Callable[..., Any]) -> None:
+    async def main() -> None:
+        clock = LabClock()
+        async with rig(clock=clock, timeouts=Timeouts(budget=60)) as the:
+            the.limiter.penalise(clock.now() + timedelta(seconds=10))
+            waiting = asyncio.create_task(the.error(WRITE))
+            await clock.sleep(5)
+            the.limiter.penalise(clock.now() + timedelta(hours=1))
+            assert type(await waiting) is NotSent
+            assert clock.now() == START + timedelta(seconds=60)
+
+    run_virtual(main(), start=START)
+
+
+@respx.mock
+async def test_nothing_is_sent_once_the_deadline_has_passed(rig: Callable[..., Any]) -> None:
+    route = answers(httpx.Response(503), ok())
+    async with rig(timeouts=Timeouts(total=30)) as the:
+        step = the.clock.sleep
+
+        async def longer_than_asked(seconds: float) -> None:
+            await step(seconds + 30)
+
+        the.clock.sleep = longer_than_asked
+        assert type(await the.error(READ)) is NotSent
+    assert route.call_count == 1

@@ -250,6 +250,58 @@ async def test_a_kept_connection_found_closed_leaves_other_writes_unknown(
     assert log == ["answered", "reset"]
 
 
+class Scripted(httpx.AsyncBaseTransport):
+    """Fails each request after these steps of its way, as httpcore names them."""
+
+    def __init__(self, steps: list[str], *errors: Exception) -> None:
+        self.steps, self.errors = steps, list(errors)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        for step in self.steps:
+            await request.extensions["trace"](f"{step}.started", {})
+        raise self.errors.pop(0)
+
+
+SENT = "http11.send_request_headers"
+RESET = httpx.ReadError("reset")
+
+
+@pytest.mark.parametrize(
+    ("steps", "requests"), [([SENT], 2), (["connection.connect_tcp", SENT], 1)], ids=["kept", "new"]
+)
+async def test_only_a_kept_connection_found_closed_is_replaced_and_only_once(
+    rig: Callable[..., Any], steps: list[str], requests: int
+) -> None:
+    transport = Scripted(steps, *[RESET] * 9)
+    async with rig(transport=transport) as the:
+        assert type(await the.error(replace(READ, attempts=1))) is TryLater
+    assert len(transport.errors) == 9 - requests
+
+
+async def test_a_write_on_a_kept_connection_found_closed_stays_unknown_even_if_its_repetition_never_left(
+    rig: Callable[..., Any],
+) -> None:
+    async with rig(transport=Scripted([SENT], RESET, httpx.ConnectError("refused"))) as the:
+        assert type(await the.error(replace(IDEMPOTENT, attempts=1))) is OutcomeUnknown
+
+
+async def test_an_answer_cut_short_on_a_kept_connection_is_no_closed_connection(
+    rig: Callable[..., Any], serve: Callable[..., Any]
+) -> None:
+    requests: list[bytes] = []
+
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await take_request(reader))
+        writer.write(reply(b"[]"))
+        requests.append(await take_request(reader))
+        writer.write(reply(b"[", length=2))
+
+    async with serve(half) as url, rig(base_url=url, clock=SystemClock()) as the:
+        await the.http.request(READ)
+        assert type(await the.error(replace(READ, attempts=1))) is TryLater
+    assert len(requests) == 2
+
+
 async def test_no_answer_in_time_on_a_kept_connection_is_no_closed_connection(
     rig: Callable[..., Any], serve: Callable[..., Any]
 ) -> None:

@@ -88,5 +88,7 @@ def test_the_token_of_a_bearer_header_is_known_by_itself() -> None:
 def test_configured_secrets_are_never_forgotten_and_seen_ones_only_for_newer_ones() -> None:
     known = KnownSecrets([SecretStr("configured")])
     for number in range(1000):
+        known.add(SecretStr("in use all the time"))
         known.add(SecretStr(f"token{number:04}"))
+        assert known.text("in use all the time") == HIDDEN
     assert known.text("configured token0999 token0000") == f"{HIDDEN} {HIDDEN} token0000"

@@ -1,3 +1,4 @@
+import asyncio
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -116,6 +117,12 @@ async def test_upgrading_again_changes_nothing(empty: Database) -> None:
     assert await empty.query(everything) == before
 
 
+async def test_two_that_upgrade_at_once_do_it_one_after_the_other(empty: Database, empty_url: str) -> None:
+    async with open_database(empty_url) as other:
+        await asyncio.gather(upgrade(empty), upgrade(other))
+    await check_schema(empty)
+
+
 async def test_an_empty_database_is_too_old_and_the_command_is_named(empty: Database) -> None:
     with pytest.raises(SchemaTooOld, match=r"run `channelsync db upgrade`.*is at revision none, the code at 0"):
         await check_schema(empty)
@@ -178,7 +185,7 @@ async def test_a_change_of_the_tables_is_written_as_the_next_migration(
         path.unlink()
     first = await writing.write("first", folder)
     assert first.name == "0001_first.py"
-    assert "op.create_table" in first.read_text()
+    assert "op.batch_alter_table" in first.read_text()
     assert "please adjust" not in first.read_text()
     second = await writing.write("nothing new", folder)
     assert second.name == "0002_nothing_new.py"

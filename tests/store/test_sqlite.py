@@ -38,13 +38,20 @@ async def test_writers_are_served_in_the_order_of_asking(sqlite_database: Databa
     assert served == list(range(20))
 
 
-async def test_a_lent_transaction_and_a_unit_of_work_exclude_each_other_on_sqlite(sqlite_database: Database) -> None:
-    async with sqlite_database.transaction() as connection:
-        waiting = asyncio.create_task(sqlite_database.transact(lambda c: add(c, "second")))
-        await connection.run_sync(add, "first")
-        assert not waiting.done()
-    await waiting
-    assert await sqlite_database.query(shops) == ["first", "second"]
+async def test_a_lent_transaction_and_a_unit_of_work_wait_for_each_other_not_for_the_file(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 1)
+    monkeypatch.setattr(Database, "_wait_after", lambda *_: 0.0)
+    async with open_database(sqlite_url) as database:
+        async with database.transaction() as connection:
+            waiting = asyncio.create_task(database.transact(lambda c: add(c, "second")))
+            await connection.run_sync(add, "first")
+            for _ in range(50):
+                await database.query(shops)
+            assert not waiting.done()
+        await waiting
+        assert await database.query(shops) == ["first", "second"]
 
 
 async def test_a_query_cannot_write_to_sqlite(sqlite_database: Database) -> None:

@@ -55,8 +55,8 @@ class Ask:
     def __post_init__(self) -> None:
         if self.multiple < 1:
             raise ValueError(f"{self.key} at {self.channel}: the pack multiple must be 1 or more, not {self.multiple}")
-        if self.incoming < 0 or (self.cap is not None and self.cap < 0):
-            raise ValueError(f"{self.key} at {self.channel}: incoming and cap must be 0 or more")
+        if min(self.incoming, self.cap or 0, self.computed_buffer or 0) < 0:
+            raise ValueError(f"{self.key} at {self.channel}: incoming, cap and computed buffer must be 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ def _held_back(trail: _Trail, buffer: Buffer) -> tuple[int, str]:
         raise ValueError(
             f"{trail.ask.key} at {trail.ask.channel}: the buffer is to be computed, but no number came with it"
         )
-    units = max(0, computed if buffer.at_most is None else min(computed, buffer.at_most))
+    units = computed if buffer.at_most is None else min(computed, buffer.at_most)
     return units, f"{units} held back, computed for a risk of {buffer.p:g}"
 
 

@@ -90,16 +90,18 @@ def open_for_drop(
 
 
 def take_over(contained: Iterable[Effect], rows: Sequence[Provisional]) -> tuple[TakeOver, ...]:
-    """Which rows the effects of newly booked orders explain: oldest row first, each unit once.
+    """Which rows the effects of newly booked orders explain: oldest effect and oldest row first, each unit once.
 
-    Only rows of the effect's key whose window meets the effect's; an effect larger than the rows explains them all.
+    Only rows of the effect's key whose window covers the effect's whole window: what may have happened before or
+    after the drop may be another order's, and to hide a unit twice for a while is cheaper than to show one twice.
+    An effect larger than the rows explains them all.
     """
     left = {row.id: row.open for row in rows}
     taken = []
     for effect in sorted(contained, key=lambda e: (e.latest, e.id)):
         units = -effect.delta
         for row in sorted(rows, key=lambda r: (r.window_from, r.id)):
-            covers = row.key == effect.key and row.window_from <= effect.latest and effect.earliest <= row.window_to
+            covers = row.key == effect.key and row.window_from <= effect.earliest and effect.latest <= row.window_to
             n = min(units, left[row.id]) if covers else 0
             if n > 0:
                 taken.append(TakeOver(row.id, effect.id, n))
@@ -114,14 +116,19 @@ def to_release(
     """What no order explained, by coverage and never by the clock: with the orders interface down nothing ends.
 
     covered_to: every order that the channel had made visible by then is booked; None: orders were never read.
-    orders_asked_at: when the last complete order read was asked. limit: how long an order takes to become visible.
-    Plausible units wait until the whole window plus the limit is covered; the excess for one complete order read.
+    orders_asked_at: when the last complete order read was asked; None: none ever was.
+    limit: how long an order takes to become visible.
+    Plausible units wait until the whole window plus the limit is covered; the excess for one complete order read that
+    was asked after the drop was found and covers the window.
     """
-    released = []
+    released: list[Release] = []
     for row in rows:
-        if covered_to is not None and covered_to >= row.window_to + limit:
+        if covered_to is None or covered_to < row.window_to:
+            continue
+        read_since = orders_asked_at is not None and orders_asked_at > row.found_at
+        if covered_to >= row.window_to + limit:
             released.append(Release(row.id, row.open, "all orders that could explain it were read, and none did"))
-        elif row.excess and orders_asked_at is not None and orders_asked_at > row.found_at:
+        elif read_since:
             reason = "more than the channel may have sold, and the orders read since do not explain it"
             released.append(Release(row.id, row.excess, reason))
     return tuple(release for release in released if release.units)
@@ -142,7 +149,7 @@ def close_for_rise(rows: Iterable[Provisional], rise: int) -> tuple[tuple[Releas
 class Rise:
     """Units that a read showed too many. It waits until the channel's orders were read past it.
 
-    window: when the number rose, by the channel's clock. at: when the read was understood.
+    window: when the number rose, by the channel's clock.
     """
 
     units: int
@@ -151,7 +158,11 @@ class Rise:
 
 
 def explain_rise(rise: Rise, contained: Iterable[Effect]) -> Rise:
-    """What is left of a rise after effects that the read already contained: a cancel that we had not seen."""
+    """What is left of a rise after effects that the read already contained: a cancel that we had not seen.
+
+    contained: of the same key, each given once. One that may have happened within the window counts: should it belong
+    elsewhere, the number is merely repaired a little sooner.
+    """
     units = rise.units
     for effect in contained:
         if effect.delta > 0 and rise.window_from <= effect.latest and effect.earliest <= rise.window_to:

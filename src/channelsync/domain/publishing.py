@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
-from channelsync.domain.watermark import Alternative, Applies, KeyState, Timing, expected_now, sole
+from channelsync.domain.watermark import Alternative, Applies, KeyState, Timing, expected_now, newest, sole
 
 Action = Literal["none", "read first", "lower", "raise", "wait"]
 
@@ -29,6 +30,8 @@ class Switches:
 class Decision:
     """What to do with one key. value: the number to write, in available units; None unless lowering or raising.
 
+    action: none: it is right, or on its way. read first: only a read tells what it needs. wait: something else must
+    happen first, and `why` says what.
     expected: for compare-and-set, the number that the channel must be showing; None: write whatever it shows.
     """
 
@@ -47,40 +50,65 @@ def decide(
     compare_and_set: bool = False,
     rise: int = 0,
     sells_below_zero: bool = False,
+    now: datetime | None = None,
 ) -> Decision:
-    """One key's next step. target: what it should show, available to sell.
+    """One key's next step. target: what it should show, available to sell; cut at what the channel can show.
 
+    It is compared with what the channel shows once every write of ours is applied, so that a write on its way is not
+    sent again, nor a number that is confirmed, nor one that booked sales are just bringing about. Lowerings never
+    wait. Raises and repeats need a key without doubt, without unseen writes and with one possible number.
+
+    compare_and_set: a write carries the number it replaces; where that is not one number the key is read first,
+        unless a read asked now could not tell more.
     rise: units that the number rose by itself and that no order has explained yet; a lowering that would only take
-    these back waits until the channel's orders were read.
-    Lowerings never wait. Raises and repeats wait while a write is on its way, the key is in doubt, or a rise has
-    not been explained yet. A number that is confirmed and settled is not sent again, nor one that is on its way.
+        these back waits until the channel's orders were read.
+    sells_below_zero: the key takes backorders: 0 is never written over a number below 0.
+    now: for judging whether a read could tell more; None: it always can.
     """
+    if sells_below_zero:
+        timing = replace(timing, never_negative=False)
     states = expected_now(state, timing)
     if not states:
         return Decision(action="read first", why="its number was never read")
-    wanted = timing.shown(target)
-    reference = states[-1]
-    if sole([reference]) == wanted:
-        return _nothing_to_send(state, states, wanted)
-    if sells_below_zero and wanted == 0 and reference.high < 0:
+    wanted = max(0, timing.shown(target))  # no number below 0 ever leaves us
+    reference = newest(states)
+    if any(a.low <= wanted <= a.high for a in reference):
+        return _nothing_to_send(state, reference, wanted)
+    low, high = min(a.low for a in states), max(a.high for a in reference)
+    if sells_below_zero and wanted == 0 and low < 0:
         return Decision(action="none", why="it shows less than 0, and 0 would put units back on sale")
-    lowering = wanted < reference.high
-    only_rise = bool(rise) and wanted >= reference.high - rise
-    waits = _blocked(lowering, switches) or _waits(state, lowering=lowering, only_rise=only_rise)
+    lowering = wanted < high
+    waits = _blocked(switches, lowering=lowering)
+    if not waits and rise > 0 and wanted >= high - rise:
+        waits = "its number rose by itself; the channel's orders are read first"
     if waits:
         return Decision(action="wait", why=waits)
-    return _send(states, wanted, compare_and_set=compare_and_set, lowering=lowering)
+    doubt = "" if lowering else _raise_needs(state, states)
+    if doubt:
+        return Decision(action="read first", why=doubt)
+    return _send(state, states, wanted, timing, now, compare_and_set=compare_and_set, lowering=lowering)
 
 
-def _nothing_to_send(state: KeyState, states: Sequence[Alternative], wanted: int) -> Decision:
-    if sole(states) != wanted:
+def overtakes(state: KeyState, timing: Timing) -> bool:
+    """Whether a write sent now may be applied before one that is on its way, which then puts its old number back.
+
+    The key is then unverified. Its state carries that by itself: the overtaken write stays in `writes`, below the
+    generation that is confirmed, until a read shows that it can no longer be applied.
+    """
+    return timing.applies is Applies.ANY_ORDER and bool(state.writes)
+
+
+def _nothing_to_send(state: KeyState, reference: Sequence[Alternative], wanted: int) -> Decision:
+    if sole(reference) != wanted:
+        return Decision(action="read first", why=f"it may show {wanted} by itself already; a read decides")
+    if reference[-1].write is not None:
         return Decision(action="none", why=f"{wanted} is on its way and was not seen yet")
     if not state.verified:
-        return Decision(action="read first", why="a read left a doubt")
+        return Decision(action="read first", why=f"it showed {wanted}, but a read or an older write leaves a doubt")
     return Decision(action="none", why=f"it shows {wanted}")
 
 
-def _blocked(lowering: bool, switches: Switches) -> str:  # noqa: FBT001 - the one thing that is asked
+def _blocked(switches: Switches, *, lowering: bool) -> str:
     if switches.held:
         return f"a question about it is open: {switches.reason}"
     if switches.stop == "all":
@@ -94,28 +122,55 @@ def _blocked(lowering: bool, switches: Switches) -> str:  # noqa: FBT001 - the o
     return ""
 
 
-def _waits(state: KeyState, *, lowering: bool, only_rise: bool) -> str:
-    if only_rise:
-        return "its number rose by itself; the channel's orders are read first"
-    if lowering:
-        return ""
+def _raise_needs(state: KeyState, states: Sequence[Alternative]) -> str:
+    """What a read must settle before a raise; empty where nothing is open."""
     if state.writes:
-        return "a write is on its way and was not seen yet"
+        return "a write may still be applied; a raise waits until it was seen"
     if not state.verified:
-        return "a read left a doubt; it is read again first"
+        return "a read left a doubt; a raise waits for one more"
+    if sole(states) is None:
+        return "its number may be one of several; a raise waits until a read settles it"
     return ""
 
 
-def _send(states: Sequence[Alternative], wanted: int, *, compare_and_set: bool, lowering: bool) -> Decision:
+def _send(
+    state: KeyState,
+    states: Sequence[Alternative],
+    wanted: int,
+    timing: Timing,
+    now: datetime | None,
+    *,
+    compare_and_set: bool,
+    lowering: bool,
+) -> Decision:
     action: Action = "lower" if lowering else "raise"
-    if not compare_and_set:
-        return Decision(action=action, value=wanted, why=f"{action} to {wanted}")
     expected = sole(states)
-    if expected is None:
-        return Decision(action="read first", why="its number may be one of several; a read decides")
-    return Decision(action=action, value=wanted, expected=expected, why=f"{action} from {expected} to {wanted}")
+    shown = f"{min(a.low for a in states)} to {max(a.high for a in states)}" if expected is None else f"{expected}"
+    if compare_and_set and expected is None and _read_tells_more(state, timing, now):
+        return Decision(action="read first", why=f"its number may be {shown}; a read decides")
+    why = f"{action} from {shown} to {wanted}"
+    return Decision(action=action, value=wanted, expected=expected if compare_and_set else None, why=why)
 
 
-def overtakes(state: KeyState, timing: Timing) -> bool:
-    """Whether a write sent now may be applied before one that is on its way, which then puts its old number back."""
-    return timing.applies is Applies.ANY_ORDER and bool(state.writes)
+def _read_tells_more(state: KeyState, timing: Timing, now: datetime | None) -> bool:
+    """Whether a read asked now could settle what the last one left open; one that comes too soon decides nothing."""
+    if now is None or state.watermark is None:
+        return True
+    settles_from = max([state.watermark.answered, *(w.answered or w.sent for w in state.writes)])
+    return now >= settles_from + timing.staleness + timing.skew
+
+
+def available_number(told: int, committed: int | None, *, physical: bool) -> int | None:
+    """A channel's number in units a buyer may buy: the units of R, W, E and T everywhere here.
+
+    committed: units in the channel's own open orders, which a physical number still contains. None where the channel
+    does not tell: the key is blind, no sale can be seen in it.
+    """
+    if not physical:
+        return told
+    return None if committed is None else told - committed
+
+
+def told_number(available: int, committed: int | None, *, physical: bool) -> int:
+    """The number to write, in the channel's own meaning. committed: as last read; None: none known, so it counts 0."""
+    return available + (committed or 0) if physical else available

@@ -10,13 +10,14 @@ Everything is in the key's own units (packs, bundles). Pure: times, reads and ef
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
 from channelsync.domain.effects import Effect
+from channelsync.domain.spans import Spans, adding_up, partly, perhaps, shifted
 
 
 class Applies(StrEnum):
@@ -32,7 +33,8 @@ class Timing:
     """How far a channel's reads and clock can be trusted; declared by the connector, later measured.
 
     staleness: a read may lack what happened this long before it was asked. skew: the channel's clock may be off by
-    this much, either way. grace: an accepted write is visible within this time, or it is lost.
+    this much, either way. grace: a write is visible within this time, or it is lost; counted from its answer, or
+    from its sending where none came, so it must be longer than a request can take.
     applies: see `Applies`. never_negative: the channel's number stops at 0. cap: the largest number it shows.
     """
 
@@ -51,19 +53,21 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A quantity as read from a channel, with the times the read was asked and answered (our clock)."""
+    """A quantity as read from a channel, with the times the read was asked and answered (our clock).
+
+    after: the generation of the write whose own answer stated the number: that write is in it, and no lag. The read
+    is then asked when the write was sent. None: any other read.
+    """
 
     value: int
     asked: datetime
     answered: datetime
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """A write of ours that no read has confirmed yet.
-
-    answered: when the channel accepted it; None: not (yet), or with an unknown outcome.
-    """
+    """A write of ours. answered: when the channel accepted it; None: not (yet), or with an unknown outcome."""
 
     generation: int
     value: int
@@ -76,19 +80,25 @@ class KeyState:
     """What we know of one quantity key.
 
     watermark: the last number that a read confirmed; None before the first read.
-    effects: those not yet known to be in the watermark. writes: unconfirmed ones, oldest first.
-    verified: no read or overtaken write left a doubt; an unverified key is read again after the grace window.
+    effects: those not yet known to be in the watermark. shown: ids of those among them that a read has shown
+        already, although the times alone cannot tell.
+    writes: that may still come to be applied, oldest first. confirmed: the newest generation that the watermark
+        shows; writes up to it are in `writes` as long as they may be applied late and put an old number back.
+    verified: no read left a doubt, and no write of an older generation may still be applied. An unverified key is
+        read again after the grace window.
     """
 
     watermark: Read | None = None
     effects: tuple[Effect, ...] = ()
     writes: tuple[Write, ...] = ()
     verified: bool = True
+    confirmed: int = 0
+    shown: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """One state that the channel may be in: the numbers from low to high. write: None is the state before any write."""
+    """Numbers from low to high that the channel may show. write: the last that was applied; None: none since W."""
 
     low: int
     high: int
@@ -112,9 +122,10 @@ class Understood:
     """A read, understood.
 
     state: of the key afterwards. units: how many are unexplained, for a drop or a rise; else 0.
-    contained: effects that the *old* watermark already contained; they take over provisional reservations.
-    arrived: effects that this read shows for the first time. visible: the newest write that this read confirms.
-    lost: writes given up. low, high: the hull of what was expected, for `explain`.
+    contained: effects that the *old* watermark already contained; they take over provisional reservations, and
+        explain rises where they are positive. arrived: effects that moved the number since. Both have left the state.
+    visible: the newest write that this read confirms beyond doubt. lost: writes given up.
+    low, high: the hull of what was expected, for `explain`.
     """
 
     meaning: Meaning
@@ -141,8 +152,16 @@ def relation(effect: Effect, read: Read, timing: Timing) -> Relation:
 
 
 def expected_now(state: KeyState, timing: Timing) -> tuple[Alternative, ...]:
-    """What the channel's number may be now, all booked effects having happened. Empty before a first read."""
+    """What the channel's number may be now, all booked effects having happened; empty before a first read.
+
+    Sorted by generation, so that the last ones are what the channel shows once everything has been applied.
+    """
     return _alternatives(state, timing, None)
+
+
+def newest(alternatives: Sequence[Alternative]) -> tuple[Alternative, ...]:
+    """Those of the newest generation, of what `expected_now` says."""
+    return tuple(a for a in alternatives if a.write is alternatives[-1].write)
 
 
 def sole(alternatives: Iterable[Alternative]) -> int | None:
@@ -151,175 +170,206 @@ def sole(alternatives: Iterable[Alternative]) -> int | None:
     return values.pop() if len(values) == 1 else None
 
 
+def overdue(write: Write, at: datetime, timing: Timing) -> bool:
+    """Whether a read asked at that time shows the write, unless it is lost."""
+    return at > (write.answered or write.sent) + timing.grace + timing.staleness
+
+
 def understand(state: KeyState, read: Read, timing: Timing) -> Understood:
-    """What a read means, and the key's state after it. See the table in the module `Meaning`.
+    """What a read means, and the key's state after it. See the table in `Meaning`.
 
     A number that fits no state but lies between two of them counts as a drop from the next higher one: a unit
     hidden for a tick is cheaper than one shown twice; the key stays unverified.
     """
     if state.watermark is None:
-        contained = tuple(e for e in state.effects if relation(e, read, timing) == "in")
-        return Understood(meaning=Meaning.FIRST, state=_moved_on(state, read, contained, ()), contained=contained)
-    if _too_soon(state, read, timing):
+        return _first(state, read, timing)
+    if _too_soon(state, state.watermark, read, timing):
         return Understood(meaning=Meaning.TOO_SOON, state=state)
     states = _alternatives(state, timing, read)
-    fits = [a for a in states if a.low <= read.value <= a.high]
     hull = (min(a.low for a in states), max(a.high for a in states))
+    fits = [a for a in states if a.low <= read.value <= a.high]
     if fits:
-        return _fitting(state, read, timing, fits, hull)
+        base = fits[-1].write
+        reached = max(state.confirmed, base.generation if base else 0)
+        pending = [w for w in state.writes if w.generation > reached]
+        old = reached == state.confirmed
+        given_up = [w for w in pending if overdue(w, read.asked, timing)]
+        if old and pending and not given_up:
+            return Understood(meaning=Meaning.NOT_VISIBLE_YET, state=state, low=hull[0], high=hull[1])
+        meaning = Meaning.PUSH_LOST if given_up else Meaning.AS_EXPECTED
+        only = all(a.write is base for a in fits)
+        return _settled(state, read, timing, _Finding(meaning, base, 0, only, not given_up), hull)
+    only = all(a.write is states[0].write for a in states)
     above = [a for a in states if a.low > read.value]
     if above:
         nearest = min(above, key=lambda a: a.low)
-        doubt = any(a.high < read.value for a in states)
-        return _settled(state, read, timing, Meaning.DROP, nearest, hull, units=nearest.low - read.value, doubt=doubt)
+        sure = only and len(above) == len(states)
+        drop = _Finding(Meaning.DROP, nearest.write, nearest.low - read.value, only, sure)
+        return _settled(state, read, timing, drop, hull)
     nearest = max(states, key=lambda a: a.high)
-    return _settled(state, read, timing, Meaning.RISE, nearest, hull, units=read.value - nearest.high)
+    rise = _Finding(Meaning.RISE, nearest.write, read.value - nearest.high, only, only)
+    return _settled(state, read, timing, rise, hull)
 
 
-def _too_soon(state: KeyState, read: Read, timing: Timing) -> bool:
-    """A lagging read asked right after the last read or write decides nothing."""
-    if not timing.staleness or state.watermark is None:
-        return False
-    last = max([state.watermark.answered, *(w.answered or w.sent for w in state.writes)])
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What a decisive read turned out to mean, before the state follows.
+
+    base: the write whose number it continues; None: the watermark. alone: no other base is possible. sure: no doubt.
+    """
+
+    meaning: Meaning
+    base: Write | None
+    units: int
+    alone: bool
+    sure: bool
+
+    @property
+    def unexplained(self) -> int:
+        """Signed: what a drop or a rise leaves unexplained."""
+        return -self.units if self.meaning is Meaning.DROP else self.units
+
+
+def _first(state: KeyState, read: Read, timing: Timing) -> Understood:
+    contained = tuple(e for e in state.effects if relation(e, read, timing) == "in")
+    after = KeyState(
+        watermark=read,
+        effects=tuple(e for e in state.effects if e not in contained),
+        writes=tuple(w for w in state.writes if not overdue(w, read.asked, timing)),
+        confirmed=state.confirmed,
+    )
+    return Understood(meaning=Meaning.FIRST, state=replace(after, verified=not after.writes), contained=contained)
+
+
+def _too_soon(state: KeyState, watermark: Read, read: Read, timing: Timing) -> bool:
+    """A read from before the last one, and a lagging read right after the last read or write, decide nothing."""
+    if read.after is not None:
+        return read.asked < watermark.answered
+    last = max([watermark.answered, *((w.answered or w.sent) for w in state.writes if timing.staleness)])
     return read.asked < last + timing.staleness
 
 
-def _fitting(state: KeyState, read: Read, timing: Timing, fits: list[Alternative], hull: tuple[int, int]) -> Understood:
-    ours = [a for a in fits if a.write is not None]
-    if ours or not state.writes:
-        best = max(ours, key=lambda a: a.write.generation if a.write else 0) if ours else fits[0]
-        doubt = bool(ours) and len(fits) > len(ours) and not _overdue(state, read, timing)
-        return _settled(state, read, timing, Meaning.AS_EXPECTED, best, hull, doubt=doubt)
-    if not _overdue(state, read, timing):
-        return Understood(meaning=Meaning.NOT_VISIBLE_YET, state=state, low=hull[0], high=hull[1])
-    return _settled(state, read, timing, Meaning.PUSH_LOST, fits[0], hull)
-
-
-def _overdue(state: KeyState, read: Read, timing: Timing) -> bool:
-    """The newest unconfirmed write should have been visible to this read."""
-    newest = state.writes[-1]
-    return read.asked > (newest.answered or newest.sent) + timing.grace + timing.staleness
-
-
-def _settled(
-    state: KeyState,
-    read: Read,
-    timing: Timing,
-    meaning: Meaning,
-    chosen: Alternative,
-    hull: tuple[int, int],
-    *,
-    units: int = 0,
-    doubt: bool = False,
-) -> Understood:
-    """Ends a decisive read: W becomes R, and every effect that R is known to contain settles."""
-    base = chosen.write.value if chosen.write else state.watermark.value if state.watermark else 0
-    wanted = read.value - base + (units if meaning is Meaning.DROP else -units if meaning is Meaning.RISE else 0)
-    arrived, rest = _explain(state, read, timing, chosen.write, wanted)
-    contained = tuple(e for e in rest if relation(e, read, timing) == "in")
-    lost = state.writes if meaning is Meaning.PUSH_LOST else ()
-    newest = chosen.write.generation if chosen.write else -1
-    open_writes = () if lost else tuple(w for w in state.writes if w.generation > newest)
-    after = _moved_on(state, read, (*arrived, *contained), open_writes)
+def _settled(state: KeyState, read: Read, timing: Timing, found: _Finding, hull: tuple[int, int]) -> Understood:
+    """Ends a decisive read: W becomes R, effects settle, and writes end that no longer can be applied."""
+    arrived, contained, shown = _settle_effects(state, read, timing, found)
+    settled = {e.id for e in (*arrived, *contained)}
+    effects = tuple(e for e in state.effects if e.id not in settled)
+    writes = _still_open(state, read, timing, found)
+    confirmed = max(state.confirmed, found.base.generation if found.base else 0)
+    lost = tuple(w for w in state.writes if w.generation > confirmed and w not in writes)
+    late = any(w.generation <= confirmed for w in writes)
+    after = KeyState(
+        watermark=read,
+        effects=effects,
+        writes=writes,
+        verified=found.sure and not late,
+        confirmed=confirmed,
+        shown=shown & {e.id for e in effects},
+    )
     return Understood(
-        meaning=meaning,
-        state=replace(after, verified=not doubt),
-        units=units,
+        meaning=found.meaning,
+        state=after,
+        units=found.units,
         contained=contained,
         arrived=arrived,
-        visible=chosen.write,
+        visible=found.base if found.alone else None,
         lost=lost,
         low=hull[0],
         high=hull[1],
     )
 
 
-def _moved_on(state: KeyState, read: Read, settled: tuple[Effect, ...], writes: tuple[Write, ...]) -> KeyState:
-    ids = {e.id for e in settled}
-    left = tuple(e for e in state.effects if e.id not in ids)
-    return KeyState(watermark=read, effects=left, writes=writes, verified=True)
+def _still_open(state: KeyState, read: Read, timing: Timing, found: _Finding) -> tuple[Write, ...]:
+    """The writes that may still be applied after a read. What is overdue was applied before it, or never will be."""
+    applied = [w.generation for w in state.writes if _surely_in(w, read, timing)]
+    if found.base is not None and found.alone:
+        applied.append(found.base.generation)
+    if timing.applies is Applies.ANY_ORDER:
+        return tuple(w for w in state.writes if not overdue(w, read.asked, timing) and w.generation not in applied)
+    done = max(applied, default=0)
+    return tuple(w for w in state.writes if not overdue(w, read.asked, timing) and w.generation > done)
 
 
-def _explain(
-    state: KeyState, read: Read, timing: Timing, write: Write | None, wanted: int
-) -> tuple[tuple[Effect, ...], tuple[Effect, ...]]:
-    """Splits the effects into those that moved the number by `wanted` since its base, oldest first, and the rest."""
-    must: list[Effect] = []
-    may: list[Effect] = []
-    rest: list[Effect] = []
-    for effect in sorted(state.effects, key=lambda e: (e.latest, e.id)):
-        low, high = _share(effect, state, read, timing, write)
-        group = rest if low == high == 0 else must if low == high else may
-        group.append(effect)
-    wanted -= sum(e.delta for e in must)
-    for index, effect in enumerate(may):
-        later = may[index + 1 :]
-        low = sum(min(0, e.delta) for e in later)
-        high = sum(max(0, e.delta) for e in later)
-        if wanted != 0 and low <= wanted - effect.delta <= high:
-            must.append(effect)
-            wanted -= effect.delta
-        else:
-            rest.append(effect)
-    return tuple(must), tuple(rest)
+def _surely_in(write: Write, read: Read | None, timing: Timing) -> bool:
+    """Whether the number (or this read of it) cannot lack a write: its own answer; a channel that applies at once."""
+    if read is not None and read.after == write.generation:
+        return True
+    at_once = timing.applies is Applies.AT_ONCE and write.answered is not None
+    return at_once and (read is None or read.asked - timing.staleness >= (write.answered or read.asked))
+
+
+def _settle_effects(
+    state: KeyState, read: Read, timing: Timing, found: _Finding
+) -> tuple[tuple[Effect, ...], tuple[Effect, ...], frozenset[str]]:
+    """(arrived, contained, shown): what time tells ends; what only the number tells is kept, and marked as shown."""
+    base = found.base.value if found.base else state.watermark.value if state.watermark else 0
+    wanted = read.value - base - found.unexplained
+    shares = {e.id: _share(e, state, read, timing, found.base) for e in state.effects}
+    wanted -= sum(e.delta for e in state.effects if shares[e.id] == "all")
+    may = [e for e in state.effects if shares[e.id] == "perhaps"]
+    # One that an earlier read has shown already is in W: it explains a new change only where no other does.
+    may.sort(key=lambda e: (e.id in state.shown, e.latest, e.id))
+    explained = {may[index].id for index in adding_up([e.delta for e in may], wanted)}
+    arrived: list[Effect] = []
+    contained: list[Effect] = []
+    for effect in state.effects:
+        moved = shares[effect.id] == "all" or effect.id in explained or effect.id in state.shown
+        if relation(effect, read, timing) == "in":
+            newer = state.watermark is not None and relation(effect, state.watermark, timing) == "after"
+            (arrived if moved or newer else contained).append(effect)
+    return tuple(arrived), tuple(contained), state.shown | explained
 
 
 def _alternatives(state: KeyState, timing: Timing, read: Read | None) -> tuple[Alternative, ...]:
     if state.watermark is None:
         return ()
-    done = _surely_applied(state, timing, read)
-    made = []
-    if done is None:
-        low, high = _range(state, timing, read, None)
-        base = state.watermark.value
-        made.append(_clamped(timing, base + low, base + high, None))
-        if timing.cap is not None and base >= timing.cap:  # blind above the cap: the number may be any above it
-            made[0] = replace(made[0], high=timing.cap)
-    for write in state.writes:
-        if done is None or write.generation >= done.generation:
-            low, high = _range(state, timing, read, write)
-            made.append(_clamped(timing, write.value + low, write.value + high, write))
+    bases: list[tuple[int, Write | None]] = [(state.confirmed, None)]
+    bases += [(w.generation, w) for w in state.writes if read is None or w.sent <= read.answered]
+    done = max(
+        (w.generation for _, w in bases if w and w.generation > state.confirmed and _surely_in(w, read, timing)),
+        default=-1,
+    )
+    made: list[Alternative] = []
+    for generation, write in sorted(bases, key=lambda base: (base[0], base[1] is None)):
+        if generation >= done and (write is not None or done < 0):
+            number = write.value if write else state.watermark.value
+            blind = write is None and timing.cap is not None and number >= timing.cap
+            shares = [(e, _share(e, state, read, timing, write)) for e in state.effects]
+            made += [Alternative(low, high, write) for low, high in _numbers(number, shares, timing, blind=blind)]
     return tuple(made)
 
 
-def _clamped(timing: Timing, low: int, high: int, write: Write | None) -> Alternative:
-    return Alternative(timing.shown(low), timing.shown(high), write)
+def _numbers(base: int, shares: Sequence[tuple[Effect, _Share]], timing: Timing, *, blind: bool) -> Spans:
+    """The numbers that a base may have become. blind: it is the largest that the channel shows, or any above it."""
+    spans: Spans = ((base, base),)
+    falls = rises = 0
+    for effect, share in shares:
+        if share != "none":
+            falls, rises = falls + min(0, effect.delta), rises + max(0, effect.delta)
+        if share == "all":
+            spans = shifted(spans, effect.delta)
+        elif share == "perhaps":
+            # One moment: it happened or not. A window may hide several changes, of which some have happened.
+            spans = (perhaps if effect.earliest == effect.latest else partly)(spans, effect.delta)
+    # Where the number stopped at 0 on the way, what came back afterwards counts from there.
+    stopped = timing.never_negative and base + falls < 0
+    spans = tuple((timing.shown(low), timing.shown(max(high, rises) if stopped else high)) for low, high in spans)
+    return ((spans[0][0], timing.cap),) if blind and timing.cap is not None else spans
 
 
-def _surely_applied(state: KeyState, timing: Timing, read: Read | None) -> Write | None:
-    """The newest write that the number (or this read of it) cannot lack: accepted by a channel that applies at once."""
-    if timing.applies is not Applies.AT_ONCE:
-        return None
-    for write in reversed(state.writes):
-        if write.answered and (read is None or read.asked - timing.staleness >= write.answered):
-            return write
-    return None
+_Share = Literal["none", "perhaps", "all"]
 
 
-def _range(state: KeyState, timing: Timing, read: Read | None, write: Write | None) -> tuple[int, int]:
-    """By how much, from least to most, the effects have moved the number since its base."""
-    shares = [_share(e, state, read, timing, write) for e in state.effects]
-    return sum(low for low, _ in shares), sum(high for _, high in shares)
-
-
-def _share(effect: Effect, state: KeyState, read: Read | None, timing: Timing, write: Write | None) -> tuple[int, int]:
-    """The least and most that one effect adds to its base: the watermark, or a write that was applied since.
-
-    (0, 0): surely not; (d, d): surely; else any part of it, because it cannot be told on which side it fell.
-    """
-    none_or_all = (min(0, effect.delta), max(0, effect.delta))
+def _share(effect: Effect, state: KeyState, read: Read | None, timing: Timing, write: Write | None) -> _Share:
+    """Whether an effect moved the number since its base: the watermark, or a write that was applied since."""
     seen = relation(effect, read, timing) if read else "in"
-    if seen == "after":
-        return 0, 0
     if write is not None:
         since = _since_write(effect, write, timing)
     else:
         since = relation(effect, state.watermark, timing) if state.watermark else "unsettled"
-    if since == "in":
-        return 0, 0
-    if since == "after" and seen == "in":
-        return effect.delta, effect.delta
-    return none_or_all
+    if seen == "after" or since == "in":
+        return "none"
+    return "all" if since == "after" and seen == "in" else "perhaps"
 
 
 def _since_write(effect: Effect, write: Write, timing: Timing) -> Relation:

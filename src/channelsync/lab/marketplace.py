@@ -164,7 +164,8 @@ class Marketplace:
 
     def _number_changed(self, change: NumberChange) -> None:
         if self.on_news:
-            self._tell(News("number.changed", change.at, key=change.key, number=change.after))
+            shown = self._shelf.numbers.shown(change.key)
+            self._tell(News("number.changed", change.at, key=change.key, number=shown))
 
     # Buying
 
@@ -248,7 +249,6 @@ class Marketplace:
             ordered=units,
             location=place.location,
             moves=place.moves,
-            takes=offer.takes if offer.own else (),
         )
 
     # What happens to orders
@@ -294,9 +294,9 @@ class Marketplace:
         return self._put_on(order, "shipped", many, location, now)
 
     def take_back_shipment(self, order: str, line: str, units: int) -> Order:
-        """A shipment was none: its units are open again."""
+        """A shipment was none: its units are open again; those of a cancelled order are cancelled."""
         now = self.now()
-        return self._change(after_sales.shipment_taken_back(self.orders[order], line, units), now)
+        return self._change(after_sales.shipment_taken_back(self.orders[order], line, units, self._stamp(now)), now)
 
     def write_off(self, order: str, line: str, units: int) -> Order:
         """Refunds unshipped units without putting them back on sale."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from channelsync.lab.faults import Fault, FaultKind, FaultPlan
+from channelsync.lab.faults import Fault, FaultKind
 from channelsync.lab.marketplace import Marketplace
 from channelsync.lab.marketplace_accounts import TOPICS, Account, Seller, Subscriptions, Tokens
 from channelsync.lab.marketplace_json import OrderWriter, key_json, listing_json, result_json, time_json
@@ -86,7 +86,6 @@ class Endpoints:
         subscriptions: Subscriptions,
         orders: OrderWriter,
         seller: Seller,
-        faults: FaultPlan,
     ) -> None:
         self._marketplace = marketplace
         self._rules = marketplace.rules
@@ -94,7 +93,6 @@ class Endpoints:
         self._subscriptions = subscriptions
         self._orders = orders
         self._seller = seller
-        self._faults = faults
 
     # The account
 

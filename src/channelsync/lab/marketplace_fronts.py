@@ -60,16 +60,23 @@ class InProcessTransport(httpx.AsyncBaseTransport):
             await self._clock.sleep(self._rng.uniform(*latency))
 
     def _response(self, reply: Reply) -> httpx.Response:
-        headers = reply.headers
-        if reply.fate == "is cut short":
-            cut = {**headers, "content-length": str(len(reply.body))}
-            return httpx.Response(reply.status, headers=cut, stream=httpx.ByteStream(_half(reply.body)))
-        if reply.fate == "drips":
-            slow = _Dripping(reply, self._clock)
-            return httpx.Response(
-                reply.status, headers={**headers, "content-length": str(len(reply.body))}, stream=slow
-            )
-        return httpx.Response(reply.status, headers=headers, content=reply.body)
+        if reply.fate == "arrives":
+            return httpx.Response(reply.status, headers=reply.headers, content=reply.body)
+        headers = {**reply.headers, "content-length": str(len(reply.body))}
+        stream = _CutShort(reply) if reply.fate == "is cut short" else _Dripping(reply, self._clock)
+        return httpx.Response(reply.status, headers=headers, stream=stream)
+
+
+class _CutShort(httpx.AsyncByteStream):
+    """A body of which half is missing."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield _half(self._reply.body)
+        if self._reply.body:
+            raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
 
 
 class _Dripping(httpx.AsyncByteStream):

@@ -81,9 +81,7 @@ class MarketplaceApi:
         self.orders = OrderWriter(rules)
         self.faults = faults or FaultPlan()
         self.calls: dict[str, int] = {}
-        self._endpoints = Endpoints(
-            marketplace, self.tokens, self.subscriptions, self.orders, seller or Seller(), self.faults
-        )
+        self._endpoints = Endpoints(marketplace, self.tokens, self.subscriptions, self.orders, seller or Seller())
 
     def handle(self, request: Request) -> Reply:
         """Answers one request. Never raises for anything that a request may hold."""

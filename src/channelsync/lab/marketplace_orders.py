@@ -75,8 +75,11 @@ def wanted_now(order: Order, line: str, ordered: int) -> Changed:
     return _over_lines(order, edited)
 
 
-def shipment_taken_back(order: Order, line: str, many: int) -> Changed:
-    """Units that were shipped were not, after all: the last shipments first, as far as they are not returned."""
+def shipment_taken_back(order: Order, line: str, many: int, at: datetime) -> Changed:
+    """Units that were shipped were not, after all: the last shipments first, as far as they are not returned.
+
+    They are open again; on a cancelled order, of which nothing more is shipped, they are cancelled.
+    """
 
     def undone(each: Line) -> tuple[Line, tuple[Told, ...]]:
         left = min(many, each.away) if each.id == line else 0
@@ -91,7 +94,11 @@ def shipment_taken_back(order: Order, line: str, many: int) -> Changed:
                 kept.insert(0, replace(shipment, units=shipment.units - off))
         return replace(each, shipped=tuple(kept)), (told,)
 
-    return _over_lines(order, undone)
+    change = _over_lines(order, undone)
+    if order.status is not Status.CANCELLED:
+        return change
+    rest = put_on(change.order, "cancelled", {each.id: each.open for each in change.order.lines}, at)
+    return Changed(rest.order, (*change.told, *rest.told))
 
 
 def _over_lines(order: Order, change: Callable[[Line], tuple[Line, tuple[Told, ...]]]) -> Changed:
@@ -115,11 +122,12 @@ def with_status(order: Order) -> Order:
 
 def with_effects(line: Line, order: Order, rules: MarketplaceRules) -> Line:
     """With how far it has lowered and raised the numbers by now. Only units that were deducted come back."""
+    unpaid = _cancelled_unpaid(line, order) if rules.deducts is Deducts.AT_PAYMENT else 0
     match rules.deducts:
         case Deducts.AT_ORDER:
             deducted = line.ordered
         case Deducts.AT_PAYMENT:
-            deducted = line.ordered if order.paid_at is not None else 0
+            deducted = line.ordered - unpaid if order.paid_at is not None else 0
         case Deducts.AT_SHIPMENT:
             deducted = units(line.shipped)
         case Deducts.NEVER:
@@ -128,7 +136,13 @@ def with_effects(line: Line, order: Order, rules: MarketplaceRules) -> Line:
         deducted = max(deducted, line.deducted)
     back = 0
     if GivesBack.ON_CANCEL in rules.gives_back and rules.deducts is not Deducts.AT_SHIPMENT:
-        back += units(line.cancelled)
+        back += units(line.cancelled) - unpaid
     if GivesBack.ON_RESTOCK in rules.gives_back:
         back += units(line.returned)
     return replace(line, deducted=deducted, given_back=min(deducted, back))
+
+
+def _cancelled_unpaid(line: Line, order: Order) -> int:
+    """Units cancelled before the order was paid: where sales deduct at payment, they were never deducted."""
+    paid = order.paid_at
+    return units(each for each in line.cancelled if paid is None or each.at < paid)

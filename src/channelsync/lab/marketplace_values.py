@@ -79,7 +79,7 @@ class Move:
 class Line:
     """One line of an order; units of the listing.
 
-    location: where it ships from, told or not. moves: the keys behind it. takes: see `Takes`.
+    location: where it ships from, told or not. moves: the keys behind it.
     deducted, given_back: how far it has lowered and raised its keys.
     """
 
@@ -91,7 +91,6 @@ class Line:
     ordered: int
     location: str
     moves: tuple[Move, ...]
-    takes: Takes
     cancelled: tuple[Happened, ...] = ()
     written_off: tuple[Happened, ...] = ()
     shipped: tuple[Happened, ...] = ()

@@ -33,8 +33,8 @@ from channelsync.runtime.config_sources import (
     unheard,
 )
 from channelsync.runtime.config_validate import Sections, drop_misshapen, settings_models, validate
-from channelsync.runtime.connectors import Catalogue, ConnectorProblem, installed
 from channelsync.runtime.secrets import References, found_in, url_password, without_password
+from channelsync.sdk.discovery import Catalogue, ConnectorProblem, installed
 from channelsync.sdk.redaction import HIDDEN
 
 DEFAULT_PATH = Path("config.toml")

@@ -17,7 +17,7 @@ from channelsync.runtime.config_annotations import entry_models_of, models_of
 from channelsync.runtime.config_models import Config
 from channelsync.runtime.config_plain import plain, to_toml
 from channelsync.runtime.config_rules import RuleValuesConfig
-from channelsync.runtime.connectors import Catalogue
+from channelsync.sdk.discovery import Catalogue
 
 WIDTH = 110
 _HEAD = """\

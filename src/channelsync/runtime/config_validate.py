@@ -25,7 +25,7 @@ from channelsync.runtime.config_errors import nearest, suggestion
 from channelsync.runtime.config_file import KeyPath
 from channelsync.runtime.config_models import Config, Settings
 from channelsync.runtime.config_sources import SettingsModels
-from channelsync.runtime.connectors import Catalogue, ConnectorProblem
+from channelsync.sdk.discovery import Catalogue, ConnectorProblem
 
 _IN_OUR_WORDS = {
     "bool_type": "should be true or false",

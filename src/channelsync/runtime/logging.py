@@ -9,8 +9,9 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -47,12 +48,13 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._known = tuple(SecretStr(one) for one in sorted(set(secrets)) if len(one) >= SHORTEST_SECRET)
+        # Most texts of a line are those of the line before: logger, channel, SKU, message.
+        self.text: Callable[[str], str] = lru_cache(maxsize=4096)(self._redacted)
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
         return {key: self._masked(key, value) for key, value in line.items()}
 
-    def text(self, text: str) -> str:
-        """The text without any known secret, however it is spelled."""
+    def _redacted(self, text: str) -> str:
         return redact_text(text, self._known)
 
     def _masked(self, key: Any, value: Any) -> Any:

@@ -15,8 +15,8 @@ from channelsync.domain.ledger import entry_id
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_domain import classes_of, locations_by_priority, recipes_of, rules_of
 from channelsync.runtime.config_models import ChannelConfig, Config
-from channelsync.runtime.connectors import Catalogue, installed
 from channelsync.sdk.clock import Clock, SystemClock
+from channelsync.sdk.discovery import Catalogue, installed
 from channelsync.store import items, rules, runs
 from channelsync.store.database import open_database
 from channelsync.store.items import Item

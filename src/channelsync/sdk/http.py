@@ -203,8 +203,6 @@ class HttpTransport:
         now = self._clock.monotonic()
         if run.deadline is None:
             run.deadline = now + self._settings.timeouts.total
-        if run.deadline <= now:
-            raise NotSent(f"{run.name}: the deadline passed while waiting for the budget")
         progress = _Progress()
         request = self._build(run, progress)
         asked_at = self._clock.now()

@@ -65,7 +65,9 @@ class KnownSecrets:
         """Remembers a `SecretStr`, and the token in "Bearer token" by itself; anything else is no secret."""
         if not isinstance(value, SecretStr):
             return
-        for part in (value, *map(SecretStr, value.get_secret_value().split()[1:])):
+        words = value.get_secret_value().split()
+        token = [SecretStr(words[1])] if len(words) == 2 else []
+        for part in (value, *token):
             self._seen.pop(part, None)
             self._seen[part] = None
         while len(self._seen) > _SEEN_MAX:

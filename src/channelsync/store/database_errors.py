@@ -147,13 +147,8 @@ def surely_rolled_back(error: Exception) -> bool:
     code = getattr(cause, "sqlite_errorcode", None)
     if isinstance(code, int):
         return code & 0xFF != sqlite3.SQLITE_IOERR
-    return sqlstate(cause) is not None and not lost(error)
-
-
-def lost(error: BaseException) -> bool:
-    """Whether PostgreSQL ended the session with this error, so that its connection must not be used again."""
-    state = sqlstate(error.orig if isinstance(error, DBAPIError) else error)
-    return state is not None and _by_state(state) is ConnectionLost
+    state = sqlstate(cause)
+    return state is not None and _by_state(state) is not ConnectionLost
 
 
 def sqlstate(error: BaseException | None) -> str | None:

@@ -258,16 +258,17 @@ def _closed_to(user: pwd.struct_passwd | None, directory: Path) -> Path | None:
 
 
 def _alive(pid: int, data_dir: Path) -> bool:
-    """Whether the process is a living server on this data: neither a zombie nor a stranger with its number."""
-    process = Path("/proc") / str(pid)
+    """Whether the process is a living server on this data, and no stranger with its number.
+
+    A zombie is dead: Linux shows no command line of it, `ps` its state.
+    """
     if not Path("/proc/self").exists():
         return _listed_by_ps(pid, data_dir)
     try:
-        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
-        command = (process / "cmdline").read_bytes().split(b"\0")
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return state not in "ZX" and os.fsencode(data_dir) in command
+    return os.fsencode(data_dir) in command.split(b"\0")
 
 
 def _listed_by_ps(pid: int, data_dir: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, Update, bindparam, case, or_, se
 from channelsync.domain.effects import Effect
 from channelsync.domain.watermark import KeyState, Read, Write
 from channelsync.store.among import among, values
+from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import insert_ignoring
 
@@ -134,14 +135,9 @@ def add_effects(connection: Connection, channel: str, effects: Sequence[tuple[Ef
 
 def settle_effects(connection: Connection, effects: Iterable[tuple[str, str]], now: datetime) -> None:
     """Settles effects: (id, "contained" | "arrived" | "swallowed")."""
-    rows = [{"b_id": effect, "b_how": how, "b_at": now} for effect, how in effects]
-    if rows:
-        connection.execute(
-            update(_EFFECT)
-            .where(_EFFECT.c.id == bindparam("b_id"))
-            .values(settled=bindparam("b_how"), settled_at=bindparam("b_at")),
-            rows,
-        )
+    update_rows(
+        connection, _EFFECT, ("id",), [((effect,), {"settled": how, "settled_at": now}) for effect, how in effects]
+    )
 
 
 def mark_due(connection: Connection, items: Iterable[str], now: datetime, *, urgency: int = 1) -> None:
@@ -157,14 +153,17 @@ def mark_keys_due(connection: Connection, ids: Iterable[int], at: datetime, *, u
     wanted = sorted(set(ids))
     if wanted:
         connection.execute(
-            update(_KEY)
-            .where(
-                among(_KEY.c.id, "ids", connection.dialect.name),
-                or_(_KEY.c.due_at.is_(None), _KEY.c.due_at > bindparam("b_at")),
-            )
-            .values(due_at=bindparam("b_at"), urgency=_more_urgent(urgency)),
-            {"ids": values(connection, wanted), "b_at": at},
+            _mark_keys_due(connection.dialect.name, urgency), {"ids": values(connection, wanted), "b_now": at}
         )
+
+
+@cache
+def _mark_keys_due(dialect: str, urgency: int) -> Update:
+    return (
+        update(_KEY)
+        .where(among(_KEY.c.id, "ids", dialect), _due_later(urgency))
+        .values(due_at=bindparam("b_now"), urgency=_more_urgent(urgency))
+    )
 
 
 @cache
@@ -186,18 +185,24 @@ def _more_urgent(urgency: int) -> Any:
 
 def due_keys(connection: Connection, identity: str, now: datetime, limit: int) -> list[int]:
     """The ids of keys that are due, urgent ones first, then the longest waiting."""
-    found = connection.execute(
+    found = connection.execute(_select_due(), {"identity": identity, "now": now, "most": limit})
+    return list(found.scalars())
+
+
+@cache
+def _select_due() -> Select[Any]:
+    not_held_back = or_(_KEY.c.not_before.is_(None), _KEY.c.not_before <= bindparam("now"), _KEY.c.urgency == 0)
+    return (
         select(_KEY.c.id)
         .where(
-            _KEY.c.identity == identity,
-            _KEY.c.due_at <= now,
+            _KEY.c.identity == bindparam("identity"),
+            _KEY.c.due_at <= bindparam("now"),
             _KEY.c.ours.is_(True),
-            or_(_KEY.c.not_before.is_(None), _KEY.c.not_before <= now, _KEY.c.urgency == 0),
+            not_held_back,
         )
         .order_by(_KEY.c.urgency, _KEY.c.due_at, _KEY.c.id)
-        .limit(limit)
+        .limit(bindparam("most"))
     )
-    return list(found.scalars())
 
 
 def keys_sharing(connection: Connection, items: Iterable[str]) -> list[int]:
@@ -214,9 +219,14 @@ def _select_sharing(dialect: str) -> Select[Any]:
     return select(_KEY.c.id).where(among(_KEY.c.item, "items", dialect), _KEY.c.ours.is_(True)).order_by(_KEY.c.id)
 
 
+def save_keys(connection: Connection, changes: Mapping[int, Mapping[str, object]]) -> None:
+    """Writes columns of many keys' rows."""
+    update_rows(connection, _KEY, ("id",), [((key,), fields) for key, fields in changes.items()])
+
+
 def save_key(connection: Connection, key: int, **fields: object) -> None:
     """Writes single columns of a key's row."""
-    connection.execute(update(_KEY).where(_KEY.c.id == key).values(**fields))
+    save_keys(connection, {key: fields})
 
 
 def record_read(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
@@ -230,41 +240,21 @@ def begin_writes(connection: Connection, rows: Sequence[dict[str, object]]) -> N
     if not rows:
         return
     connection.execute(_WRITE.insert(), list(rows))
-    connection.execute(
+    connection.execute(_next_generation(), [{"b_key": row["key"], "b_generation": row["generation"]} for row in rows])
+
+
+@cache
+def _next_generation() -> Update:
+    return (
         update(_KEY)
         .where(_KEY.c.id == bindparam("b_key"), _KEY.c.generation < bindparam("b_generation"))
-        .values(generation=bindparam("b_generation")),
-        [{"b_key": row["key"], "b_generation": row["generation"]} for row in rows],
+        .values(generation=bindparam("b_generation"))
     )
 
 
-def finish_writes(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    """Records what became of writes: keys `key`, `generation`, and the columns answered_at, outcome, reason,
-    visible_at, closed_at."""
-    if rows:
-        columns = ("answered_at", "outcome", "reason", "visible_at", "closed_at")
-        connection.execute(
-            update(_WRITE)
-            .where(_WRITE.c.key == bindparam("b_key"), _WRITE.c.generation == bindparam("b_generation"))
-            .values({name: bindparam(f"b_{name}") for name in columns}),
-            [{f"b_{name}": value for name, value in row.items()} for row in rows],
-        )
-
-
-def close_write(
-    connection: Connection,
-    key: int,
-    generation: int,
-    *,
-    visible_at: datetime | None,
-    closed_at: datetime,
-    outcome: str | None = None,
-) -> None:
-    """Ends a write that a read decided about. visible_at: when it was seen in force; outcome None: as it was."""
-    fields: dict[str, object] = {"visible_at": visible_at, "closed_at": closed_at}
-    if outcome is not None:
-        fields["outcome"] = outcome
-    connection.execute(update(_WRITE).where(_WRITE.c.key == key, _WRITE.c.generation == generation).values(**fields))
+def change_writes(connection: Connection, changes: Iterable[tuple[tuple[int, int], Mapping[str, object]]]) -> None:
+    """Records what became of writes: ((key, generation), the columns that changed)."""
+    update_rows(connection, _WRITE, ("key", "generation"), changes)
 
 
 def _record(row: Row[Any], effects: tuple[Effect, ...], writes: tuple[Write, ...]) -> KeyRecord:
@@ -305,35 +295,45 @@ def keys_to_read(connection: Connection, identity: str, not_since: datetime, *, 
 
     not_since: a key that was read after this is left out.
     """
+    found = connection.execute(_select_to_read(hot), {"identity": identity, "not_since": not_since})
+    return list(found.scalars())
+
+
+@cache
+def _select_to_read(hot: bool) -> Select[Any]:  # noqa: FBT001 - a cache's key
     asked_for = _KEY.c.read_wanted.is_(True)
     wanted = or_(asked_for, _KEY.c.hot.is_(True) & (_KEY.c.value > 0)) if hot else asked_for
-    found = connection.execute(
+    return (
         select(_KEY.c.id)
         .where(
-            _KEY.c.identity == identity,
+            _KEY.c.identity == bindparam("identity"),
             _KEY.c.ours.is_(True),
             wanted,
-            or_(_KEY.c.read_at.is_(None), _KEY.c.read_at <= not_since),
+            or_(_KEY.c.read_at.is_(None), _KEY.c.read_at <= bindparam("not_since")),
         )
         .order_by(_KEY.c.read_wanted.desc(), _KEY.c.read_at, _KEY.c.id)
     )
-    return list(found.scalars())
 
 
 def unread_since(connection: Connection, identity: str, since: datetime, limit: int) -> list[int]:
     """Mapped keys of ours that were not read since then, the longest unread first; for the sweep."""
-    found = connection.execute(
+    found = connection.execute(_select_unread(), {"identity": identity, "since": since, "most": limit})
+    return list(found.scalars())
+
+
+@cache
+def _select_unread() -> Select[Any]:
+    return (
         select(_KEY.c.id)
         .where(
-            _KEY.c.identity == identity,
+            _KEY.c.identity == bindparam("identity"),
             _KEY.c.ours.is_(True),
             _KEY.c.item.is_not(None),
-            or_(_KEY.c.read_at.is_(None), _KEY.c.read_at < since),
+            or_(_KEY.c.read_at.is_(None), _KEY.c.read_at < bindparam("since")),
         )
         .order_by(_KEY.c.read_at.is_not(None), _KEY.c.read_at, _KEY.c.id)
-        .limit(limit)
+        .limit(bindparam("most"))
     )
-    return list(found.scalars())
 
 
 def ids_of(connection: Connection, identity: str, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:

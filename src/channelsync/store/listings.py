@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 
 from channelsync.domain.quantities import PositionKey
 from channelsync.store.among import among, values
@@ -261,13 +262,17 @@ def set_mapping(
 def incoming_units(connection: Connection, items: Iterable[str]) -> dict[PositionKey, int]:
     """Base units on their way, per position."""
     wanted = sorted(set(items))
-    found = connection.execute(
-        select(_INCOMING.c.item, _INCOMING.c.location, func.sum(_INCOMING.c.units).label("units"))
-        .where(among(_INCOMING.c.item, "items", connection.dialect.name))
-        .group_by(_INCOMING.c.item, _INCOMING.c.location),
-        {"items": values(connection, wanted)},
-    )
+    found = connection.execute(_select_incoming(connection.dialect.name), {"items": values(connection, wanted)})
     return {PositionKey(row.item, row.location): int(row.units) for row in found}
+
+
+@cache
+def _select_incoming(dialect: str) -> Select[Any]:
+    return (
+        select(_INCOMING.c.item, _INCOMING.c.location, func.sum(_INCOMING.c.units).label("units"))
+        .where(among(_INCOMING.c.item, "items", dialect))
+        .group_by(_INCOMING.c.item, _INCOMING.c.location)
+    )
 
 
 def _stored(row: Row[Any], keys: tuple[int, ...]) -> StoredListing:

@@ -7,26 +7,25 @@ next transaction may run on another one: `?pooler=transaction`.
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar, TypeVar
 
 import asyncpg
-from sqlalchemy import Connection, event, text
-from sqlalchemy.engine import ExceptionContext
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.util import greenlet_spawn
 
 from channelsync.store.database import Database, Dialect, InFlight, Work, in_one_transaction
-from channelsync.store.database_errors import ConnectionLost, DatabaseError, DatabaseUnavailable, lost
+from channelsync.store.database_errors import CommitUnknown, ConnectionLost, DatabaseError, DatabaseUnavailable
 
 T = TypeVar("T")
 
 CONNECT_SECONDS = 10
-ANSWER_SECONDS = 120
-"""After so long without an answer to one statement the connection counts as lost: a peer that has vanished behind
-a silent network would otherwise hold us for hours. Migrations are exempt."""
+LONGEST_SECONDS = 300
+"""After so long a unit of work is given up: a peer that has vanished behind a silent network would otherwise hold it
+for hours. One timer for all of it, because one for each statement costs a tenth of the statement. Migrations are
+exempt."""
 
 _SESSION = {
     "lock_timeout": "30s",
@@ -49,7 +48,7 @@ class PostgresqlDatabase(Database):
     def __init__(self, url: str, in_flight: InFlight, *, pool_size: int) -> None:
         self._dsn, self._pooled = _split(url)
         super().__init__(url, _shown(self._dsn), in_flight)
-        self._engine = self._new_engine(pool_size=pool_size, max_overflow=0)
+        self._engine = self._new_engine(pool_size)
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshot = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
@@ -96,22 +95,31 @@ class PostgresqlDatabase(Database):
         await self._engine.dispose()
 
     async def _transact_once(self, work: Work[T]) -> T:
-        with _silence_is_loss():
-            async with self._engine.connect() as connection:
-                return await connection.run_sync(in_one_transaction, work)
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                return await self._in_one_greenlet(self._engine, lambda c: in_one_transaction(c, work))
+        except TimeoutError as error:
+            raise CommitUnknown(f"no answer within {LONGEST_SECONDS} seconds") from error
 
     async def _query_once(self, work: Work[T], *, snapshot: bool) -> T:
-        with _silence_is_loss():
-            async with (self._snapshot if snapshot else self._autocommit).connect() as connection:
-                return await connection.run_sync(work)
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                return await self._in_one_greenlet(self._snapshot if snapshot else self._autocommit, work)
+        except TimeoutError as error:
+            raise ConnectionLost(f"no answer within {LONGEST_SECONDS} seconds") from error
 
     async def _migrate(self, work: Work[T]) -> T:
-        engine = self._new_engine(answer_seconds=None, poolclass=NullPool)
-        try:
-            async with engine.connect() as connection:
-                return await connection.run_sync(in_one_transaction, lambda c: _alone(c, work))
-        finally:
-            await engine.dispose()
+        return await self._in_one_greenlet(self._engine, lambda c: in_one_transaction(c, lambda c: _alone(c, work)))
+
+    @staticmethod
+    async def _in_one_greenlet(engine: AsyncEngine, work: Work[T]) -> T:
+        """Borrows a connection, works and gives it back in one greenlet; `AsyncConnection` makes one for each step."""
+
+        def borrow_and_work() -> T:
+            with engine.sync_engine.connect() as connection:
+                return work(connection)
+
+        return await greenlet_spawn(borrow_and_work)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[AsyncConnection]:
@@ -124,28 +132,26 @@ class PostgresqlDatabase(Database):
         async with self._autocommit.connect() as connection:
             yield connection
 
-    def _new_engine(self, *, answer_seconds: float | None = ANSWER_SECONDS, **pool: Any) -> AsyncEngine:
-        adapter: dict[str, Any] = {"async_creator_fn": partial(self._connect, answer_seconds)}
+    def _new_engine(self, pool_size: int) -> AsyncEngine:
+        adapter: dict[str, Any] = {"async_creator_fn": self._connect}
         if self._pooled:
             adapter |= {"prepared_statement_cache_size": 0, "prepared_statement_name_func": _unique_name}
-        engine = create_async_engine(
+        return create_async_engine(
             "postgresql+asyncpg://",
             connect_args=adapter,
             isolation_level="READ COMMITTED",
             hide_parameters=True,
             skip_autocommit_rollback=True,
-            **pool,
+            pool_size=pool_size,
+            max_overflow=0,
         )
-        event.listen(engine.sync_engine, "handle_error", _forget_ended_sessions)
-        return engine
 
-    async def _connect(self, answer_seconds: float | None = ANSWER_SECONDS) -> Any:
+    async def _connect(self) -> Any:
         settings = {"application_name": "channelsync", "timezone": "UTC"} | ({} if self._pooled else _SESSION)
         try:
             return await asyncpg.connect(
                 self._dsn,
                 timeout=CONNECT_SECONDS,
-                command_timeout=answer_seconds,
                 statement_cache_size=0 if self._pooled else 100,
                 server_settings=settings,
             )
@@ -177,20 +183,6 @@ class _Heard:
         self._something.clear()
         arrived, self._payloads = list(self._payloads), {}
         return arrived
-
-
-@contextmanager
-def _silence_is_loss() -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise ConnectionLost(f"no answer within {ANSWER_SECONDS} seconds") from error
-
-
-def _forget_ended_sessions(context: ExceptionContext) -> None:
-    """Keeps a connection whose session the server has ended out of the pool, even where its socket is still open."""
-    if lost(context.original_exception):
-        context.is_disconnect = True
 
 
 def _alone(connection: Connection, work: Work[T]) -> T:

@@ -42,6 +42,11 @@ class Survey:
     settled: int = 0
     decisions: dict[int, Decision] = field(default_factory=dict)
     targets: dict[int, Target] = field(default_factory=dict)
+    changes: dict[int, dict[str, object]] = field(default_factory=dict)
+
+    def change(self, key: int, **fields: object) -> None:
+        """Columns of a key to write when the survey ends."""
+        self.changes.setdefault(key, {}).update(fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +71,13 @@ def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: S
     for key in wanted:
         target = targets.get(key)
         if target is None:  # not mapped, or not ours any more
-            keys.save_key(connection, key, due_at=None, read_wanted=False)
+            found.change(key, due_at=None, read_wanted=False)
             continue
         decision = decision_for(agent, channel, target, states, now)
         found.decisions[key] = decision
         found.targets[key] = target
-        _keep_target(connection, target)
+        if target.key.target != target.units or target.key.hot != target.hot:
+            found.change(key, target=target.units, hot=target.hot)
         if decision.action in ("lower", "raise"):
             reference = expected_now(target.key.state, channel.setup.capabilities.timing)[-1]
             due.append(DueKey(str(key), reference.high, target.units, float(target.hot), target.key.due_at or now))
@@ -79,21 +85,20 @@ def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: S
                 found.lowerings.add(key)
         elif decision.action == "wait":
             found.waiting += 1
-            keys.save_key(connection, key, due_at=now + channel.setup.tick)
+            found.change(key, due_at=now + channel.setup.tick)
         else:
-            _read_or_rest(connection, channel, target.key, decision, found, now)
+            _read_or_rest(channel, target.key, decision, found, now)
+    keys.save_keys(connection, found.changes)
     found.writes = [int(one.key) for one in by_urgency(due)]
     return found
 
 
-def _read_or_rest(
-    connection: Connection, channel: OpenChannel, record: KeyRecord, decision: Decision, found: Survey, now: datetime
-) -> None:
+def _read_or_rest(channel: OpenChannel, record: KeyRecord, decision: Decision, found: Survey, now: datetime) -> None:
     """A key with nothing to send: it is read where that tells more, looked at again later, or taken off the agenda."""
     setup = channel.setup
     if decision.action != "read first" and not record.state.writes:
         found.settled += 1
-        keys.save_key(connection, record.id, due_at=None, read_wanted=False)
+        found.change(record.id, due_at=None, read_wanted=False)
         return
     timing = setup.capabilities.timing
     quiet_until = [now]
@@ -104,14 +109,22 @@ def _read_or_rest(
         quiet_until.append((newest.answered or newest.sent) + min(timing.grace, setup.tick * 0.5))
     if max(quiet_until) > now:
         found.waiting += 1
-        keys.save_key(connection, record.id, due_at=max(quiet_until))
+        found.change(record.id, due_at=max(quiet_until))
     else:
         found.reads.append(record.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Raises that must wait. ask: the channels whose numbers they wait for and that were not asked before."""
+
+    raises: frozenset[int]
+    ask: frozenset[str]
+
+
 def raises_waiting_for_reads(
-    connection: Connection, agent: Agent, channel: OpenChannel, raises: Iterable[int], fresh_since: datetime
-) -> set[int]:
+    connection: Connection, agent: Agent, raises: Iterable[int], fresh_since: datetime
+) -> Waiting:
     """Of these raises those that must wait, because a key that shares a position was not read since `fresh_since`.
 
     A raise is computed from reads, of the same round, of every key that shares a component position. The missing
@@ -133,17 +146,18 @@ def raises_waiting_for_reads(
         if other.item is not None and readable.get(other.channel):
             by_item.setdefault(other.item, []).append(other)
     waiting: set[int] = set()
-    missing: set[int] = set()
+    missing: dict[int, KeyRecord] = {}
     for key, items in sharing.items():
         for other in (one for item in items for one in by_item.get(item, ())):
             watermark = other.state.watermark
             if watermark is None or watermark.asked < fresh_since:
-                missing.add(other.id)
+                missing[other.id] = other
                 waiting.add(key)
             elif other.id != key and other.state.writes and other.state.writes[-1].value < watermark.value:
                 waiting.add(key)
     keys.want_reads(connection, missing)
-    return waiting
+    asked_anew = frozenset(other.channel for other in missing.values() if not other.read_wanted)
+    return Waiting(frozenset(waiting), asked_anew)
 
 
 def prepare(
@@ -210,12 +224,6 @@ def _switches(target: Target, state: ChannelState | None) -> Switches:
         held=bool(target.key.held),
         reason=reason,
     )
-
-
-def _keep_target(connection: Connection, target: Target) -> None:
-    record = target.key
-    if record.target != target.units or record.hot != target.hot:
-        keys.save_key(connection, record.id, target=target.units, hot=target.hot)
 
 
 def _update(channel: OpenChannel, target: Target, decision: Decision, generation: int) -> QuantityUpdate:

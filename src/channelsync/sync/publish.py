@@ -127,10 +127,10 @@ async def _ready(agent: Agent, channel: OpenChannel, found: Survey) -> list[int]
         return found.writes
     timing = channel.setup.capabilities.timing
     fresh_since = agent.clock.now() - max(channel.setup.tick * 1.5, timing.staleness * 2)
-    waiting = await agent.database.transact(lambda c: raises_waiting_for_reads(c, agent, channel, raises, fresh_since))
-    if waiting:
-        agent.wake_publishers()
-    return [key for key in found.writes if key not in waiting]
+    waiting = await agent.database.transact(lambda c: raises_waiting_for_reads(c, agent, raises, fresh_since))
+    for name in waiting.ask & agent.channels.keys():
+        agent.channels[name].wake_publisher.set()
+    return [key for key in found.writes if key not in waiting.raises]
 
 
 async def _send(

@@ -29,22 +29,15 @@ def record_results(
     """Records the results of one push, key by key; a refusal is the key's own."""
     now = agent.clock.now()
     records = keys.load_keys(connection, [one.key for one in prepared], lock=True)
-    finished: list[dict[str, object]] = []
+    finished: list[tuple[tuple[int, int], dict[str, object]]] = []
     for one, result in zip(prepared, results, strict=True):
         ended = result.state in ("refused", "conflict")
-        finished.append(
-            {
-                "key": one.key,
-                "generation": one.generation,
-                "answered_at": None if result.state == "unknown" else answered,
-                "outcome": result.state,
-                "reason": result.reason,
-                "visible_at": None,
-                "closed_at": now if ended else None,
-            }
-        )
+        fields: dict[str, object] = {"outcome": result.state, "reason": result.reason}
+        fields |= {"answered_at": answered} if result.state != "unknown" else {}
+        fields |= {"closed_at": now} if ended else {}
+        finished.append(((one.key, one.generation), fields))
         _follow(connection, channel, records[one.key], one, result, now)
-    keys.finish_writes(connection, finished)
+    keys.change_writes(connection, finished)
 
 
 def record_failure(
@@ -52,19 +45,8 @@ def record_failure(
 ) -> None:
     """The whole call changed nothing at the channel; its keys stay on the agenda."""
     now = agent.clock.now()
-    rows: list[dict[str, object]] = [
-        {
-            "key": one.key,
-            "generation": one.generation,
-            "answered_at": now,
-            "outcome": "not sent",
-            "reason": reason,
-            "visible_at": None,
-            "closed_at": now,
-        }
-        for one in prepared
-    ]
-    keys.finish_writes(connection, rows)
+    fields = {"answered_at": now, "outcome": "not sent", "reason": reason, "closed_at": now}
+    keys.change_writes(connection, [((one.key, one.generation), fields) for one in prepared])
 
 
 def due_again(now: datetime, failures: int) -> datetime:

@@ -69,6 +69,10 @@ class _Reading:
     entries: list[LedgerEntry] = field(default_factory=list)
     found: list[Finding] = field(default_factory=list)
     look_again: set[int] = field(default_factory=set)
+    changes: dict[int, dict[str, object]] = field(default_factory=dict)
+    writes: list[tuple[tuple[int, int], dict[str, object]]] = field(default_factory=list)
+    settled: list[tuple[str, str]] = field(default_factory=list)
+    remembered: list[dict[str, object]] = field(default_factory=list)
 
     @property
     def timing(self) -> Timing:
@@ -94,7 +98,7 @@ class _Reading:
         self.done.meanings[record.id] = meant.meaning
         self._remember(record, seen, meant)
         if meant.meaning in (Meaning.TOO_SOON, Meaning.NOT_VISIBLE_YET):
-            keys.save_key(self.connection, record.id, read_at=read.asked)
+            self._change(record, read_at=read.asked)
             return
         if meant.meaning is not Meaning.AS_EXPECTED or meant.visible is not None or record.due_at is not None:
             self.look_again.add(record.id)  # the read may have made room for a write that waited
@@ -111,7 +115,11 @@ class _Reading:
             findings.close_findings(self.connection, closed, "a write was seen in force", self.now)
 
     def save(self) -> None:
-        """Puts on the agenda what changed, and reports what was found."""
+        """Writes what the reads changed, puts it on the agenda, and reports what was found."""
+        keys.save_keys(self.connection, self.changes)
+        keys.change_writes(self.connection, self.writes)
+        keys.settle_effects(self.connection, self.settled, self.now)
+        keys.record_read(self.connection, self.remembered)
         changed = {entry.movement.position.item for entry in self.entries}
         if changed:
             shown = {name for item in changed for name in self.agent.setup.shown_by(item)}
@@ -157,15 +165,14 @@ class _Reading:
             "low": meant.low,
             "high": meant.high,
         }
-        keys.record_read(self.connection, [row])
+        self.remembered.append(row)
 
     def _move_watermark(self, record: KeyRecord, read: KeyRead, meant: Understood) -> None:
         watermark = meant.state.watermark
         if watermark is None:
             return
-        keys.save_key(
-            self.connection,
-            record.id,
+        self._change(
+            record,
             value=watermark.value,
             asked_at=watermark.asked,
             answered_at=watermark.answered,
@@ -178,21 +185,20 @@ class _Reading:
                 else {}
             ),
         )
-        settled = [(e.id, "contained") for e in meant.contained] + [(e.id, "arrived") for e in meant.arrived]
-        keys.settle_effects(self.connection, settled, self.now)
+        self.settled += [(e.id, "contained") for e in meant.contained] + [(e.id, "arrived") for e in meant.arrived]
         open_now = {write.generation for write in meant.state.writes}
-        ended = [write for write in record.state.writes if write.generation not in open_now]
-        for write in ended:
-            seen = meant.visible is not None and write.generation == meant.visible.generation
-            lost = any(write.generation == one.generation for one in meant.lost)
-            keys.close_write(
-                self.connection,
-                record.id,
-                write.generation,
-                visible_at=read.answered if seen else None,
-                closed_at=self.now,
-                outcome="lost" if lost else None,
-            )
+        lost = {write.generation for write in meant.lost}
+        for write in record.state.writes:
+            if write.generation not in open_now:
+                fields: dict[str, object] = {"closed_at": self.now}
+                if meant.visible is not None and write.generation == meant.visible.generation:
+                    fields["visible_at"] = read.answered
+                if write.generation in lost:
+                    fields["outcome"] = "lost"
+                self.writes.append(((record.id, write.generation), fields))
+
+    def _change(self, record: KeyRecord, **fields: object) -> None:
+        self.changes.setdefault(record.id, {}).update(fields)
 
     def _take_over(self, record: KeyRecord, contained: Sequence[Effect]) -> None:
         rows = self.held.get(record.id, [])
@@ -232,16 +238,15 @@ class _Reading:
         before = record.state.watermark
         self.done.ask_orders = True
         since = before.asked - self.timing.staleness - self.timing.skew if before else seen.asked
-        keys.save_key(
-            self.connection,
-            record.id,
+        self._change(
+            record,
             rise=record.rise + units,
             rise_from=record.rise_from or since,
             rise_to=seen.answered + self.timing.skew,
         )
 
     def _lost(self, record: KeyRecord, meant: Understood) -> None:
-        keys.save_key(self.connection, record.id, failures=record.failures + 1)
+        self._change(record, failures=record.failures + 1)
         if record.failures + 1 >= _LOST_MAX:
             self.found.append(
                 Finding(

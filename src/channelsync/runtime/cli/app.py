@@ -19,7 +19,7 @@ from channelsync.runtime.cli.context import Invocation, invocation
 from channelsync.runtime.cli.exit_codes import EPILOG, CommandFailed, ExitCode
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.config_errors import ConfigInvalid
-from channelsync.runtime.connectors import ConnectorProblem
+from channelsync.sdk.discovery import ConnectorProblem
 from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.redaction import redact_text
 from channelsync.store.database_errors import DatabaseError, PublisherRunning

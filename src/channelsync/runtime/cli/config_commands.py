@@ -17,7 +17,7 @@ from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_domain import rules_of
 from channelsync.runtime.config_errors import ConfigInvalid
 from channelsync.runtime.config_example import example_file, first_file
-from channelsync.runtime.connectors import installed
+from channelsync.sdk.discovery import installed
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import typer
 
 from channelsync.runtime import config, logging
-from channelsync.runtime.connectors import Catalogue, installed
+from channelsync.sdk.discovery import Catalogue, installed
 
 T = TypeVar("T")
 

@@ -64,7 +64,9 @@ class FolderContract(ContractBase):
         for name, info in model.model_fields.items():
             key = info.alias or name
             shown = named.get(key, _mentioned(text, key))
-            assert shown is not None, f"{key} is missing: `# {key} = (its default)`, or `## ... For example: {key} = ...`"
+            assert shown is not None, (
+                f"{key} is missing: `# {key} = (its default)`, or `## ... For example: {key} = ...`"
+            )
             read = getattr(model.model_validate({**_with_secrets(given), key: _with_secrets(shown)}), name)
             if key in named and key not in given:
                 assert read == getattr(settings, name), f"# {key} = ... is not the default"

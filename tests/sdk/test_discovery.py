@@ -11,7 +11,7 @@ import pytest
 
 from channelsync.runtime.config import load
 from channelsync.runtime.config_errors import ConfigInvalid
-from channelsync.runtime.connectors import GROUP, Catalogue, ConnectorProblem, catalogue_of, installed
+from channelsync.sdk.discovery import GROUP, Catalogue, ConnectorProblem, catalogue_of, installed
 
 MODULE = """\
 from channelsync.sdk.channel import Capabilities, Connector

@@ -1,0 +1,611 @@
+"""The watermark, against a tiny channel of which everything is known.
+
+The channel keeps a number of its own, sells from it, gives cancelled units back, and applies writes as it declares:
+at once, in order, in any order, late or never. Its reads lag and its clock is off, within what it declares. Beside
+it stands the key's state, which knows only reads, writes and booked orders.
+"""
+
+import random
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from channelsync.domain.effects import Effect
+from channelsync.domain.watermark import (
+    Alternative,
+    Applies,
+    KeyState,
+    Meaning,
+    Read,
+    Timing,
+    Understood,
+    Write,
+    expected_now,
+    newest,
+    overdue,
+    relation,
+    sole,
+    understand,
+)
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def second(number: float) -> datetime:
+    return NOON + timedelta(seconds=number)
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+def sold(units: int, at: float, until: float | None = None, name: str = "") -> Effect:
+    """Units that the channel took off its number (below 0: put back), by its clock."""
+    latest = at if until is None else until
+    return Effect(id=name or f"{units}@{at}", key=1, delta=-units, earliest=second(at), latest=second(latest))
+
+
+def shows(value: int, at: float, took: float = 0, after: int | None = None) -> Read:
+    return Read(value, second(at), second(at + took), after)
+
+
+def wrote(generation: int, value: int, at: float, answered: float | None = None) -> Write:
+    at_once = None if answered is None else second(answered)
+    return Write(generation=generation, value=value, sent=second(at), answered=at_once)
+
+
+def key(value: int, *effects: Effect, at: float = 0, writes: tuple[Write, ...] = (), confirmed: int = 0) -> KeyState:
+    return KeyState(watermark=shows(value, at), effects=effects, writes=writes, confirmed=confirmed)
+
+
+def spans(state: KeyState, timing: Timing) -> list[tuple[int, int]]:
+    return [(a.low, a.high) for a in expected_now(state, timing)]
+
+
+FRESH = Timing()
+LAGGING = Timing(staleness=seconds(180), skew=seconds(5))
+IN_ORDER = Timing(applies=Applies.IN_ORDER)
+ANY_ORDER = Timing(applies=Applies.ANY_ORDER)
+
+
+# What a read contains
+
+
+@pytest.mark.parametrize(
+    ("at", "until", "expected"),
+    [
+        (814, 814, "in"),
+        (815, 815, "unsettled"),
+        (900, 900, "unsettled"),
+        (1015, 1015, "unsettled"),
+        (1016, 1016, "after"),
+        (700, 900, "unsettled"),
+        (1010, 1100, "unsettled"),
+        (700, 814, "in"),
+        (1016, 1100, "after"),
+    ],
+)
+def test_an_effect_is_in_a_read_after_it_or_unsettled(at: float, until: float, expected: str) -> None:
+    read = shows(9, 1000, took=10)
+    assert relation(sold(1, at, until), read, LAGGING) == expected
+
+
+def test_a_channel_shows_no_more_than_its_cap_and_no_less_than_nothing() -> None:
+    assert [Timing(cap=5).shown(n) for n in (-1, 3, 9)] == [0, 3, 5]
+    assert [Timing(never_negative=False).shown(n) for n in (-1, 9)] == [-1, 9]
+
+
+# What is expected
+
+
+def test_nothing_is_expected_before_the_first_read() -> None:
+    assert expected_now(KeyState(), FRESH) == ()
+
+
+def test_what_sold_after_the_watermark_is_off_the_number_and_what_sold_before_is_in_it() -> None:
+    assert spans(key(9, sold(2, 10), sold(1, -10)), FRESH) == [(7, 7)]
+
+
+def test_what_cannot_be_told_may_have_happened_or_not_but_not_by_half() -> None:
+    assert spans(key(9, sold(3, 1)), LAGGING) == [(6, 6), (9, 9)]
+    assert spans(key(9, sold(3, 1), sold(1, 2)), LAGGING) == [(5, 6), (8, 9)]
+
+
+def test_of_a_window_any_part_may_have_happened() -> None:
+    assert spans(key(9, sold(3, -10, 10)), FRESH) == [(6, 9)]
+
+
+def test_a_number_stops_at_nothing_and_at_its_cap() -> None:
+    assert spans(key(1, sold(3, 10)), FRESH) == [(0, 0)]
+    assert spans(key(1, sold(3, 10)), replace(FRESH, never_negative=False)) == [(-2, -2)]
+    assert spans(key(4, sold(-3, 10)), replace(FRESH, cap=5)) == [(5, 5)]
+
+
+def test_what_comes_back_after_the_number_stopped_at_nothing_counts_from_there() -> None:
+    assert spans(key(1, sold(3, 10), sold(-2, 20)), FRESH) == [(0, 2)]
+    assert spans(key(0, sold(1, 10), sold(1, 20), sold(-1, 30)), FRESH) == [(0, 1)]
+    assert spans(key(5, sold(3, 10), sold(-2, 20)), FRESH) == [(4, 4)]
+
+
+def test_at_its_cap_the_number_may_be_any_above_it() -> None:
+    assert spans(key(5, sold(2, 10)), replace(FRESH, cap=5)) == [(3, 5)]
+
+
+def test_an_unconfirmed_write_adds_its_value_with_any_part_of_what_sold_since_it_was_sent() -> None:
+    state = key(9, sold(1, 50), sold(2, 150), writes=(wrote(1, 4, 100),))
+    assert expected_now(state, IN_ORDER) == (
+        Alternative(6, 6),
+        Alternative(2, 2, state.writes[0]),
+        Alternative(4, 4, state.writes[0]),
+    )
+
+
+def test_a_write_that_was_accepted_by_a_channel_that_applies_at_once_is_the_only_possibility() -> None:
+    state = key(9, sold(1, 50), sold(2, 150), writes=(wrote(1, 7, 80), wrote(2, 4, 100, 110), wrote(3, 3, 160)))
+    assert [(a.low, a.high, a.write and a.write.generation) for a in expected_now(state, FRESH)] == [
+        (2, 2, 2),
+        (3, 3, 3),
+    ]
+
+
+def test_the_newest_generation_comes_last_also_where_old_writes_may_still_be_applied() -> None:
+    state = key(3, writes=(wrote(1, 8, 10), wrote(3, 2, 30)), confirmed=2)
+    assert spans(state, ANY_ORDER) == [(8, 8), (3, 3), (2, 2)]
+    assert [a.low for a in newest(expected_now(state, ANY_ORDER))] == [2]
+    assert [a.low for a in newest(expected_now(replace(state, writes=state.writes[:1]), ANY_ORDER))] == [3]
+
+
+def test_one_number_or_a_choice() -> None:
+    assert sole([Alternative(3, 3), Alternative(3, 3)]) == 3
+    assert sole([Alternative(3, 3), Alternative(4, 4)]) is None
+    assert sole([Alternative(3, 4)]) is None
+    assert sole([]) is None
+
+
+def test_a_hundred_unsettled_effects_are_as_quick_as_one() -> None:
+    many = tuple(sold(2**number, 1, name=str(number)) for number in range(30))
+    [(low, high)] = spans(replace(key(2**31), effects=many), LAGGING)
+    assert (low, high) == (2**31 - 2**30 + 1, 2**31)
+
+
+# What a read means
+
+
+def test_the_first_read_sets_the_watermark_and_books_nothing() -> None:
+    state = KeyState(effects=(sold(1, -10), sold(1, 10)))
+    meant = understand(state, shows(9, 0), FRESH)
+    assert (meant.meaning, meant.units) == (Meaning.FIRST, 0)
+    assert meant.contained == (sold(1, -10),)
+    assert meant.state == key(9, sold(1, 10))
+
+
+def test_the_first_read_keeps_writes_that_may_still_be_applied() -> None:
+    state = KeyState(writes=(wrote(1, 8, -500), wrote(2, 7, -1)))
+    after = understand(state, shows(9, 0), FRESH).state
+    assert after.writes == (wrote(2, 7, -1),)
+    assert not after.verified
+
+
+def test_a_lagging_read_right_after_the_last_one_or_a_write_decides_nothing() -> None:
+    state = key(9)
+    assert understand(state, shows(5, 179), LAGGING).meaning is Meaning.TOO_SOON
+    assert understand(state, shows(5, 180), LAGGING).meaning is Meaning.DROP
+    written = key(9, writes=(wrote(1, 4, 200, 205),))
+    assert understand(written, shows(5, 384), LAGGING).meaning is Meaning.TOO_SOON
+    unanswered = key(9, writes=(wrote(1, 4, 200),))
+    assert understand(unanswered, shows(5, 384), LAGGING).meaning is not Meaning.TOO_SOON
+
+
+def test_a_read_from_before_the_last_one_decides_nothing() -> None:
+    assert understand(key(9, at=100), shows(10, 99, took=5), FRESH).meaning is Meaning.TOO_SOON
+
+
+def test_a_read_as_expected_settles_what_it_contains() -> None:
+    meant = understand(key(9, sold(2, 10), sold(1, -10), sold(1, 90)), shows(7, 50), FRESH)
+    assert (meant.meaning, meant.arrived, meant.contained) == (Meaning.AS_EXPECTED, (sold(2, 10),), (sold(1, -10),))
+    assert meant.state == key(7, sold(1, 90), at=50)
+
+
+def test_a_drop_is_what_booked_orders_do_not_explain() -> None:
+    meant = understand(key(9, sold(2, 10)), shows(4, 50), FRESH)
+    assert (meant.meaning, meant.units, meant.arrived) == (Meaning.DROP, 3, (sold(2, 10),))
+    assert meant.state == key(4, at=50)
+    assert (meant.low, meant.high) == (7, 7)
+
+
+def test_a_rise_is_what_booked_orders_do_not_explain() -> None:
+    meant = understand(key(9, sold(2, 10)), shows(8, 50), FRESH)
+    assert (meant.meaning, meant.units, meant.arrived) == (Meaning.RISE, 1, (sold(2, 10),))
+    assert meant.state == key(8, at=50)
+
+
+def test_an_order_that_arrives_after_its_drop_was_contained() -> None:
+    dropped = understand(key(9), shows(7, 50), FRESH).state
+    booked = replace(dropped, effects=(sold(2, 20),))
+    meant = understand(booked, shows(7, 100), FRESH)
+    assert (meant.meaning, meant.contained, meant.arrived) == (Meaning.AS_EXPECTED, (sold(2, 20),), ())
+
+
+def test_an_unsettled_effect_of_another_size_hides_no_drop() -> None:
+    meant = understand(key(9, sold(3, 1)), shows(8, 200), LAGGING)
+    assert (meant.meaning, meant.units, meant.state.verified) == (Meaning.DROP, 1, False)
+
+
+def test_a_number_between_two_states_is_a_drop_from_the_higher_and_a_doubt() -> None:
+    meant = understand(key(9, writes=(wrote(1, 2, 10),)), shows(7, 20), IN_ORDER)
+    assert (meant.meaning, meant.units) == (Meaning.DROP, 2)
+    assert not meant.state.verified
+    assert meant.state.writes == (wrote(1, 2, 10),)
+
+
+def test_our_write_becomes_visible() -> None:
+    meant = understand(key(9, writes=(wrote(1, 4, 10, 11),)), shows(4, 20), IN_ORDER)
+    assert (meant.meaning, meant.visible) == (Meaning.AS_EXPECTED, wrote(1, 4, 10, 11))
+    assert meant.state == key(4, at=20, confirmed=1)
+
+
+def test_a_write_that_is_not_visible_yet_leaves_the_watermark_alone() -> None:
+    state = key(9, writes=(wrote(1, 4, 10, 11),))
+    meant = understand(state, shows(9, 131), IN_ORDER)
+    assert (meant.meaning, meant.state) == (Meaning.NOT_VISIBLE_YET, state)
+
+
+def test_after_the_grace_window_a_write_is_lost_and_one_more_read_decides_before_a_raise() -> None:
+    meant = understand(key(9, writes=(wrote(1, 4, 10, 11),)), shows(9, 132), IN_ORDER)
+    assert (meant.meaning, meant.lost) == (Meaning.PUSH_LOST, (wrote(1, 4, 10, 11),))
+    assert meant.state == replace(key(9, at=132), verified=False)
+    assert understand(meant.state, shows(9, 140), IN_ORDER).state.verified
+
+
+def test_of_two_writes_the_first_may_be_visible_and_the_second_not_yet() -> None:
+    state = key(9, writes=(wrote(1, 4, 10), wrote(2, 2, 30)))
+    meant = understand(state, shows(4, 40), IN_ORDER)
+    assert (meant.meaning, meant.visible) == (Meaning.AS_EXPECTED, wrote(1, 4, 10))
+    assert meant.state.writes == (wrote(2, 2, 30),)
+    late = understand(state, shows(4, 151), IN_ORDER)
+    assert (late.meaning, late.visible, late.lost) == (Meaning.PUSH_LOST, wrote(1, 4, 10), (wrote(2, 2, 30),))
+
+
+def test_a_write_that_a_sale_may_have_imitated_is_kept_until_it_can_no_longer_be_applied() -> None:
+    state = key(5, sold(1, 15), writes=(wrote(1, 4, 10),))
+    meant = understand(state, shows(4, 20), IN_ORDER)
+    assert (meant.meaning, meant.visible, meant.state.verified) == (Meaning.AS_EXPECTED, None, False)
+    assert meant.state.writes == state.writes
+    after = understand(meant.state, shows(4, 131), IN_ORDER).state
+    assert (after.writes, after.verified) == ((), True)
+
+
+def test_a_lowering_that_overtakes_leaves_the_key_in_doubt_until_the_old_write_can_no_longer_land() -> None:
+    state = key(9, writes=(wrote(1, 8, 10, 11), wrote(2, 3, 20, 21)))
+    seen = understand(state, shows(3, 30), ANY_ORDER)
+    assert (seen.visible, seen.state.writes, seen.state.verified) == (
+        wrote(2, 3, 20, 21),
+        (wrote(1, 8, 10, 11),),
+        False,
+    )
+    landed = understand(seen.state, shows(8, 40), ANY_ORDER)
+    assert (landed.meaning, landed.state) == (Meaning.AS_EXPECTED, key(8, at=40, confirmed=2))
+    calm = understand(seen.state, shows(3, 140), ANY_ORDER)
+    assert calm.state == key(3, at=140, confirmed=2)
+
+
+def test_a_channel_that_applies_in_order_leaves_no_doubt_behind_a_newer_write() -> None:
+    state = key(9, writes=(wrote(1, 8, 10, 11), wrote(2, 3, 20, 21)))
+    assert understand(state, shows(3, 30), IN_ORDER).state == key(3, at=30, confirmed=2)
+
+
+def test_where_writes_apply_at_once_an_accepted_raise_that_is_not_shown_whole_was_sold_from() -> None:
+    meant = understand(key(2, writes=(wrote(1, 3, 10, 11),)), shows(2, 20), FRESH)
+    assert (meant.meaning, meant.units, meant.state.writes) == (Meaning.DROP, 1, ())
+
+
+def test_an_unknown_outcome_may_be_either() -> None:
+    state = key(9, writes=(wrote(1, 4, 10),))
+    assert understand(state, shows(9, 20), FRESH).meaning is Meaning.NOT_VISIBLE_YET
+    assert understand(state, shows(4, 20), FRESH).visible == wrote(1, 4, 10)
+    assert understand(state, shows(3, 20), FRESH).units == 1
+
+
+def test_the_answer_of_a_write_is_a_read_that_contains_it() -> None:
+    state = key(9, writes=(wrote(1, 4, 10, 12),))
+    meant = understand(state, shows(3, 10, took=2, after=1), replace(LAGGING, applies=Applies.IN_ORDER))
+    assert (meant.meaning, meant.units, meant.state.writes) == (Meaning.DROP, 1, ())
+    stale = shows(3, 10, took=2)
+    assert understand(state, stale, replace(LAGGING, applies=Applies.IN_ORDER)).meaning is Meaning.TOO_SOON
+
+
+def test_what_was_sold_before_a_write_and_after_the_watermark_was_swallowed_and_explains_no_drop() -> None:
+    meant = understand(key(9, sold(2, 10), writes=(wrote(1, 9, 20, 21),)), shows(9, 30), FRESH)
+    assert (meant.meaning, meant.arrived, meant.contained) == (Meaning.AS_EXPECTED, (sold(2, 10),), ())
+
+
+def test_an_effect_that_only_the_number_shows_stays_until_the_times_agree() -> None:
+    shown = understand(key(9, sold(1, 195), at=-500), shows(8, 200), LAGGING)
+    assert (shown.meaning, shown.arrived, shown.state.effects) == (Meaning.AS_EXPECTED, (), (sold(1, 195),))
+    assert shown.state.shown == {"1@195"}
+    later = understand(shown.state, shows(8, 400), LAGGING)
+    assert (later.arrived, later.contained, later.state.effects, later.state.shown) == (
+        (sold(1, 195),),
+        (),
+        (),
+        frozenset(),
+    )
+
+
+def test_a_false_drop_that_settling_by_the_number_alone_would_invent() -> None:
+    """An unseen order explains the number first; the booked one, which looked like the reason, follows."""
+    booked = sold(1, 60.5, name="booked")
+    unseen = sold(1, 10, name="unseen")
+    state = understand(replace(key(9), effects=(booked,)), shows(8, 60, took=1), FRESH).state
+    assert state.shown == {"booked"}
+    state = replace(state, effects=(*state.effects, unseen))
+    meant = understand(state, shows(7, 120), FRESH)
+    assert (meant.meaning, meant.arrived, meant.contained) == (Meaning.AS_EXPECTED, (booked,), (unseen,))
+
+
+# The tiny channel
+
+
+@dataclass
+class Pushed:
+    """A write at the channel. applied: when; None: never."""
+
+    write: Write
+    applied: int | None
+    answer: int | None
+
+
+@dataclass
+class Shop:
+    """The channel with complete knowledge, and the key's state beside it. Times are whole seconds."""
+
+    rng: random.Random
+    timing: Timing
+    late: bool = False
+    writing: bool = True
+    windows: bool = True
+    beyond: bool = False
+    now: int = 0
+    number: int = 20
+    past: list[tuple[int, int]] = field(default_factory=list)
+    state: KeyState = field(default_factory=KeyState)
+    pushed: list[Pushed] = field(default_factory=list)
+    unbooked: list[tuple[int, Effect]] = field(default_factory=list)
+    open: list[int] = field(default_factory=list)
+    asked: int | None = None
+    answering: int = 0
+    sales: int = 0
+    understood: list[tuple[bool, Understood]] = field(default_factory=list)
+
+    def tick(self) -> None:
+        """One second: what is due happens, then perhaps something new."""
+        self.now += 1
+        for push in [push for push in self.pushed if push.applied == self.now]:
+            self.number = push.write.value
+        self.past.append((self.now, self.number))
+        chance = self.rng.random()
+        if chance < 0.08:
+            self.sell(self.rng.choice([1, 1, 1, 2, 3]))
+        elif chance < 0.10 and self.open:
+            self.give_back(self.open.pop(self.rng.randrange(len(self.open))))
+        elif chance < 0.13 and self.writing and self.state.watermark:
+            self.push(self.rng.randint(0, self.timing.cap or 25))
+        elif chance < 0.20 and self.asked is None:
+            self.asked, self.answering = self.now, self.now + self.rng.randint(0, 4)
+        for push in [push for push in self.pushed if push.answer == self.now]:
+            answered = replace(push.write, answered=second(self.now))
+            writes = tuple(answered if w.generation == answered.generation else w for w in self.state.writes)
+            self.state = replace(self.state, writes=writes)
+            push.write = answered
+        self.book([effect for at, effect in self.unbooked if at <= self.now])
+        if self.asked is not None and self.now >= self.answering:
+            self.read(self.asked)
+            self.asked = None
+
+    def sell(self, units: int) -> None:
+        if units > self.number and self.timing.never_negative and not self.beyond:
+            return
+        self.open.append(units)
+        self.move(-units)
+
+    def give_back(self, units: int) -> None:
+        self.move(units)
+
+    def move(self, delta: int) -> None:
+        self.number = max(0, self.number + delta) if self.timing.never_negative else self.number + delta
+        self.past[-1] = (self.now, self.number)
+        self.sales += 1
+        skew = int(self.timing.skew.total_seconds())
+        stamp = self.now + self.rng.randint(-skew, skew)
+        early = self.rng.choice([0, 0, 0, 30]) if self.windows else 0
+        effect = Effect(id=str(self.sales), key=1, delta=delta, earliest=second(stamp - early), latest=second(stamp))
+        delay = self.rng.choice([0, 5, 60, 200]) if self.late else 0
+        self.unbooked.append((self.now + delay, effect))
+
+    def book(self, effects: list[Effect]) -> None:
+        self.unbooked = [(at, effect) for at, effect in self.unbooked if effect not in effects]
+        self.state = replace(self.state, effects=(*self.state.effects, *effects))
+
+    def push(self, value: int) -> None:
+        """As declared; a request without an answer is not followed by another for a while."""
+        last = self.pushed[-1] if self.pushed else None
+        if last and last.answer is None and self.now < second_of(last.write.sent) + 12:
+            return
+        if last and last.answer is not None and self.now <= last.answer:
+            return
+        grace = int(self.timing.grace.total_seconds())
+        answer = self.now + self.rng.randint(1, 5) if self.rng.random() < 0.8 else None
+        applied: int | None
+        if self.timing.applies is Applies.AT_ONCE:
+            applied = self.rng.randint(self.now + 1, answer or self.now + 5)
+            if answer is None and self.rng.random() < 0.5:
+                applied = None
+        else:
+            applied = self.rng.randint(self.now + 1, (answer or self.now) + grace)
+            before = [push.applied for push in self.pushed if push.applied is not None]
+            if self.timing.applies is Applies.IN_ORDER and before:
+                applied = max(applied, max(before) + 1)
+            if applied > (answer or self.now) + grace or self.rng.random() < 0.2:
+                applied = None
+        write = Write(generation=len(self.pushed) + 1, value=value, sent=second(self.now))
+        self.pushed.append(Pushed(write, applied, answer))
+        self.state = replace(self.state, writes=(*self.state.writes, write))
+
+    def read(self, asked: int) -> None:
+        view = self.rng.randint(asked - int(self.timing.staleness.total_seconds()), self.now)
+        value = next((number for at, number in reversed(self.past) if at <= view), self.past[0][1])
+        read = Read(self.timing.shown(value), second(asked), second(self.now))
+        meant = understand(self.state, read, self.timing)
+        self.understood.append((not self.unbooked, meant))
+        self.state = meant.state
+
+
+def second_of(at: datetime) -> int:
+    return int((at - NOON).total_seconds())
+
+
+def check(shop: Shop) -> None:
+    """What must hold whenever every order is booked."""
+    if shop.understood:
+        booked, meant = shop.understood[-1]
+        if booked:
+            assert meant.meaning not in (Meaning.DROP, Meaning.RISE), f"invented at {shop.now}: {meant}"
+    if not shop.unbooked and shop.state.watermark:
+        number = shop.timing.shown(shop.number)
+        expected = expected_now(shop.state, shop.timing)
+        assert any(a.low <= number <= a.high for a in expected), f"{number} at {shop.now} is not in {expected}"
+
+
+TIMINGS = st.builds(
+    Timing,
+    staleness=st.sampled_from([0, 0, 3, 20]).map(seconds),
+    skew=st.sampled_from([0, 0, 2, 8]).map(seconds),
+    grace=st.sampled_from([10, 40]).map(seconds),
+    applies=st.sampled_from(Applies),
+    never_negative=st.booleans(),
+    cap=st.sampled_from([None, None, 12]),
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    timing=TIMINGS,
+    late=st.booleans(),
+    writing=st.booleans(),
+    beyond=st.booleans(),
+    ticks=st.integers(10, 600),
+)
+def test_no_drop_is_invented_and_the_number_is_always_among_the_expected_ones_while_all_is_booked(
+    seed: int, timing: Timing, late: bool, writing: bool, beyond: bool, ticks: int
+) -> None:
+    shop = Shop(random.Random(seed), timing, late=late, writing=writing, beyond=beyond)
+    for _ in range(ticks):
+        shop.tick()
+        check(shop)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32), timing=TIMINGS)
+def test_a_write_is_called_visible_only_when_it_was_applied_and_lost_only_when_it_was_not(
+    seed: int, timing: Timing
+) -> None:
+    shop = Shop(random.Random(seed), timing)
+    for _ in range(400):
+        shop.tick()
+    applied = {push.write.generation: push.applied for push in shop.pushed}
+    for _, meant in shop.understood:
+        if meant.visible is not None:
+            assert applied[meant.visible.generation] is not None
+        if timing.applies is not Applies.ANY_ORDER:
+            assert all(applied[write.generation] is None for write in meant.lost)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32), timing=TIMINGS)
+def test_when_the_writes_stop_every_key_is_verified_after_two_reads(seed: int, timing: Timing) -> None:
+    shop = Shop(random.Random(seed), timing)
+    for _ in range(200):
+        shop.tick()
+    shop.writing = False
+    shop.asked = None
+    quiet = shop.now
+    while shop.now < quiet + 150:
+        shop.now += 1
+        for push in [push for push in shop.pushed if push.applied == shop.now]:
+            shop.number = push.write.value
+        shop.past.append((shop.now, shop.number))
+    for _ in range(2):
+        shop.read(shop.now)
+        shop.now += 30
+        shop.past.append((shop.now, shop.number))
+    assert shop.state.verified
+    assert (shop.state.writes, shop.state.effects) == ((), ())
+    assert shop.state.watermark is not None
+    assert shop.state.watermark.value == timing.shown(shop.number)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32), never_negative=st.booleans())
+def test_fresh_reads_report_exactly_what_was_sold_unseen_and_the_counts_stay_right(
+    seed: int, never_negative: bool
+) -> None:
+    """Fresh and instantaneous reads, no writes: booked units and open provisional ones are what the channel lost."""
+    rng = random.Random(seed)
+    shop = Shop(rng, Timing(never_negative=never_negative), late=True, writing=False, windows=False)
+    shop.past.append((0, shop.number))
+    shop.read(0)
+    began, unseen, held, booked = shop.number, 0, 0, 0
+    for _ in range(400):
+        shop.now += 2
+        before = [effect for _, effect in shop.unbooked]
+        number = shop.number
+        shop.past.append((shop.now, number))
+        if rng.random() < 0.4:
+            shop.sell(rng.choice([1, 2, 3]))
+        unseen += number - shop.number
+        shop.past.append((shop.now, shop.number))
+        arriving = [effect for at, effect in shop.unbooked if at <= shop.now]
+        shop.book(arriving)
+        booked += sum(-effect.delta for effect in arriving)
+        unseen -= sum(-effect.delta for effect in arriving if effect not in before or effect.latest > last_read(shop))
+        if rng.random() < 0.3:
+            shop.now += 1
+            shop.past.append((shop.now, shop.number))
+            shop.read(shop.now)
+            meant = shop.understood[-1][1]
+            assert meant.units == unseen, f"at {shop.now}"
+            assert meant.meaning is (Meaning.DROP if unseen else Meaning.AS_EXPECTED)
+            held += meant.units + sum(effect.delta for effect in meant.contained)
+            unseen = 0
+            assert booked + held == began - shop.number
+
+
+def last_read(shop: Shop) -> datetime:
+    assert shop.state.watermark is not None
+    return shop.state.watermark.answered
+
+
+def test_overdue_counts_from_the_answer_and_allows_for_the_lag_of_reads() -> None:
+    timing = Timing(grace=seconds(10), staleness=seconds(5))
+    assert not overdue(wrote(1, 1, 0, 3), second(18), timing)
+    assert overdue(wrote(1, 1, 0, 3), second(18.5), timing)
+    assert overdue(wrote(1, 1, 0), second(15.5), timing)
+
+
+@pytest.mark.parametrize("applies", Applies)
+def test_any_read_of_any_number_is_understood(applies: Applies) -> None:
+    """Whatever a channel shows has a meaning, and every decisive read moves the watermark."""
+    state = key(5, sold(2, 10), sold(-1, 30, 90), writes=(wrote(1, 7, 20, 21), wrote(2, 3, 40)))
+    meanings: set[Meaning] = set()
+    for value in range(-2, 12):
+        for at in (50, 500):
+            meant = understand(state, shows(value, at), Timing(applies=applies))
+            meanings.add(meant.meaning)
+            moved = meant.state.watermark == shows(value, at)
+            assert moved == (meant.meaning is not Meaning.NOT_VISIBLE_YET)
+            assert bool(meant.units) == (meant.meaning in (Meaning.DROP, Meaning.RISE))
+    assert {Meaning.DROP, Meaning.RISE, Meaning.AS_EXPECTED} <= meanings
