@@ -173,7 +173,7 @@ class Numbers:
         number.readings.append(Reading(number.value, number.committed, number.held))
         if len(number.times) > _HISTORY_MAX:
             oldest = now - timedelta(seconds=self._rules.read_lag[1])
-            keep = len(number.times) - 1
+            keep = max(0, bisect_right(number.times, oldest) - 1)
             del number.times[:keep], number.readings[:keep]
 
     def _cut(self, value: int) -> int:
