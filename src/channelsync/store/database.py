@@ -47,7 +47,8 @@ class Database(ABC):
 
     Every use is wrapped in `in_flight()`; waits between attempts are not, so that simulated time can pass them.
     Errors are those of `database_errors`; violated constraints stay SQLAlchemy's `IntegrityError`. A unit of work
-    that is cancelled while it runs is committed or rolled back before the cancellation goes on.
+    that is cancelled while it runs: on SQLite it is committed or rolled back before the cancellation goes on; on
+    PostgreSQL its connection is given up, so the server rolls it back unless its commit was under way.
     """
 
     dialect: ClassVar[Dialect]

@@ -31,6 +31,7 @@ class DatabaseError(Exception):
     """Nothing was written and the same unit of work may succeed when it is repeated as a whole."""
 
     def __init__(self, detail: str = "") -> None:
+        self.detail = detail
         summary = (self.__doc__ or "").strip().splitlines()[0]
         super().__init__(f"{summary} ({detail})" if detail else summary)
 

@@ -145,7 +145,7 @@ class EmbeddedPostgres:
             _drop_socket_dir(self._socket_dir)
             self._socket_dir = None
             said = self._log.read_text(errors="replace")[-2000:] if self._log.exists() else ""
-            raise DatabaseUnavailable(f"{error}\n{said}") from error
+            raise DatabaseUnavailable(f"{error.detail}\n{said}") from error
 
     def _disown_dead_pid(self) -> None:
         """Makes the pid file of a dead server name a process that cannot exist, and unlocks its socket.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -211,7 +212,7 @@ def _entry_row(entry: LedgerEntry) -> dict[str, object]:
         "line": cause.line,
         "reservation": movement.reservation,
         "lot": movement.lot,
-        "unit_cost": movement.unit_cost,
+        "unit_cost": "" if movement.unit_cost is None else str(movement.unit_cost),
         "currency": movement.currency,
         "previous": entry.previous,
         "hash": entry.hash,
@@ -233,7 +234,7 @@ def entry_of(row: Row[Any]) -> LedgerEntry:
         ),
         reservation=row.reservation,
         lot=row.lot,
-        unit_cost=row.unit_cost,
+        unit_cost=Decimal(row.unit_cost) if row.unit_cost else None,
         currency=row.currency,
     )
     return LedgerEntry(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, select
+from sqlalchemy.exc import IntegrityError
 
 from channelsync.domain.booked import BookedOrder
 from channelsync.domain.orders import OrderSnapshot
 from channelsync.domain.sourcing import SoldAs
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump_booked, dump_snapshot, load, load_booked, load_snapshot
+from channelsync.store.database_errors import DatabaseConflict
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import upsert
 
@@ -83,17 +85,6 @@ def order_row(connection: Connection, channel: str, order: str) -> BookedRow | N
     found = connection.execute(select(_ORDER).where(_ORDER.c.channel == channel, _ORDER.c.order == order))
     row = found.first()
     return None if row is None else _row(row)
-
-
-def unmapped_orders(connection: Connection, channel: str, limit: int = 1000) -> list[OrderSnapshot]:
-    """Orders with lines whose listing was not mapped when they were last booked, oldest first."""
-    found = connection.execute(
-        select(_ORDER.c.said)
-        .where(_ORDER.c.channel == channel, _ORDER.c.unmapped > 0)
-        .order_by(_ORDER.c.placed_at)
-        .limit(limit)
-    )
-    return [load_snapshot(row.said) for row in found]
 
 
 def expired_orders(connection: Connection, now: datetime, limit: int = 500) -> list[BookedRow]:
@@ -179,8 +170,15 @@ class OrderToSave:
     expires_at: datetime | None
 
 
-def save_orders(connection: Connection, orders: Sequence[OrderToSave], now: datetime) -> None:
-    """Writes orders as told and as booked, and drops the hints and refusals that they answer."""
+def save_orders(
+    connection: Connection, orders: Sequence[OrderToSave], known: Collection[tuple[str, str]], now: datetime
+) -> None:
+    """Writes orders as told and as booked.
+
+    known: (channel, order) of those that had a row when they were read. Raises DatabaseConflict, so that the unit of
+    work is repeated, when another transaction has booked one of the others meanwhile: what was decided for it here
+    supposed that nothing was booked of it.
+    """
     if not orders:
         return
     statement = upsert(
@@ -206,7 +204,15 @@ def save_orders(connection: Connection, orders: Sequence[OrderToSave], now: date
         }
         for order in sorted(orders, key=lambda o: (o.booked.channel, o.booked.order))
     ]
-    connection.execute(statement, rows)
+    first = [row for row in rows if (row["channel"], row["order"]) not in known]
+    again = [row for row in rows if (row["channel"], row["order"]) in known]
+    if first:
+        try:
+            connection.execute(_ORDER.insert(), first)
+        except IntegrityError as error:
+            raise DatabaseConflict("an order was booked by two at the same time") from error
+    if again:
+        connection.execute(statement, again)
 
 
 def keep_unreadable(
@@ -258,10 +264,14 @@ def hinted_orders(connection: Connection, channel: str, limit: int = 100) -> lis
     return list(found.scalars())
 
 
-def drop_hints(connection: Connection, channel: str, orders: Sequence[str]) -> None:
-    """These orders were read again by id."""
+def drop_hints(connection: Connection, channel: str, orders: Sequence[str], asked: datetime) -> None:
+    """These orders were read again by id, from `asked` on; what was hinted at later is to be read once more."""
     connection.execute(
-        delete(_HINT).where(_HINT.c.channel == channel, among(_HINT.c.order, "orders", connection.dialect.name)),
+        delete(_HINT).where(
+            _HINT.c.channel == channel,
+            among(_HINT.c.order, "orders", connection.dialect.name),
+            _HINT.c.asked_at <= asked,
+        ),
         {"orders": values(connection, orders)},
     )
 

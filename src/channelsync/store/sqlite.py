@@ -44,7 +44,6 @@ class SqliteDatabase(Database):
         super().__init__(url, str(self.path), in_flight, seed=0 if inline else None)
         if not self.path.parent.is_dir():
             raise DatabaseUnavailable(f"there is no directory {self.path.parent} for {self.path.name}")
-        self._inline = inline
         self._one_writer = asyncio.Lock()
         self._writer = _engine(partial(connect, self.path), size=1)
         self._reader = _engine(partial(connect, self.path, query_only=True), size=readers)

@@ -8,9 +8,8 @@ Times are aware UTC. JSON columns hold the plain forms that `store/codec.py` wri
 from __future__ import annotations
 
 from datetime import date, datetime
-from decimal import Decimal
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, Numeric, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, Text, text
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -74,7 +73,10 @@ class PositionRow(Row, table=True):
 
 
 class LedgerEntryRow(Row, table=True):
-    """One immutable entry. `number` and `previous` chain it to the entry before, of the same position."""
+    """One immutable entry. `number` and `previous` chain it to the entry before, of the same position.
+
+    unit_cost: the decimal number as text, empty when unknown: SQLite would round a number of its own.
+    """
 
     __tablename__ = "ledger_entry"
     __table_args__ = (
@@ -101,7 +103,7 @@ class LedgerEntryRow(Row, table=True):
     line: str = ""
     reservation: str = ""
     lot: str = ""
-    unit_cost: Decimal | None = Field(default=None, sa_column=Column(Numeric(18, 6), nullable=True))
+    unit_cost: str = ""
     currency: str = ""
     previous: str
     hash: str
@@ -260,14 +262,14 @@ class QuantityKeyRow(Row, table=True):
     multiple: int = 1
     ours: bool = True
     sells_below_zero: bool = False
-    value: int | None = None
+    value: int | None = Field(default=None, sa_type=BigInteger)
     asked_at: datetime | None = None
     answered_at: datetime | None = None
     verified: bool = True
-    committed: int | None = None
-    target: int | None = None
+    committed: int | None = Field(default=None, sa_type=BigInteger)
+    target: int | None = Field(default=None, sa_type=BigInteger)
     generation: int = 0
-    rise: int = 0
+    rise: int = Field(default=0, sa_type=BigInteger)
     rise_from: datetime | None = None
     rise_to: datetime | None = None
     repairs: int = 0
@@ -305,7 +307,7 @@ class EffectRow(Row, table=True):
     key: int = Field(sa_column=Column(Integer, ForeignKey("quantity_key.id"), nullable=False))
     channel: str
     order: str
-    delta: int
+    delta: int = Field(sa_type=BigInteger)
     earliest: datetime
     latest: datetime
     booked_at: datetime
@@ -328,8 +330,8 @@ class QuantityWriteRow(Row, table=True):
 
     key: int = Field(sa_column=Column(Integer, ForeignKey("quantity_key.id"), primary_key=True, autoincrement=False))
     generation: int = Field(primary_key=True)
-    value: int
-    expected: int | None = None
+    value: int = Field(sa_type=BigInteger)
+    expected: int | None = Field(default=None, sa_type=BigInteger)
     run: str
     sent_at: datetime
     answered_at: datetime | None = None
@@ -348,13 +350,13 @@ class QuantityReadRow(Row, table=True):
 
     id: str = Field(primary_key=True)
     key: int = Field(sa_column=Column(Integer, ForeignKey("quantity_key.id"), nullable=False))
-    value: int
+    value: int = Field(sa_type=BigInteger)
     asked_at: datetime
     answered_at: datetime
     meaning: str
-    units: int = 0
-    low: int = 0
-    high: int = 0
+    units: int = Field(default=0, sa_type=BigInteger)
+    low: int = Field(default=0, sa_type=BigInteger)
+    high: int = Field(default=0, sa_type=BigInteger)
 
 
 class ProvisionalRow(Row, table=True):
@@ -372,9 +374,9 @@ class ProvisionalRow(Row, table=True):
     channel: str
     location: str
     takes: bytes
-    units: int
-    open: int
-    plausible: int
+    units: int = Field(sa_type=BigInteger)
+    open: int = Field(sa_type=BigInteger)
+    plausible: int = Field(sa_type=BigInteger)
     window_from: datetime
     window_to: datetime
     found_at: datetime
@@ -458,7 +460,7 @@ class IncomingRow(Row, table=True):
     item: str = Field(primary_key=True, foreign_key="item.id")
     location: str = Field(primary_key=True)
     reference: str = Field(primary_key=True)
-    units: int
+    units: int = Field(sa_type=BigInteger)
     due: date | None = None
     run: str
 
@@ -498,8 +500,8 @@ class PredictionRow(Row, table=True):
     id: str = Field(primary_key=True)
     key: int = Field(sa_column=Column(Integer, ForeignKey("quantity_key.id"), nullable=False))
     channel: str
-    shown: int | None = None
-    target: int
+    shown: int | None = Field(default=None, sa_type=BigInteger)
+    target: int = Field(sa_type=BigInteger)
     at: datetime
     why: bytes = b""
 

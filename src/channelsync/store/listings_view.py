@@ -1,0 +1,146 @@
+"""Listings looked at from all sides: for lists, for matching, for lint; and what a change of mapping must know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from channelsync.store.among import among, values
+from channelsync.store.codec import load
+from channelsync.store.items import items_by_id
+from channelsync.store.listings import StoredListing, get_listings
+from channelsync.store.tables import metadata
+
+MAPPING = "mapping"
+"""The kind of a `Change` that maps or unmaps a listing. subject: channel/listing. before, after: None for not mapped,
+else {"item", "multiple", "by", "sku"}; sku: the listing's text when it was mapped."""
+
+_LISTING = metadata.tables["listing"]
+_LINK = metadata.tables["listing_key"]
+_KEY = metadata.tables["quantity_key"]
+_PROVISIONAL = metadata.tables["provisional"]
+_ALIAS = metadata.tables["item_alias"]
+_POSITION = metadata.tables["position"]
+_CHANGE = metadata.tables["change"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyOnView:
+    """A number behind a listing. value: as last read, None: never; target: what it should be, None: not computed."""
+
+    key: int
+    remote: str
+    value: int | None
+    target: int | None
+    ours: bool
+    held: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingOnView:
+    """A listing with the SKU of its item and the numbers behind it. item_sku None: not mapped."""
+
+    stored: StoredListing
+    item_sku: str | None
+    keys: tuple[KeyOnView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sharer:
+    """A listing that stands on a key. item None: it is not mapped."""
+
+    key: int
+    channel: str
+    listing: str
+    item: str | None
+    multiple: int
+
+
+def view_listings(
+    connection: Connection, *, channel: str = "", item: str = "", only_unmapped: bool = False
+) -> list[ListingOnView]:
+    """Listings by channel and id. Empty arguments do not restrict."""
+    stored = get_listings(connection, channel=channel, item=item, only_unmapped=only_unmapped)
+    skus = {name: one.sku for name, one in items_by_id(connection, {one.item for one in stored}).items()}
+    numbers = _numbers(connection, [key for one in stored for key in one.keys])
+    return [
+        ListingOnView(
+            stored=one,
+            item_sku=skus.get(one.item) if one.item else None,
+            keys=tuple(numbers[key] for key in one.keys if key in numbers),
+        )
+        for one in stored
+    ]
+
+
+def _numbers(connection: Connection, ids: Iterable[int]) -> dict[int, KeyOnView]:
+    columns = (_KEY.c.id.label("key"), _KEY.c.remote, _KEY.c.value, _KEY.c.target, _KEY.c.ours, _KEY.c.held)
+    found = connection.execute(
+        select(*columns).where(among(_KEY.c.id, "ids", connection.dialect.name)),
+        {"ids": values(connection, sorted(set(ids)))},
+    )
+    return {row["key"]: KeyOnView(**row) for row in found.mappings()}
+
+
+def listings_on_keys(connection: Connection, ids: Iterable[int]) -> list[Sharer]:
+    """Every listing, on any channel, that stands on one of these keys and that its channel still lists."""
+    found = connection.execute(
+        select(_LINK.c.key, _LISTING.c.channel, _LISTING.c.listing, _LISTING.c.item, _LISTING.c.multiple)
+        .join_from(
+            _LINK, _LISTING, (_LINK.c.channel == _LISTING.c.channel) & (_LINK.c.listing == _LISTING.c.listing)
+        )
+        .where(among(_LINK.c.key, "ids", connection.dialect.name), _LISTING.c.gone_at.is_(None))
+        .order_by(_LINK.c.key, _LISTING.c.channel, _LISTING.c.listing),
+        {"ids": values(connection, sorted(set(ids)))},
+    )
+    return [Sharer(*row) for row in found]
+
+
+def set_listing_alone(
+    connection: Connection, channel: str, listing: str, item: str | None, multiple: int, by: str, now: datetime
+) -> None:
+    """Says what a listing means and leaves its keys as they are: they mean that already, or another listing says."""
+    connection.execute(
+        update(_LISTING)
+        .where(_LISTING.c.channel == channel, _LISTING.c.listing == listing)
+        .values(item=item, multiple=multiple, mapped_by=by, mapped_at=now)
+    )
+
+
+def items_held(connection: Connection, ids: Sequence[int]) -> set[str]:
+    """The items that provisional reservations of these keys hold units of; not locked."""
+    found = connection.execute(
+        select(_PROVISIONAL.c.takes).where(
+            among(_PROVISIONAL.c.key, "ids", connection.dialect.name), _PROVISIONAL.c.open > 0
+        ),
+        {"ids": values(connection, ids)},
+    )
+    return {item for takes in found.scalars() for item, _ in load(takes)}
+
+
+def all_aliases(connection: Connection) -> dict[str, str]:
+    """Every further SKU text and its item."""
+    return {row.sku: row.item for row in connection.execute(select(_ALIAS.c.sku, _ALIAS.c.item))}
+
+
+def counted_items(connection: Connection) -> set[str]:
+    """The items of which units were ever counted, received, sold or moved."""
+    return set(connection.execute(select(_POSITION.c.item).where(_POSITION.c.entries > 0).distinct()).scalars())
+
+
+def skus_when_mapped(connection: Connection) -> dict[tuple[str, str], str | None]:
+    """The SKU text that each mapped listing had when it was last mapped, by (channel, listing), where it is known."""
+    found = connection.execute(
+        select(_CHANGE.c.subject, _CHANGE.c.after).where(_CHANGE.c.kind == MAPPING).order_by(_CHANGE.c.id)
+    )
+    skus: dict[tuple[str, str], str | None] = {}
+    for row in found:
+        channel, _, listing = row.subject.partition("/")
+        after = load(row.after)
+        skus.pop((channel, listing), None)
+        if after is not None:
+            skus[channel, listing] = after["sku"]
+    return skus

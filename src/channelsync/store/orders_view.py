@@ -1,0 +1,161 @@
+"""Orders looked at: for lists, for one order whole, for booking again; and which order files were taken in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from channelsync.domain.booked import BookedOrder
+from channelsync.domain.ledger import LedgerEntry
+from channelsync.domain.orders import OrderSnapshot
+from channelsync.store.among import among, values
+from channelsync.store.codec import load_booked, load_snapshot
+from channelsync.store.ledger import entry_of
+from channelsync.store.tables import metadata
+from channelsync.store.upsert import upsert
+
+_ORDER = metadata.tables["sales_order"]
+_UNREADABLE = metadata.tables["unreadable_order"]
+_ENTRY = metadata.tables["ledger_entry"]
+_FILE = metadata.tables["imported_file"]
+_RUN = metadata.tables["run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredOrder:
+    """An order's row. said: as last told; booked: as booked. unmapped: lines that wait for an item.
+
+    expires_at: when what it holds ends without news; None: never.
+    """
+
+    channel: str
+    order: str
+    said: OrderSnapshot
+    booked: BookedOrder
+    first_seen_at: datetime
+    booked_at: datetime
+    expires_at: datetime | None
+    unmapped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptOrder:
+    """An order that could not be understood. raw: what the channel sent, less everything about the buyer."""
+
+    channel: str
+    order: str
+    reason: str
+    raw: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrdersWanted:
+    """Which orders to look at; what is empty does not restrict. orders: ids; item: those that took units of it."""
+
+    channel: str = ""
+    orders: Sequence[str] = ()
+    status: str = ""
+    item: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    only_unmapped: bool = False
+
+
+def find_orders(connection: Connection, wanted: OrdersWanted, limit: int | None = None) -> list[StoredOrder]:
+    """Orders by when they were placed, newest first."""
+    statement = select(_ORDER).order_by(_ORDER.c.placed_at.desc(), _ORDER.c.channel, _ORDER.c.order)
+    parameters: dict[str, object] = {}
+    if wanted.channel:
+        statement = statement.where(_ORDER.c.channel == wanted.channel)
+    if wanted.orders:
+        statement = statement.where(among(_ORDER.c.order, "orders", connection.dialect.name))
+        parameters["orders"] = values(connection, list(wanted.orders))
+    if wanted.status:
+        statement = statement.where(_ORDER.c.status == wanted.status)
+    if wanted.since is not None:
+        statement = statement.where(_ORDER.c.placed_at >= wanted.since)
+    if wanted.until is not None:
+        statement = statement.where(_ORDER.c.placed_at < wanted.until)
+    if wanted.only_unmapped:
+        statement = statement.where(_ORDER.c.unmapped > 0)
+    if wanted.item:
+        took = select(_ENTRY.c.id).where(
+            _ENTRY.c.channel == _ORDER.c.channel, _ENTRY.c.order == _ORDER.c.order, _ENTRY.c.item == wanted.item
+        )
+        statement = statement.where(took.exists())
+    return [_order(row) for row in connection.execute(statement.limit(limit), parameters)]
+
+
+def waiting_orders(connection: Connection, channel: str, after: str, limit: int) -> list[StoredOrder]:
+    """Orders of a channel with lines that wait for an item, by id, those behind `after`; not locked."""
+    found = connection.execute(
+        select(_ORDER)
+        .where(_ORDER.c.channel == channel, _ORDER.c.unmapped > 0, _ORDER.c.order > after)
+        .order_by(_ORDER.c.order)
+        .limit(limit)
+    )
+    return [_order(row) for row in found]
+
+
+def kept_orders(connection: Connection, *, channel: str = "", order: str = "") -> list[KeptOrder]:
+    """Orders that could not be understood, the latest first. Empty arguments do not restrict."""
+    statement = select(_UNREADABLE).order_by(_UNREADABLE.c.seen_at.desc(), _UNREADABLE.c.channel, _UNREADABLE.c.order)
+    if channel:
+        statement = statement.where(_UNREADABLE.c.channel == channel)
+    if order:
+        statement = statement.where(_UNREADABLE.c.order == order)
+    return [KeptOrder(**row) for row in connection.execute(statement).mappings()]
+
+
+def entries_of_order(connection: Connection, channel: str, order: str) -> list[LedgerEntry]:
+    """The ledger entries that an order caused, in the order of their making."""
+    found = connection.execute(
+        select(_ENTRY)
+        .where(_ENTRY.c.channel == channel, _ENTRY.c.order == order)
+        .order_by(_ENTRY.c.recorded_at, _ENTRY.c.item, _ENTRY.c.location, _ENTRY.c.number)
+    )
+    return [entry_of(row) for row in found]
+
+
+def import_of(connection: Connection, digest: str) -> str | None:
+    """The run that took a file of this content in; None: none did, or it was undone."""
+    found = connection.execute(
+        select(_FILE.c.run)
+        .join_from(_FILE, _RUN, _RUN.c.id == _FILE.c.run)
+        .where(_FILE.c.digest == digest, _RUN.c.undone_by == "")
+    )
+    run: str | None = found.scalar()
+    return run
+
+
+def remember_import(connection: Connection, digest: str, name: str, run: str, rows: int, now: datetime) -> None:
+    """Keeps that a file of orders was taken in, so that a second import of it changes nothing."""
+    connection.execute(
+        upsert(_FILE, connection.dialect.name, keys=("digest",), update=("name", "kind", "run", "rows", "at")),
+        [{"digest": digest, "name": name, "kind": "orders", "run": run, "rows": rows, "at": now}],
+    )
+
+
+def _order(row: Row[Any]) -> StoredOrder:
+    return StoredOrder(
+        channel=row.channel,
+        order=row.order,
+        said=load_snapshot(row.said),
+        booked=load_booked(
+            row.booked,
+            channel=row.channel,
+            order=row.order,
+            version=row.version,
+            content=row.content,
+            status=row.status,
+        ),
+        first_seen_at=row.first_seen_at,
+        booked_at=row.booked_at,
+        expires_at=row.expires_at,
+        unmapped=row.unmapped,
+    )
