@@ -58,26 +58,26 @@ def load_snapshot(raw: bytes) -> OrderSnapshot:
 
 def dump_booked(order: BookedOrder) -> bytes:
     """What we booked of an order; its channel, id, version, content and status have columns of their own."""
-    return orjson.dumps(
-        [
-            {
-                "line": line.line,
-                "sold": [line.sold.item, line.sold.multiple] if line.sold else None,
-                "withheld": line.withheld,
-                "deducted": line.deducted,
-                "back": line.given_back,
-                "legs": [
-                    [leg.location, leg.takes, leg.open, leg.shipped, leg.released, leg.expired, leg.lost, leg.returned]
-                    for leg in line.legs
-                ],
-            }
-            for line in order.lines
-        ]
-    )
+    return orjson.dumps({"bookings": order.bookings, "lines": [_dump_booked_line(line) for line in order.lines]})
+
+
+def _dump_booked_line(line: BookedLine) -> dict[str, object]:
+    return {
+        "line": line.line,
+        "sold": [line.sold.item, line.sold.multiple] if line.sold else None,
+        "withheld": line.withheld,
+        "deducted": line.deducted,
+        "back": line.given_back,
+        "legs": [
+            [leg.location, leg.takes, leg.open, leg.shipped, leg.released, leg.expired, leg.lost, leg.returned]
+            for leg in line.legs
+        ],
+    }
 
 
 def load_booked(raw: bytes, *, channel: str, order: str, version: datetime, content: str, status: str) -> BookedOrder:
     """The booked order that `dump_booked` wrote, with what its columns say."""
+    stored = orjson.loads(raw)
     lines = tuple(
         BookedLine(
             line=line["line"],
@@ -87,10 +87,16 @@ def load_booked(raw: bytes, *, channel: str, order: str, version: datetime, cont
             deducted=line["deducted"],
             given_back=line["back"],
         )
-        for line in orjson.loads(raw)
+        for line in stored["lines"]
     )
     return BookedOrder(
-        channel=channel, order=order, version=version, content=content, status=OrderStatus(status), lines=lines
+        channel=channel,
+        order=order,
+        version=version,
+        content=content,
+        status=OrderStatus(status),
+        lines=lines,
+        bookings=stored["bookings"],
     )
 
 

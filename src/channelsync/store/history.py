@@ -41,7 +41,7 @@ def units_sold(connection: Connection, since: datetime) -> Iterator[UnitsSold]:
         select(_ORDER.c.channel, _ORDER.c.placed_at, _ORDER.c.booked).where(_ORDER.c.placed_at >= since)
     )
     for row in found:
-        for line in load(row.booked):
+        for line in load(row.booked)["lines"]:
             for _, takes, *ended in line["legs"]:
                 wanted = sum(ended[:5])
                 for item, each in takes if wanted > 0 else ():

@@ -241,22 +241,35 @@ def set_mapping(
 
     Returns the ids of those keys.
     """
+    set_meaning(connection, channel, listing, item, multiple, by, now)
+    ids = list(
+        connection.execute(select(_LINK.c.key).where(_LINK.c.channel == channel, _LINK.c.listing == listing)).scalars()
+    )
+    restart_keys(connection, ids, item, multiple, now)
+    return ids
+
+
+def set_meaning(
+    connection: Connection, channel: str, listing: str, item: str | None, multiple: int, by: str, now: datetime
+) -> None:
+    """Says what a listing means and leaves its keys as they are: they mean that already, or other listings decide."""
     connection.execute(
         update(_LISTING)
         .where(_LISTING.c.channel == channel, _LISTING.c.listing == listing)
         .values(item=item, multiple=multiple, mapped_by=by, mapped_at=now)
     )
-    ids = list(
-        connection.execute(select(_LINK.c.key).where(_LINK.c.channel == channel, _LINK.c.listing == listing)).scalars()
-    )
+
+
+def restart_keys(connection: Connection, ids: Sequence[int], item: str | None, multiple: int, now: datetime) -> None:
+    """Lets keys mean something else from now on: the next read only sets the watermark, and old questions are void."""
     if ids:
         connection.execute(
             update(_KEY)
             .where(among(_KEY.c.id, "ids", connection.dialect.name))
-            .values(item=item, multiple=multiple, value=None, target=None, due_at=now, urgency=1),
+            .values(item=item, multiple=multiple, value=None, target=None, due_at=now, urgency=1)
+            .values(rise=0, rise_from=None, rise_to=None, repairs=0, held="", failures=0),
             {"ids": values(connection, ids)},
         )
-    return ids
 
 
 def incoming_units(connection: Connection, items: Iterable[str]) -> dict[PositionKey, int]:

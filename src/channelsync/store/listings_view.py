@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from channelsync.store.among import among, values
 from channelsync.store.codec import load
@@ -89,25 +88,12 @@ def listings_on_keys(connection: Connection, ids: Iterable[int]) -> list[Sharer]
     """Every listing, on any channel, that stands on one of these keys and that its channel still lists."""
     found = connection.execute(
         select(_LINK.c.key, _LISTING.c.channel, _LISTING.c.listing, _LISTING.c.item, _LISTING.c.multiple)
-        .join_from(
-            _LINK, _LISTING, (_LINK.c.channel == _LISTING.c.channel) & (_LINK.c.listing == _LISTING.c.listing)
-        )
+        .join_from(_LINK, _LISTING, (_LINK.c.channel == _LISTING.c.channel) & (_LINK.c.listing == _LISTING.c.listing))
         .where(among(_LINK.c.key, "ids", connection.dialect.name), _LISTING.c.gone_at.is_(None))
         .order_by(_LINK.c.key, _LISTING.c.channel, _LISTING.c.listing),
         {"ids": values(connection, sorted(set(ids)))},
     )
     return [Sharer(*row) for row in found]
-
-
-def set_listing_alone(
-    connection: Connection, channel: str, listing: str, item: str | None, multiple: int, by: str, now: datetime
-) -> None:
-    """Says what a listing means and leaves its keys as they are: they mean that already, or another listing says."""
-    connection.execute(
-        update(_LISTING)
-        .where(_LISTING.c.channel == channel, _LISTING.c.listing == listing)
-        .values(item=item, multiple=multiple, mapped_by=by, mapped_at=now)
-    )
 
 
 def items_held(connection: Connection, ids: Sequence[int]) -> set[str]:

@@ -1,0 +1,11 @@
+"""Every table, one class a row kind.
+
+Table classes do not validate (that is SQLModel's rule), so what must never be is forbidden here by CHECK and UNIQUE
+constraints. Hot paths use `Table` objects in SQLAlchemy Core; the classes exist for names, types and migrations.
+Times are aware UTC. JSON columns hold the plain forms that `store/codec.py` writes and reads.
+"""
+
+from channelsync.store.tables import channels, orders, publishing, records, units
+from channelsync.store.tables.base import metadata
+
+__all__ = ["channels", "metadata", "orders", "publishing", "records", "units"]

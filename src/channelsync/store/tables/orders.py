@@ -1,0 +1,83 @@
+"""Orders as told and as booked."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import Column, Index, Integer, Text
+from sqlmodel import Field
+
+from channelsync.store.tables.base import Row
+
+
+class OrderRow(Row, table=True):
+    """An order as last told (`said`) and as booked (`booked`). Nothing about the buyer."""
+
+    __tablename__ = "sales_order"
+    __table_args__ = (Index("ix_sales_order_channel_placed_at", "channel", "placed_at"),)
+
+    channel: str = Field(primary_key=True)
+    order: str = Field(primary_key=True)
+    version: datetime
+    content: str
+    status: str
+    placed_at: datetime
+    first_seen_at: datetime
+    booked_at: datetime
+    expires_at: datetime | None = Field(default=None, index=True)
+    unmapped: int = Field(default=0, index=True)
+    said: bytes
+    booked: bytes
+
+
+class UnreadableOrderRow(Row, table=True):
+    """An order that could not be understood; kept until a later read of it can be."""
+
+    __tablename__ = "unreadable_order"
+
+    channel: str = Field(primary_key=True)
+    order: str = Field(primary_key=True)
+    reason: str
+    raw: str = Field(sa_column=Column(Text, nullable=False))
+    seen_at: datetime
+
+
+class OrderHintRow(Row, table=True):
+    """An order to be read again by id: a webhook named it, or two snapshots of one version differed."""
+
+    __tablename__ = "order_hint"
+
+    channel: str = Field(primary_key=True)
+    order: str = Field(primary_key=True)
+    reason: str
+    asked_at: datetime
+    attempts: int = 0
+
+
+class AuditedDayRow(Row, table=True):
+    """The channel's order ids of one day against ours."""
+
+    __tablename__ = "audited_day"
+
+    channel: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    theirs: int
+    missing: int
+    evidence: bytes = b"[]"
+    checked_at: datetime
+
+
+class WebhookRow(Row, table=True):
+    """A verified delivery, stored before it is answered. It is a hint: what it names is read again."""
+
+    __tablename__ = "webhook"
+    __table_args__ = (Index("uq_webhook_channel_event", "channel", "event", unique=True),)
+
+    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True, autoincrement=True))
+    channel: str
+    event: str
+    topic: str
+    orders: bytes = b"[]"
+    keys: bytes = b"[]"
+    received_at: datetime
+    handled_at: datetime | None = None
