@@ -81,25 +81,6 @@ async def test_concurrent_units_of_work_lose_nothing(database: Database) -> None
     assert await database.query(lambda connection: token(connection, "north")) == 64
 
 
-async def test_a_lent_transaction_commits_at_the_end_of_its_block_and_not_before(database: Database) -> None:
-    async with database.transaction() as connection:
-        await connection.run_sync(add, "north")
-        assert await database.query(shops) == []
-    async with database.read() as connection:
-        assert await connection.run_sync(shops) == ["north"]
-
-
-async def test_an_error_rolls_a_lent_transaction_back(database: Database) -> None:
-    def work(connection: Connection) -> None:
-        add(connection, "north")
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        async with database.transaction() as connection:
-            await connection.run_sync(work)
-    assert await database.query(shops) == []
-
-
 async def test_a_snapshot_shows_one_moment_and_a_plain_query_what_is_committed(
     database: Database, database_url: str
 ) -> None:
@@ -160,11 +141,7 @@ async def test_every_use_is_in_flight_and_no_wait_is(database_url: str, monkeypa
         monkeypatch.setattr(database, "_wait_after", wait_after)
         await database.transact(busy_once)
         await database.query(lambda _: note("query"))
-        async with database.transaction():
-            note("transaction")
-        async with database.read():
-            note("read")
-    assert seen == ["work 1", "wait 0", "work 1", "query 1", "transaction 1", "read 1"]
+    assert seen == ["work 1", "wait 0", "work 1", "query 1"]
     assert depth == 0
 
 

@@ -90,9 +90,8 @@ async def test_a_connection_that_breaks_between_two_uses_is_not_noticed(postgres
             )
         )
 
-    async with postgresql_database.transaction() as connection:
-        await postgresql_database.query(shops)
-        await connection.run_sync(end_all_others)
+    await postgresql_database.query(shops)
+    await postgresql_database.transact(end_all_others)
     assert await postgresql_database.query(shops) == []
 
 
@@ -116,10 +115,7 @@ async def test_a_connection_that_breaks_during_the_commit_leaves_it_unknown(post
 
     with pytest.raises(CommitUnknown, match="deterministic ids"):
         await postgresql_database.transact(work)
-    with pytest.raises(CommitUnknown):
-        async with postgresql_database.transaction() as connection:
-            await connection.run_sync(work)
-    assert len(tried) == 2
+    assert len(tried) == 1
     assert await postgresql_database.query(shops) == []
 
 

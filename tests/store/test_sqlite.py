@@ -38,22 +38,6 @@ async def test_writers_are_served_in_the_order_of_asking(sqlite_database: Databa
     assert served == list(range(20))
 
 
-async def test_a_lent_transaction_and_a_unit_of_work_wait_for_each_other_not_for_the_file(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 1)
-    monkeypatch.setattr(Database, "_wait_after", lambda *_: 0.0)
-    async with open_database(sqlite_url) as database:
-        async with database.transaction() as connection:
-            waiting = asyncio.create_task(database.transact(lambda c: add(c, "second")))
-            await connection.run_sync(add, "first")
-            for _ in range(50):
-                await database.query(shops)
-            assert not waiting.done()
-        await waiting
-        assert await database.query(shops) == ["first", "second"]
-
-
 async def test_a_query_cannot_write_to_sqlite(sqlite_database: Database) -> None:
     with pytest.raises(DatabaseReadOnly):
         await sqlite_database.query(lambda connection: add(connection, "north"))
@@ -76,9 +60,6 @@ async def test_a_file_locked_by_another_process_is_waited_for_and_then_told(
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(DatabaseBusy, match="locked"):
                 await database.transact(lambda connection: add(connection, "north"), attempts=2)
-            with pytest.raises(DatabaseBusy, match="locked"):
-                async with database.transaction():
-                    pytest.fail("the other holds the lock")
             assert await database.query(shops) == []
 
             def release(_attempt: int) -> float:
@@ -112,8 +93,6 @@ async def test_every_sqlite_connection_is_durable_and_checks_foreign_keys(sqlite
     expected = ["wal", 2, 1, 5000]
     assert await sqlite_database.transact(settings) == expected
     assert await sqlite_database.query(settings) == expected
-    async with sqlite_database.transaction() as connection:
-        assert await connection.run_sync(settings) == expected
 
 
 async def test_a_cancelled_unit_of_work_ends_before_the_next_begins(sqlite_database: Database) -> None:

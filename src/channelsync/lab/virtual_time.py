@@ -44,7 +44,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from channelsync.sdk.clock import Clock
 
-DRIVERS = frozenset({"aiosqlite", "asyncpg"})
+DRIVERS = frozenset({"asyncpg"})
 """Packages whose futures are calls to a database: time stands still until they are done."""
 
 _HELD_FOR_LONG = frozenset({"asyncpg.pool"})

@@ -35,7 +35,7 @@ _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a
 _FIRST = ("time", "level", "logger", "message")
 _TRACES = frozenset({"exception", "stack"})
 
-_CHATTY = ("alembic", "httpx", "httpcore", "apscheduler", "aiosqlite", "asyncio", "sqlalchemy")
+_CHATTY = ("alembic", "httpx", "httpcore", "apscheduler", "asyncio", "sqlalchemy")
 """Loggers held to warnings: below that they tell of every call, with URLs that carry tokens."""
 
 

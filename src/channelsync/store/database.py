@@ -8,8 +8,7 @@ A unit of work is a plain function of a SQLAlchemy `Connection`:
 It awaits nothing, so no transaction stays open while we wait for a channel; it is run as a whole, in one hop to
 SQLite's thread or on one PostgreSQL connection; and it is repeated as a whole when the database asks for that, so
 it must change nothing but the database. Statements on hot paths are built once, with `bindparam`, and many rows
-go as `connection.execute(statement, rows)`. `transaction` and `read` lend an `AsyncConnection` instead, for work
-that has to await in between; each of their statements is a hop of its own, and nothing is repeated.
+go as `connection.execute(statement, rows)`.
 """
 
 import asyncio
@@ -17,7 +16,6 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import (
-    AbstractAsyncContextManager,
     AbstractContextManager,
     asynccontextmanager,
     contextmanager,
@@ -26,7 +24,6 @@ from contextlib import (
 from typing import ClassVar, Literal, TypeVar
 
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from channelsync.store.database_errors import CommitUnknown, DatabaseError, surely_rolled_back, understood
 
@@ -80,20 +77,6 @@ class Database(ABC):
         """
         return await self._repeat(lambda: self._query_once(work, snapshot=snapshot), ATTEMPTS)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
-        """A writing transaction, committed at the end of the block and rolled back by an error."""
-        with self._in_flight(), _clear_errors():
-            async with self._transaction() as connection:
-                yield connection
-
-    @asynccontextmanager
-    async def read(self) -> AsyncGenerator[AsyncConnection]:
-        """A connection for reading: no transaction, no lock, each statement sees what is committed."""
-        with self._in_flight(), _clear_errors():
-            async with self._read() as connection:
-                yield connection
-
     async def migrate(self, work: Work[T]) -> T:
         """Runs `work`, which changes the schema, in one transaction that excludes every other migration.
 
@@ -129,12 +112,6 @@ class Database(ABC):
 
     @abstractmethod
     async def _migrate(self, work: Work[T]) -> T: ...
-
-    @abstractmethod
-    def _transaction(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
-
-    @abstractmethod
-    def _read(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
 
     async def _repeat(self, once: Callable[[], Awaitable[T]], attempts: int) -> T:
         for attempt in range(1, attempts + 1):

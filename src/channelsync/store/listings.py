@@ -267,7 +267,7 @@ def restart_keys(connection: Connection, ids: Sequence[int], item: str | None, m
             update(_KEY)
             .where(among(_KEY.c.id, "ids", connection.dialect.name))
             .values(item=item, multiple=multiple, value=None, target=None, due_at=now, urgency=1)
-            .values(rise=0, rise_from=None, rise_to=None, repairs=0, held="", failures=0),
+            .values(rise=0, rise_from=None, rise_to=None, repairs=0, held="", failures=0, not_before=None),
             {"ids": values(connection, ids)},
         )
 

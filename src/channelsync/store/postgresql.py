@@ -8,12 +8,11 @@ next transaction may run on another one: `?pooler=transaction`.
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any, ClassVar, TypeVar
 
 import asyncpg
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from channelsync.store.database import Database, Dialect, InFlight, Work, in_one_transaction
@@ -120,17 +119,6 @@ class PostgresqlDatabase(Database):
                 return work(connection)
 
         return await greenlet_spawn(borrow_and_work)
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncGenerator[AsyncConnection]:
-        async with self._engine.connect() as connection:
-            yield connection
-            await connection.run_sync(in_one_transaction, _nothing_more)
-
-    @asynccontextmanager
-    async def _read(self) -> AsyncGenerator[AsyncConnection]:
-        async with self._autocommit.connect() as connection:
-            yield connection
 
     def _new_engine(self, pool_size: int) -> AsyncEngine:
         adapter: dict[str, Any] = {"async_creator_fn": self._connect}

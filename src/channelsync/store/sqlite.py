@@ -10,20 +10,17 @@ import contextvars
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-import aiosqlite
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from channelsync.store.database import Database, Dialect, InFlight, Work, in_one_transaction
 from channelsync.store.database_errors import DatabaseDamaged, DatabaseUnavailable
-from channelsync.store.inline_sqlite import InlineConnection
 
 T = TypeVar("T")
 
@@ -47,7 +44,6 @@ class SqliteDatabase(Database):
         self._one_writer = asyncio.Lock()
         self._writer = _engine(partial(connect, self.path), size=1)
         self._reader = _engine(partial(connect, self.path, query_only=True), size=readers)
-        self._lent: AsyncEngine = _async_engine(self.path, inline=inline)
         self._writer_thread = None if inline else ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = None if inline else ThreadPoolExecutor(readers, "sqlite-reader")
 
@@ -60,7 +56,6 @@ class SqliteDatabase(Database):
         """Wakes nobody."""
 
     async def close(self) -> None:
-        await self._lent.dispose()
         for threads in (self._writer_thread, self._reader_threads):
             if threads is not None:
                 threads.shutdown()
@@ -81,19 +76,6 @@ class SqliteDatabase(Database):
                 return await _run(self._writer_thread, lambda: _write(rebuilding, lambda c: _checked(c, work)))
         finally:
             rebuilding.dispose()
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncGenerator[AsyncConnection]:
-        async with self._one_writer, self._lent.connect() as connection:
-            await connection.exec_driver_sql(_BEGIN_WRITING)
-            yield connection
-            await connection.run_sync(in_one_transaction, lambda _: None)
-
-    @asynccontextmanager
-    async def _read(self) -> AsyncGenerator[AsyncConnection]:
-        async with self._lent.connect() as connection:
-            yield connection
-
 
 def sqlite_path(url: str) -> Path:
     """The absolute path of the file that a `sqlite:///` address names; ValueError where it names none."""
@@ -132,14 +114,6 @@ def _engine(creator: Callable[[], sqlite3.Connection], *, size: int) -> Engine:
         max_overflow=0,
         hide_parameters=True,
     )
-
-
-def _async_engine(path: Path, *, inline: bool) -> AsyncEngine:
-    async def creator() -> aiosqlite.Connection:
-        connector = partial(connect, path)
-        return await (InlineConnection(connector) if inline else aiosqlite.Connection(connector, 64))
-
-    return create_async_engine("sqlite+aiosqlite:///file", async_creator=creator, max_overflow=-1, hide_parameters=True)
 
 
 def _write(engine: Engine, work: Work[T]) -> T:

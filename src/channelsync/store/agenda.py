@@ -1,0 +1,131 @@
+"""Who puts which keys on the publisher's agenda, beside those that a changed position puts there by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, or_, select, update
+
+from channelsync.store.among import among, values
+from channelsync.store.tables import metadata
+
+_KEY = metadata.tables["quantity_key"]
+_WRITE = metadata.tables["quantity_write"]
+
+INTERRUPTED = "the process ended before the channel's answer came"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyNumber:
+    """A key's number as last seen, in units a buyer may buy. shown None: never read.
+
+    seen_at: when that number was answered. waiting: it is on the agenda, or a read of it is wanted.
+    """
+
+    key: int
+    channel: str
+    shown: int | None
+    seen_at: datetime | None
+    waiting: bool
+
+
+def chosen_keys(
+    connection: Connection, channels: Collection[str] | None = None, items: Collection[str] | None = None
+) -> list[int]:
+    """Mapped keys of ours on these channels that show these items; None: whichever."""
+    statement = select(_KEY.c.id).where(_KEY.c.item.is_not(None), _KEY.c.ours.is_(True)).order_by(_KEY.c.id)
+    listed: dict[str, object] = {}
+    for name, column, wanted in (("channels", _KEY.c.channel, channels), ("items", _KEY.c.item, items)):
+        if wanted is not None:
+            statement = statement.where(among(column, name, connection.dialect.name))
+            listed[name] = values(connection, sorted(wanted))
+    return list(connection.execute(statement, listed).scalars())
+
+
+def key_numbers(connection: Connection, ids: Sequence[int]) -> dict[int, KeyNumber]:
+    """The numbers of these keys, whether they are watermarks or were only seen while observing."""
+    found = connection.execute(
+        select(_KEY.c.id, _KEY.c.channel, _KEY.c.value, _KEY.c.answered_at, _KEY.c.due_at, _KEY.c.read_wanted).where(
+            among(_KEY.c.id, "ids", connection.dialect.name)
+        ),
+        {"ids": values(connection, list(ids))},
+    )
+    return {
+        row.id: KeyNumber(
+            key=row.id,
+            channel=row.channel,
+            shown=row.value,
+            seen_at=row.answered_at,
+            waiting=row.due_at is not None or row.read_wanted,
+        )
+        for row in found
+    }
+
+
+def ask_for(connection: Connection, ids: Sequence[int], now: datetime) -> None:
+    """Wants these keys read and looked at now, whatever pause they were in."""
+    connection.execute(
+        update(_KEY)
+        .where(among(_KEY.c.id, "ids", connection.dialect.name))
+        .values(read_wanted=True, read_at=None, due_at=now, urgency=0, not_before=None),
+        {"ids": values(connection, list(ids))},
+    )
+
+
+def mark_channel_due(connection: Connection, channel: str, now: datetime) -> None:
+    """Puts every mapped key of a channel on the agenda."""
+    _mark(connection, _KEY.c.channel == channel, now)
+
+
+def mark_all_due(connection: Connection, now: datetime) -> None:
+    """Puts every mapped key on the agenda."""
+    _mark(connection, _KEY.c.ours.is_(True), now)
+
+
+def mark_listing_due(connection: Connection, listing: str, now: datetime) -> None:
+    """Puts every key that shows an item of this listing, on whichever channel, on the agenda."""
+    items = select(_KEY.c.item).where(_KEY.c.listing == listing)
+    _mark(connection, _KEY.c.item.in_(items), now)
+
+
+def _mark(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
+    connection.execute(
+        update(_KEY)
+        .where(which, _KEY.c.item.is_not(None), or_(_KEY.c.due_at.is_(None), _KEY.c.due_at > now))
+        .values(due_at=now)
+    )
+
+
+def forget_rises(connection: Connection, channel: str) -> None:
+    """Drops what was noticed of a channel's numbers and is not explained yet: another tool writes there from now on."""
+    connection.execute(
+        update(_KEY).where(_KEY.c.channel == channel).values(rise=0, rise_from=None, rise_to=None, repairs=0)
+    )
+
+
+def ask_again(connection: Connection, identity: str, now: datetime) -> list[int]:
+    """Writes of an account whose answer never came get an unknown outcome; their keys are read before all else.
+
+    The writes stay open: each may have been applied or not, and a read decides. Returns the ids of their keys. Call
+    it when this process has just got the right to write to the account, and before it writes.
+    """
+    theirs = select(_KEY.c.id).where(_KEY.c.identity == identity)
+    unanswered = (_WRITE.c.outcome == "", _WRITE.c.closed_at.is_(None), _WRITE.c.key.in_(theirs))
+    ids = sorted(set(connection.execute(select(_WRITE.c.key).where(*unanswered)).scalars()))
+    if ids:
+        connection.execute(update(_WRITE).where(*unanswered).values(outcome="unknown", reason=INTERRUPTED))
+        ask_for(connection, ids, now)
+    return ids
+
+
+def open_question(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Of these keys those about which a question to the seller is open."""
+    found = connection.execute(
+        select(_KEY.c.id)
+        .where(among(_KEY.c.id, "ids", connection.dialect.name), _KEY.c.held != "")
+        .order_by(_KEY.c.id),
+        {"ids": values(connection, list(ids))},
+    )
+    return list(found.scalars())
