@@ -171,6 +171,8 @@ def capabilities(settings: Declared) -> Capabilities:
             applies=settings.applies,
             never_negative=settings.never_negative,
             cap=settings.cap,
+            step=settings.rounds_to,
+            step_shown=settings.clamps == "on read",
         ),
         order_visibility=timedelta(seconds=settings.order_visibility_s),
         order_overlap=timedelta(seconds=settings.order_overlap_s),

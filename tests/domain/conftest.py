@@ -39,10 +39,10 @@ class Books:
     effects: list[Effect] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
 
-    def stock(self, on_hand: int, item: str = "mug", location: str = "here", **sums: int) -> None:
+    def hold(self, on_hand: int, item: str = "mug", location: str = "here", withheld: int = 0) -> None:
         """Says what is at a place before the story begins."""
         key = PositionKey(item, location)
-        self.positions[key] = Position(key=key, on_hand=on_hand, **sums)
+        self.positions[key] = Position(key=key, on_hand=on_hand, withheld=withheld)
 
     def count(self, at: datetime, item: str = "mug", location: str = "here") -> None:
         """Says that on hand was counted at a moment."""

@@ -121,6 +121,7 @@ def test_capacity_of_a_plain_and_of_a_prebuilt_item_is_its_own_available() -> No
     assert capacity("nut", {"nut": -4}, made) == -4
     assert capacity("gift", {"gift": 3, "nut": 99}, made) == 3
     assert capacity("gift", {}, made) == 0
+    assert capacity("nut", {}, made) == 0
 
 
 def test_capacity_counts_a_component_shared_by_nesting_once() -> None:
@@ -138,6 +139,7 @@ def test_packed_units_inside_a_bundle_are_used_but_never_taken_apart() -> None:
     made = recipes(("pair", "both", {"nut": 1}), ("box", "virtual", {"pair": 1, "nut": 1}))
     assert capacity("box", {"pair": 10, "nut": 1}, made) == 1
     assert capacity("box", {"pair": 10, "nut": 12}, made) == 11
+    assert capacity("box", {"nut": 9}, made) == 4
 
 
 def test_a_nested_shortage_of_packed_units_is_packed_before_anything_else() -> None:

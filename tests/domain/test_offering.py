@@ -114,7 +114,9 @@ def test_every_step_names_its_rule_and_begins_where_the_one_before_ended() -> No
     )
 
 
-@pytest.mark.parametrize(("percent", "available", "expected"), [(50, 7, 3), (0, 7, 0), (100, 7, 7), (33, 100, 33)])
+@pytest.mark.parametrize(
+    ("percent", "available", "expected"), [(50, 7, 3), (0, 7, 0), (100, 7, 7), (33, 100, 33), (99, 1, 0)]
+)
 def test_a_share_is_rounded_down(percent: int, available: int, expected: int) -> None:
     assert units(ask(available, rules={"share": percent})) == expected
 
@@ -138,6 +140,7 @@ def test_the_own_ring_fence_is_not_shared() -> None:
         (Percent(10), 10, 9),
         (Percent(10), 11, 9),
         (Percent(0), 11, 11),
+        (Percent(50), 202, 101),
         (Percent(100), 11, 0),
         (Computed(0.01), 10, 6),
         (Computed(0.01, at_most=3), 10, 7),

@@ -37,14 +37,14 @@ BAD: list[tuple[str, str, list[str]]] = [
     (
         "a key that is like no other",
         LOCATION + "colour = 1\n",
-        ["unknown key 'colour' in [[location]] 'main', config.toml line 3: known are name, priority, truth"],
+        ["unknown key 'colour' in [[location]] 'main', config.toml line 3: known are name, priority"],
     ),
     (
         "a word that is not to choose from",
-        LOCATION + 'truth = "legder"\n',
+        '[log]\nformat = "jsno"\n',
         [
-            "'truth' in [[location]] 'main' is \"legder\", config.toml line 3: "
-            "should be 'ledger' or 'feed'; did you mean 'ledger'?"
+            "'format' in [log] is \"jsno\", config.toml line 2: "
+            "should be 'auto', 'json' or 'console'; did you mean 'json'?"
         ],
     ),
     (

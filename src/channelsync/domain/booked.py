@@ -55,8 +55,8 @@ class BookedLine:
 class BookedOrder:
     """What we have booked of one order. A tombstone (order seen first as cancelled) has lines without legs.
 
-    bookings: how many snapshots and expiries made it. Entry ids carry it, so that a content which comes back (two
-    snapshots of one version that keep replacing one another) is a change of its own.
+    bookings: how many snapshots made it. Entry ids carry it, so that a content which comes back (two snapshots of one
+    version that keep replacing one another) is a change of its own.
     """
 
     channel: str

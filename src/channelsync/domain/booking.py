@@ -107,12 +107,11 @@ def expire(booked: BookedOrder, *, at: datetime, run: str, reason: str) -> Booki
     """Ends what an order still holds, because its time limit passed. A later version of it reserves again."""
     lines: list[BookedLine] = []
     movements: list[Movement] = []
-    bookings = booked.bookings + 1
     story = Story(EntryKind.EXPIRE, at, reason, reserved=-1)
     for line in booked.lines:
         cause = cause_of(booked.channel, booked.order, line.line, run, reason)
         for leg in line.legs:
-            tag = f"{booked.content}:{bookings}:{len(movements)}"
+            tag = f"{booked.content}:{booked.bookings}:{len(movements)}"
             movements += movements_of(leg, leg.open, story, cause, tag, {})
         legs = tuple(replace(leg, open=0, expired=leg.expired + leg.open) for leg in line.legs)
         lines.append(replace(line, legs=legs))
@@ -120,7 +119,7 @@ def expire(booked: BookedOrder, *, at: datetime, run: str, reason: str) -> Booki
         return Booking(verdict="same", order=booked)
     return Booking(
         verdict="booked",
-        order=replace(booked, lines=tuple(lines), bookings=bookings),
+        order=replace(booked, lines=tuple(lines)),
         movements=tuple(movements),
     )
 
@@ -191,6 +190,8 @@ class _Work:
         self, state: BookedLine, line: OrderLine, name: Counted, moved: tuple[Moved, ...], story: Story
     ) -> BookedLine:
         """Undoes what the channel no longer says, or says of another location; the last legs first."""
+        if not moved and not state.sum(name):
+            return state
         told = units_at(moved)
         missing = sum(max(0, units - at_location(state, name, where)) for where, units in told.items() if where)
         back = missing - (total(moved) - state.sum(name))
@@ -267,6 +268,8 @@ class _Work:
         among: frozenset[int] | None = None,
     ) -> BookedLine:
         """Ends open units of all legs, or among these; releases take the last leg first, so that the first stays."""
+        if units <= 0:
+            return state
         legs = list(state.legs)
         for index in range(len(legs) - 1, -1, -1) if name == "released" else range(len(legs)):
             leg = legs[index]
@@ -278,6 +281,8 @@ class _Work:
 
     def _bring_back(self, state: BookedLine, line: OrderLine) -> BookedLine:
         """Returns, up to what was shipped: more cannot have come back, whatever the order says."""
+        if not (line.returned or line.withheld or state.withheld or state.sum("returned")):
+            return state
         version = self.snapshot.version
         for_sale = oldest(line.returned, state.sum("shipped"))
         aside = oldest(line.withheld, state.sum("shipped") - total(for_sale))
@@ -335,6 +340,8 @@ class _Work:
             units -= n
 
     def _move(self, leg: Leg, line: OrderLine, story: Story, units: int) -> None:
+        if not units:
+            return
         terms = self.terms
         cause = cause_of(terms.channel, self.snapshot.order, line.line, terms.run, story.reason)
         new = movements_of(leg, units, story, cause, f"{self.tag}:{len(self.movements)}", terms.counted_up_to)

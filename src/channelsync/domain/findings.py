@@ -24,6 +24,7 @@ class FindingKind(StrEnum):
     CHANNEL_DOWN = "channel down"
     NEEDS_SELLER = "needs the seller"
     LINT = "lint"
+    TASK_FAILED = "task failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

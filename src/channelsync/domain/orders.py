@@ -134,7 +134,8 @@ class OrderSnapshot:
             fields += ["line", line.line, _text(line.listing), _text(line.sku), _text(line.location), str(line.ordered)]
             for moved in (line.cancelled, line.lost, line.shipped, line.returned, line.withheld):
                 fields.append(str(len(moved)))
-                fields += sorted(f"{m.units} {_instant(m.at)} {_text(m.location)}" for m in moved)
+                if moved:
+                    fields += sorted(f"{m.units} {_instant(m.at)} {_text(m.location)}" for m in moved)
         return hashlib.sha256(joined(fields)).hexdigest()[:32]
 
 
@@ -185,6 +186,6 @@ def _first(moved: Iterable[Moved], units: int) -> tuple[Moved, ...]:
     for one in moved:
         n = min(one.units, units)
         if n > 0:
-            taken.append(replace(one, units=n))
+            taken.append(one if n == one.units else replace(one, units=n))
             units -= n
     return tuple(taken)

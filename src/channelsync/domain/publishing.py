@@ -70,7 +70,7 @@ def decide(
     states = expected_now(state, timing)
     if not states:
         return Decision(action="read first", why="its number was never read")
-    wanted = max(0, timing.shown(target))  # no number below 0 ever leaves us
+    wanted = max(0, timing.written(target))  # no number below 0 ever leaves us
     reference = newest(states)
     if any(a.low <= wanted <= a.high for a in reference):
         return _nothing_to_send(state, reference, wanted)

@@ -36,6 +36,8 @@ class Timing:
     this much, either way. grace: a write is visible within this time, or it is lost; counted from its answer, or
     from its sending where none came, so it must be longer than a request can take.
     applies: see `Applies`. never_negative: the channel's number stops at 0. cap: the largest number it shows.
+    step: a number that is written is rounded down to a multiple of this. step_shown: the channel keeps what was
+    written and what it sold whole, and rounds only what it shows.
     """
 
     staleness: timedelta = timedelta(0)
@@ -44,11 +46,21 @@ class Timing:
     applies: Applies = Applies.AT_ONCE
     never_negative: bool = True
     cap: int | None = None
+    step: int = 1
+    step_shown: bool = False
 
     def shown(self, number: int) -> int:
-        """The number as the channel would show it: floored at 0 where it cannot go below, cut at its cap."""
+        """The number as the channel would show it: floored at 0 where it cannot go below, cut at its cap, rounded."""
         floored = max(0, number) if self.never_negative else number
-        return floored if self.cap is None else min(self.cap, floored)
+        cut = floored if self.cap is None else min(self.cap, floored)
+        return self._stepped(cut) if self.step_shown else cut
+
+    def written(self, number: int) -> int:
+        """The number as the channel shows it right after it was written: a number that it can hold as it is."""
+        return self._stepped(self.shown(number))
+
+    def _stepped(self, number: int) -> int:
+        return number - number % self.step if number > 0 else number
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +136,8 @@ class Understood:
     state: of the key afterwards. units: how many are unexplained, for a drop or a rise; else 0.
     contained: effects that the *old* watermark already contained; they take over provisional reservations, and
         explain rises where they are positive. arrived: effects that moved the number since. Both have left the state.
-    visible: the newest write that this read confirms beyond doubt. lost: writes given up.
+    visible: the newest write that this read confirms: no other state fits (an unseen sale of the very size could
+        still imitate it). lost: writes given up.
     low, high: the hull of what was expected, for `explain`.
     """
 
@@ -294,8 +307,9 @@ def _surely_in(write: Write, read: Read | None, timing: Timing) -> bool:
     """Whether the number (or this read of it) cannot lack a write: its own answer; a channel that applies at once."""
     if read is not None and read.after == write.generation:
         return True
-    at_once = timing.applies is Applies.AT_ONCE and write.answered is not None
-    return at_once and (read is None or read.asked - timing.staleness >= (write.answered or read.asked))
+    if timing.applies is not Applies.AT_ONCE or write.answered is None:
+        return False
+    return read is None or read.asked >= write.answered  # a read that lags behind the answer came too soon
 
 
 def _settle_effects(
@@ -334,14 +348,15 @@ def _alternatives(state: KeyState, timing: Timing, read: Read | None) -> tuple[A
         if generation >= done and (write is not None or done < 0):
             number = write.value if write else state.watermark.value
             blind = write is None and timing.cap is not None and number >= timing.cap
+            hidden = None if blind else timing.step - 1 if write is None and timing.step_shown else 0
             shares = [(e, _share(e, state, read, timing, write)) for e in state.effects]
-            made += [Alternative(low, high, write) for low, high in _numbers(number, shares, timing, blind=blind)]
+            made += [Alternative(low, high, write) for low, high in _numbers(number, shares, timing, hidden)]
     return tuple(made)
 
 
-def _numbers(base: int, shares: Sequence[tuple[Effect, _Share]], timing: Timing, *, blind: bool) -> Spans:
-    """The numbers that a base may have become. blind: it is the largest that the channel shows, or any above it."""
-    spans: Spans = ((base, base),)
+def _numbers(base: int, shares: Sequence[tuple[Effect, _Share]], timing: Timing, hidden: int | None) -> Spans:
+    """The numbers that a base may have become. hidden: units that rounding hides; None: it is at the cap or above."""
+    spans: Spans = ((base, base + (hidden or 0)),)
     falls = rises = 0
     for effect, share in shares:
         if share != "none":
@@ -354,7 +369,7 @@ def _numbers(base: int, shares: Sequence[tuple[Effect, _Share]], timing: Timing,
     # Where the number stopped at 0 on the way, what came back afterwards counts from there.
     stopped = timing.never_negative and base + falls < 0
     spans = tuple((timing.shown(low), timing.shown(max(high, rises) if stopped else high)) for low, high in spans)
-    return ((spans[0][0], timing.cap),) if blind and timing.cap is not None else spans
+    return ((spans[0][0], timing.cap),) if hidden is None and timing.cap is not None else spans
 
 
 _Share = Literal["none", "perhaps", "all"]

@@ -27,6 +27,7 @@ from channelsync.sdk.discovery import installed
 from channelsync.store import items, ledger, listings, runs
 from channelsync.store.database import Database
 from channelsync.store.items import Item, item_id
+from channelsync.store.listings import SeenListing
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.leasing import Leases
 from channelsync.sync.loops import keep_house, run_channel
@@ -182,22 +183,14 @@ async def open_stage(
                 )
             )
         if chosen.referee is None:
-            await _pull_and_map(agent, wares)
+            async with asyncio.TaskGroup() as tasks:
+                for channel in agent.channels.values():
+                    tasks.create_task(_connect(agent, channel))
         yield Stage(agent=agent, sites=sites, wares=wares, referee=referee)
 
 
-async def _pull_and_map(agent: Agent, wares: Wares) -> None:
-    """As a seller does it: pull what the channels list, then say what each listing means.
-
-    A mapping starts its key anew, so the loops read every number again before they write any.
-    """
-    async with asyncio.TaskGroup() as tasks:
-        for channel in agent.channels.values():
-            tasks.create_task(_pull(agent, channel))
-    await agent.database.transact(lambda c: _map(c, wares, agent.run, agent.clock))
-
-
-async def _pull(agent: Agent, channel: OpenChannel) -> None:
+async def _connect(agent: Agent, channel: OpenChannel) -> None:
+    """The first time: whose account it is, and every listing with its number, which starts the watermarks."""
     await identify(agent, channel)
     await pull_listings(agent, channel)
 
@@ -224,14 +217,34 @@ def _stock_up(connection: Connection, wares: Wares, run: str, clock: Clock) -> N
         if units > 0
     ]
     ledger.write(connection, movements, positions, now)
+    _map(connection, wares, run, clock)
 
 
 def _map(connection: Connection, wares: Wares, run: str, clock: Clock) -> None:
+    """Says what every listing means before it is pulled, so that no number has to be read twice."""
     now = clock.now()
-    for listing in wares.listings:
-        listings.set_mapping(
-            connection, listing.marketplace, listing.listing, item_id(listing.sku), listing.multiple, run, now
-        )
+    for name in sorted({listing.marketplace for listing in wares.listings}):
+        mine = [listing for listing in wares.listings if listing.marketplace == name]
+        listings.save_listings(connection, name, "", [_unseen(listing) for listing in mine], now)
+        meanings = [(name, listing.listing, item_id(listing.sku), listing.multiple) for listing in mine]
+        listings.set_meanings(connection, meanings, run, now)
+
+
+def _unseen(listing: StagedListing) -> SeenListing:
+    """A listing that is known by its id only."""
+    return SeenListing(
+        listing=listing.listing,
+        sku=None,
+        title="",
+        barcode=None,
+        state="inactive",
+        reasons=(),
+        keys=(),
+        parts=(),
+        tracked=True,
+        sells_below_zero=False,
+        fulfilled_by_channel=False,
+    )
 
 
 def recipes_by_item(recipes: Recipes) -> Recipes:

@@ -20,6 +20,7 @@ from channelsync.runtime.config_models import (
 )
 from channelsync.runtime.config_rules import RuleConfig
 from channelsync.runtime.config_values import sku_form
+from channelsync.sync.setup import BY_HAND
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ def check(draft: Draft, parts: Parts) -> None:
     for array, noun in (("location", "locations"), ("channel", "channels"), ("sku_class", "classes")):
         _check_twice(draft, array, "name", f"two {noun}")
     _check_twice(draft, "bundle", "sku", "two bundles")
+    _check_own_name(draft)
     _check_locations(draft, parts)
     _check_rules(draft, parts)
     _check_cycles(draft, parts)
@@ -65,6 +67,13 @@ def _check_twice(draft: Draft, array: str, key: str, who: str) -> None:
         if held[0] != number:
             place = draft.place((array, held[0], key))
             draft.add((array, number, key), f"{who} are called {name!r}", f"the first is at {place}; rename one")
+
+
+def _check_own_name(draft: Draft) -> None:
+    for number, name in _names(draft, "channel"):
+        if name.casefold() == BY_HAND:
+            what = f"a channel cannot be called {name!r}, for orders that are booked by hand stand under that name"
+            draft.add(("channel", number, "name"), what, "choose another name")
 
 
 def _check_locations(draft: Draft, parts: Parts) -> None:

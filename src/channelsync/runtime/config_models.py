@@ -27,8 +27,8 @@ class SellerConfig(Group):
     """Shown at the head of reports and alerts. Nothing depends on it."""
 
     time_zone: TimeZone = "UTC"
-    """Name in the time zone database, e.g. "Europe/London": what a day is in reports and audits. Stored times
-    are UTC whatever stands here. Default UTC, for a wrong guess would move sales to another day unseen."""
+    """Name in the time zone database, e.g. "Europe/London": what a day is in reports. Stored times are UTC whatever
+    stands here. Default UTC, for a wrong guess would move sales to another day unseen."""
 
 
 class DatabaseConfig(Group):
@@ -79,31 +79,15 @@ class ScheduleConfig(Group):
 
 
 class LimitsConfig(Group):
-    """How much may be used, and how large a change may be before somebody is asked."""
+    """How much may be used, and for how long."""
 
     hot_read_share: Share = 0.5
     """Share, 0 to 1, of a channel's read budget for reading scarce quantities each tick. Default 0.5: the other
     half is for orders and the sweep. 0 reads none of them out of turn."""
 
-    request_deadline: Duration = timedelta(seconds=30)
-    """The longest that one call to a channel may take, from connecting to the last byte. Default 30s: what takes
-    longer is better asked again than waited for."""
-
-    answer_bytes: Annotated[int, Field(strict=True, ge=10_000, le=10**9)] = 20_000_000
-    """The largest answer of a channel, in bytes; a longer one is cut off and counts as misbehaviour. Default 20 MB:
-    far above any page of orders, far below what fills the memory."""
-
     lease: Duration = timedelta(seconds=30)
     """How long a daemon owns a channel after its last sign of life (PostgreSQL only). Default 30s: another has taken
     over before the next tick."""
-
-    held_share: Share = 0.2
-    """Share, 0 to 1, of a channel's listings that one run may change; above it the run waits for approval, save
-    for lowerings that orders explain. Default 0.2. 1 never waits."""
-
-    held_zeroes: Whole = 50
-    """Listings of a channel that one run may set to 0 before it waits for approval. Default 50: an empty import
-    passes that at once, a normal day does not."""
 
 
 class LocationConfig(Group):
@@ -111,10 +95,6 @@ class LocationConfig(Group):
 
     name: Annotated[Name, Field(examples=["main"])]
     """Letters, digits, - and _. Stands in the ledger: never change it once units were booked there."""
-
-    truth: Literal["ledger", "feed"] = "ledger"
-    """ledger: a shipment lowers on hand here. feed: another system counts on hand and tells us; a shipment then
-    only ends the reservation. Default ledger."""
 
     priority: Whole = 100
     """Where a channel names no locations, those of a smaller number ship first; equal ones in the order of this
@@ -140,10 +120,12 @@ class ChannelConfig(Group):
 
     mode: Literal["live", "observe", "off"] = "live"
     """live: quantities are written. observe: orders are booked and pushes predicted, nothing is written. off: the
-    channel is not called at all. For a cut-over channel by channel. Default live."""
+    channel is not called at all. For a cut-over channel by channel; `channelsync channels mode` overrides it. Default
+    live."""
 
     paused: Flag = False
-    """true: no quantity is raised here; lowerings go on, so that pausing never oversells. Default false."""
+    """true: no quantity is raised here; lowerings go on, so that pausing never oversells. `channelsync channels pause`
+    does the same for a while. Default false."""
 
     oversell_target: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.01
     """Probability, between 0 and 1, that this channel shows more than is left while it is running out; computed

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -17,14 +19,78 @@ from channelsync.runtime.config_domain import classes_of, locations_by_priority,
 from channelsync.runtime.config_models import ChannelConfig, Config
 from channelsync.sdk.clock import Clock, SystemClock
 from channelsync.sdk.discovery import Catalogue, installed
+from channelsync.store import channels as channel_rows
 from channelsync.store import items, rules, runs
-from channelsync.store.database import open_database
+from channelsync.store.database import Database, open_database
+from channelsync.store.database_errors import DatabaseError
 from channelsync.store.items import Item
 from channelsync.store.migrations import check_schema
-from channelsync.sync.agent import Agent
+from channelsync.store.publisher_lock import single_publisher_lock
+from channelsync.store.scratch import copy_to_scratch
+from channelsync.store.sqlite import sqlite_path
+from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.measures import measure
 from channelsync.sync.open_channels import open_channel
-from channelsync.sync.setup import ChannelSetup, Setup
+from channelsync.sync.orders_by_hand import by_hand
+from channelsync.sync.setup import BY_HAND, ChannelSetup, Setup
+from channelsync.sync.switches import mode_now
+from channelsync.sync.wake_ups import CHANGED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRun:
+    """A run on the configured database that needs no channel: it only writes what it records and what it changes."""
+
+    database: Database
+    clock: Clock
+    run: str
+
+
+@asynccontextmanager
+async def open_run(
+    loaded: Loaded,
+    command: str,
+    *,
+    actor: str = "user",
+    arguments: Mapping[str, object] | None = None,
+    clock: Clock | None = None,
+    publisher: bool = False,
+) -> AsyncIterator[OpenRun]:
+    """One run, from its first row to its outcome; other processes are woken when it ends.
+
+    command, actor, arguments: what its entries and changes will name. publisher: on SQLite it holds the right to
+    publish from the file, alone. Raises DatabaseError: a schema that is not this version's, an address that cannot
+    be reached, another publisher.
+    """
+    clock = clock or SystemClock()
+    run = new_run_id(clock.now())
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(loaded.config.database.url))
+        await check_schema(database)
+        if publisher:
+            stack.enter_context(publisher_lock(loaded.config))
+        now = clock.now()
+        await database.transact(lambda c: runs.begin_run(c, run, command, actor, arguments or {}, now))
+        outcome = "failed"
+        try:
+            yield OpenRun(database=database, clock=clock, run=run)
+            outcome = "done"
+        finally:
+            ended = clock.now()
+            with suppress(DatabaseError):
+                await database.transact(lambda c: runs.end_run(c, run, outcome, ended))
+                await database.notify(CHANGED, run)
+
+
+@contextmanager
+def publisher_lock(config: Config) -> Iterator[None]:
+    """The right to publish from the SQLite file; nothing on PostgreSQL. Raises PublisherRunning."""
+    path = database_file(config)
+    if path is None:
+        yield
+    else:
+        with single_publisher_lock(path):
+            yield
 
 
 @asynccontextmanager
@@ -36,39 +102,93 @@ async def open_agent(
     channels: Collection[str] | None = None,
     clock: Clock | None = None,
     catalogue: Catalogue | None = None,
+    publisher: bool = False,
+    only_observe: bool = False,
 ) -> AsyncIterator[Agent]:
     """An agent on the configured database, with these channels open; None: all that are not off.
 
-    command, actor: what the run's ledger entries and changes will name. Raises DatabaseError (a schema that is not
-    this version's, an address that cannot be reached) and ConnectorProblem.
+    only_observe: it writes to no channel, whatever their modes are. The rest is as for `open_run`. A channel that
+    was never checked has no identity yet: see `pull_listings.identify`. Raises DatabaseError and ConnectorProblem.
+    """
+    catalogue = catalogue or installed()
+    async with (
+        open_run(loaded, command, actor=actor, clock=clock, publisher=publisher) as run,
+        AsyncExitStack() as stack,
+    ):
+        now = run.clock.now()
+        setup = await run.database.transact(
+            lambda c: setup_of(c, loaded, catalogue, now=now, only_observe=only_observe)
+        )
+        measures = await run.database.query(lambda c: measure(c, setup, now))
+        agent = Agent(database=run.database, clock=run.clock, setup=setup, run=run.run, measures=measures)
+        await open_channels(stack, agent, loaded, catalogue, channels)
+        yield agent
+
+
+@asynccontextmanager
+async def open_trial(
+    loaded: Loaded,
+    *,
+    channels: Collection[str] | None = None,
+    clock: Clock | None = None,
+    catalogue: Catalogue | None = None,
+) -> AsyncIterator[Agent]:
+    """An agent on a copy of the database that is thrown away: what a dry run does is seen by nobody.
+
+    It may read the channels; whoever uses it must not push. Raises DatabaseError and ConnectorProblem.
     """
     clock = clock or SystemClock()
     catalogue = catalogue or installed()
-    config = loaded.config
-    run = new_run_id(clock.now())
+    now = clock.now()
+    run = new_run_id(now)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(config.database.url))
-        await check_schema(database)
-        now = clock.now()
-        setup = await database.transact(lambda c: _begin(c, loaded, catalogue, run, command, actor, now))
-        measures = await database.query(lambda c: measure(c, setup, now))
-        agent = Agent(database=database, clock=clock, setup=setup, run=run, measures=measures)
-        for channel in config.channels:
-            wanted = channel.mode != "off" if channels is None else channel.name in channels
-            if wanted:
-                agent.channels[channel.name] = await stack.enter_async_context(
-                    open_channel(
-                        setup.channels[channel.name],
-                        catalogue.connector(channel.connector),
-                        channel.settings,
-                        database=database,
-                        clock=clock,
-                        rng=random.Random(secrets.randbits(64)),  # noqa: S311 - spreads retries, guards nothing
-                    )
-                )
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="channelsync-"))
+        async with open_database(loaded.config.database.url) as database:
+            await check_schema(database)
+            setup = await database.query(lambda c: setup_of(c, loaded, catalogue))
+            measures = await database.query(lambda c: measure(c, setup, now))
+            copied = await copy_to_scratch(database, Path(folder) / "scratch.db")
+        scratch = await stack.enter_async_context(open_database(copied))
+        await scratch.transact(lambda c: runs.begin_run(c, run, "dry run", "user", {}, now))
+        await scratch.transact(lambda c: setup_of(c, loaded, catalogue, now=now))
+        agent = Agent(database=scratch, clock=clock, setup=setup, run=run, measures=measures)
+        await open_channels(stack, agent, loaded, catalogue, channels)
         yield agent
-        ended = clock.now()
-        await database.transact(lambda c: runs.end_run(c, run, "done", ended))
+
+
+@asynccontextmanager
+async def open_reading(loaded: Loaded) -> AsyncIterator[Database]:
+    """The configured database for a command that only reads. Raises DatabaseError."""
+    async with open_database(loaded.config.database.url) as database:
+        await check_schema(database)
+        yield database
+
+
+async def open_channels(
+    stack: AsyncExitStack, agent: Agent, loaded: Loaded, catalogue: Catalogue, names: Collection[str] | None
+) -> None:
+    """Opens these channels (None: all that are not off) for as long as the stack lasts."""
+    states = await agent.database.query(channel_rows.channel_states)
+    for channel in loaded.config.channels:
+        setup = agent.setup.channels[channel.name]
+        wanted = mode_now(setup, states.get(channel.name)) != "off" if names is None else channel.name in names
+        if wanted:
+            opened = await stack.enter_async_context(opened_channel(agent, channel, catalogue))
+            agent.channels[channel.name] = opened
+
+
+@asynccontextmanager
+async def opened_channel(agent: Agent, channel: ChannelConfig, catalogue: Catalogue) -> AsyncIterator[OpenChannel]:
+    """One configured channel, connected."""
+    async with open_channel(
+        agent.setup.channels[channel.name],
+        catalogue.connector(channel.connector),
+        channel.settings,
+        database=agent.database,
+        clock=agent.clock,
+        rng=random.Random(secrets.randbits(64)),  # noqa: S311 - spreads retries, guards nothing
+    ) as opened:
+        yield opened
 
 
 def new_run_id(now: datetime) -> str:
@@ -78,37 +198,39 @@ def new_run_id(now: datetime) -> str:
 
 def database_file(config: Config) -> Path | None:
     """The SQLite file that the publisher's lock belongs to; None on PostgreSQL."""
-    return Path(config.database.url.removeprefix("sqlite:///")) if config.database.url.startswith("sqlite:") else None
+    return sqlite_path(config.database.url) if config.database.url.startswith("sqlite:") else None
 
 
-def _begin(
+def setup_of(
     connection: Connection,
     loaded: Loaded,
     catalogue: Catalogue,
-    run: str,
-    command: str,
-    actor: str,
-    now: datetime,
+    *,
+    now: datetime | None = None,
+    only_observe: bool = False,
 ) -> Setup:
-    runs.begin_run(connection, run, command, actor, {}, now)
-    return setup_of(connection, loaded, catalogue, now)
+    """The seller as the use cases know it.
 
-
-def setup_of(connection: Connection, loaded: Loaded, catalogue: Catalogue, now: datetime) -> Setup:
-    """The seller as the use cases know it. SKUs that the configuration names become items when they are none yet."""
+    now: SKUs that the configuration names and that are no items yet become some; None: nothing is written.
+    """
     config = loaded.config
     item_of = _items_named(connection, config, now)
     skus = classes_of(config)
     return Setup(
-        channels={one.name: _channel(one, config, catalogue) for one in config.channels},
+        channels={
+            BY_HAND: by_hand(locations_by_priority(config)),
+            **{one.name: _channel(one, config, catalogue, only_observe=only_observe) for one in config.channels},
+        },
         locations=locations_by_priority(config),
-        rules=(*rules_of(config, loaded.origins, item_of), *rules.stored_rules(connection)),
+        rules=rules_of(config, loaded.origins, item_of),
+        stored_rules=rules.stored_rules(connection),
         recipes=recipes_of(config, item_of),
         classes={item_of(sku): name for sku, name in skus.items()},
+        housekeeping=config.schedule.housekeeping,
     )
 
 
-def _channel(channel: ChannelConfig, config: Config, catalogue: Catalogue) -> ChannelSetup:
+def _channel(channel: ChannelConfig, config: Config, catalogue: Catalogue, *, only_observe: bool) -> ChannelSetup:
     schedule = config.schedule
     return ChannelSetup(
         name=channel.name,
@@ -116,23 +238,27 @@ def _channel(channel: ChannelConfig, config: Config, catalogue: Catalogue) -> Ch
         locations=channel.locations or locations_by_priority(config),
         remotes=channel.remotes,
         mode=channel.mode,
+        only_observe=only_observe,
+        paused=channel.paused,
         drift=channel.drift,
         poll=schedule.order_poll,
         tick=schedule.publish_tick,
         sweep=schedule.quantity_sweep,
         listings=schedule.listing_pull,
+        audit=schedule.order_audit,
         hot_reads=config.limits.hot_read_share > 0,
         read_share=config.limits.hot_read_share,
     )
 
 
-def _items_named(connection: Connection, config: Config, now: datetime) -> Callable[[str], str]:
-    """Looks items up by the SKUs that the configuration names; unknown ones are added."""
+def _items_named(connection: Connection, config: Config, now: datetime | None) -> Callable[[str], str]:
+    """Looks items up by the SKUs that the configuration names; unknown ones are added, unless now is None."""
     named = {one.sku for one in config.bundles} | {part.sku for one in config.bundles for part in one.parts}
     named |= {rule.sku for rule in config.rules if rule.sku is not None} | set(classes_of(config))
     known = items.items_by_sku(connection, named)
     new = [Item(id=items.item_id(sku), sku=sku) for sku in sorted(named - known.keys())]
-    items.add_items(connection, new, now)
+    if now is not None:
+        items.add_items(connection, new, now)
     ids: Mapping[str, str] = {sku: item.id for sku, item in known.items()} | {item.sku: item.id for item in new}
     return ids.__getitem__
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from channelsync.domain.findings import Finding
 from channelsync.store.among import among, values
@@ -79,18 +79,27 @@ def list_findings(
         statement = statement.where(_FINDING.c.channel == channel)
     if kinds:
         statement = statement.where(_FINDING.c.kind.in_(kinds))
-    return [
-        StoredFinding(
-            id=row.id,
-            fingerprint=row.fingerprint,
-            kind=row.kind,
-            channel=row.channel,
-            item=row.item,
-            summary=row.summary,
-            evidence=load(row.evidence),
-            opened_at=row.opened_at,
-            closed_at=row.closed_at,
-            closed_why=row.closed_why,
-        )
-        for row in connection.execute(statement)
-    ]
+    return [_stored(row) for row in connection.execute(statement)]
+
+
+def get_findings(connection: Connection, ids: Sequence[int]) -> dict[int, StoredFinding]:
+    """Findings by their numbers; an unknown one is left out."""
+    found = connection.execute(
+        select(_FINDING).where(among(_FINDING.c.id, "ids", connection.dialect.name)), {"ids": values(connection, ids)}
+    )
+    return {row.id: _stored(row) for row in found}
+
+
+def _stored(row: Row[Any]) -> StoredFinding:
+    return StoredFinding(
+        id=row.id,
+        fingerprint=row.fingerprint,
+        kind=row.kind,
+        channel=row.channel,
+        item=row.item,
+        summary=row.summary,
+        evidence=load(row.evidence),
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+        closed_why=row.closed_why,
+    )

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Update, bindparam, case, or_, select, update
+from sqlalchemy import Connection, Row, Select, Update, bindparam, case, literal_column, or_, select, update
 
 from channelsync.domain.effects import Effect
 from channelsync.domain.watermark import KeyState, Read, Write
@@ -21,6 +21,9 @@ _KEY = metadata.tables["quantity_key"]
 _EFFECT = metadata.tables["effect"]
 _WRITE = metadata.tables["quantity_write"]
 _READ = metadata.tables["quantity_read"]
+
+# The empty text is part of the statement, so that the index of just these rows is used; see `provisionals.HOLDING`.
+_UNSETTLED = _EFFECT.c.settled == literal_column("''")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ def _select_keys(dialect: str) -> Select[Any]:
 def _select_effects(dialect: str) -> Select[Any]:
     return (
         select(_EFFECT)
-        .where(among(_EFFECT.c.key, "ids", dialect), _EFFECT.c.settled == "")
+        .where(among(_EFFECT.c.key, "ids", dialect), _UNSETTLED)
         .order_by(_EFFECT.c.latest, _EFFECT.c.id)
     )
 

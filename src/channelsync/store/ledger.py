@@ -22,6 +22,7 @@ from channelsync.store.upsert import insert_ignoring, upsert
 _POSITION = metadata.tables["position"]
 _ENTRY = metadata.tables["ledger_entry"]
 _RESERVATION = metadata.tables["reservation"]
+_ADD_ENTRY = _ENTRY.insert()
 
 Positions = dict[PositionKey, Position]
 
@@ -31,9 +32,7 @@ def lock_positions(connection: Connection, items: Iterable[str]) -> Positions:
     wanted = sorted(set(items))
     if not wanted:
         return {}
-    found = connection.execute(
-        _select_positions(connection.dialect.name).with_for_update(), {"items": values(connection, wanted)}
-    )
+    found = connection.execute(_lock_positions(connection.dialect.name), {"items": values(connection, wanted)})
     return {position.key: position for position in map(_position, found)}
 
 
@@ -54,16 +53,17 @@ def open_positions(connection: Connection, keys: Iterable[PositionKey]) -> None:
 
 
 def write(
-    connection: Connection, movements: Sequence[Movement], positions: Positions, now: datetime
+    connection: Connection, movements: Sequence[Movement], positions: Positions, now: datetime, *, new: bool = False
 ) -> list[LedgerEntry]:
     """Appends movements to the ledger and changes the positions they touch, which the caller has locked.
 
     positions: changed in place. Movements whose id is in the ledger already are left out: writing a cause twice
     changes nothing. Returns the entries that are new. Raises BadEntry when a reservation would end twice.
+    new: the caller holds the row of their cause, which says that none of them was written; nothing is looked up.
     """
     if not movements:
         return []
-    known = _known(connection, [m.id for m in movements])
+    known = set() if new else _known(connection, [m.id for m in movements])
     entries: list[LedgerEntry] = []
     for movement in movements:
         if movement.id in known:
@@ -82,7 +82,7 @@ def write(
         ),
         [_position_row(positions[key]) for key in touched],
     )
-    connection.execute(_ENTRY.insert(), [_entry_row(e) for e in entries])
+    connection.execute(_ADD_ENTRY, [_entry_row(e) for e in entries])
     _write_reservations(connection, entries)
     return entries
 
@@ -118,6 +118,11 @@ def _select_positions(dialect: str) -> Select[Any]:
         .where(among(_POSITION.c.item, "items", dialect))
         .order_by(_POSITION.c.item, _POSITION.c.location)
     )
+
+
+@cache
+def _lock_positions(dialect: str) -> Select[Any]:
+    return _select_positions(dialect).with_for_update()
 
 
 @cache

@@ -260,6 +260,22 @@ def set_meaning(
     )
 
 
+def set_meanings(
+    connection: Connection, meanings: Sequence[tuple[str, str, str, int]], by: str, now: datetime
+) -> None:
+    """Says what many listings mean: (channel, listing, item, multiple). As `set_meaning`, in one statement for all."""
+    if meanings:
+        connection.execute(
+            update(_LISTING)
+            .where(_LISTING.c.channel == bindparam("b_channel"), _LISTING.c.listing == bindparam("b_listing"))
+            .values(item=bindparam("b_item"), multiple=bindparam("b_multiple"), mapped_by=by, mapped_at=now),
+            [
+                {"b_channel": channel, "b_listing": listing, "b_item": item, "b_multiple": multiple}
+                for channel, listing, item, multiple in meanings
+            ],
+        )
+
+
 def restart_keys(connection: Connection, ids: Sequence[int], item: str | None, multiple: int, now: datetime) -> None:
     """Lets keys mean something else from now on: the next read only sets the watermark, and old questions are void."""
     if ids:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, select
 from sqlalchemy.exc import IntegrityError
 
 from channelsync.domain.booked import BookedOrder
@@ -17,6 +17,7 @@ from channelsync.domain.sourcing import SoldAs
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump_booked, dump_snapshot, load, load_booked, load_snapshot
 from channelsync.store.database_errors import DatabaseConflict
+from channelsync.store.provisionals import HOLDING
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import upsert
 
@@ -26,16 +27,22 @@ _HINT = metadata.tables["order_hint"]
 _LISTING = metadata.tables["listing"]
 _LISTING_KEY = metadata.tables["listing_key"]
 _KEY = metadata.tables["quantity_key"]
+_PROVISIONAL = metadata.tables["provisional"]
+_ADD_ORDER = _ORDER.insert()
 
 
 @dataclass(frozen=True, slots=True)
 class KeyOfListing:
-    """A quantity key behind a listing: its row id, the channel's remote location, and base units per unit."""
+    """A quantity key behind a listing: its row id, the channel's remote location, and base units per unit.
+
+    held: units of it are reserved provisionally.
+    """
 
     key: int
     remote: str
     item: str | None
     multiple: int
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,7 @@ def _mapped(connection: Connection, channel: str, column: str, wanted: list[str]
         before = mapped.get(row.listing)
         keys = before.keys if before else ()
         if row.id is not None:
-            keys = (*keys, KeyOfListing(row.id, row.remote, row.key_item, row.key_multiple))
+            keys = (*keys, KeyOfListing(row.id, row.remote, row.key_item, row.key_multiple, row.held))
         mapped[row.listing] = MappedListing(
             row.listing, row.sku, SoldAs(row.item, row.multiple), keys, _parts(row.parts)
         )
@@ -142,6 +149,7 @@ def _select_mapped(column: str, dialect: str) -> Select[Any]:
             _KEY.c.remote,
             _KEY.c.item.label("key_item"),
             _KEY.c.multiple.label("key_multiple"),
+            exists().where(_PROVISIONAL.c.key == _KEY.c.id, HOLDING).label("held"),
         )
         .join_from(
             _LISTING,
@@ -208,7 +216,7 @@ def save_orders(
     again = [row for row in rows if (row["channel"], row["order"]) in known]
     if first:
         try:
-            connection.execute(_ORDER.insert(), first)
+            connection.execute(_ADD_ORDER, first)
         except IntegrityError as error:
             raise DatabaseConflict("an order was booked by two at the same time") from error
     if again:

@@ -1,4 +1,4 @@
-"""Orders looked at: for lists, for one order whole, for booking again; and which order files were taken in."""
+"""Orders looked at: for lists, for one order whole, for booking again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select, tuple_
 
 from channelsync.domain.booked import BookedOrder
 from channelsync.domain.ledger import LedgerEntry
@@ -16,13 +16,10 @@ from channelsync.store.among import among, values
 from channelsync.store.codec import load_booked, load_snapshot
 from channelsync.store.ledger import entry_of
 from channelsync.store.tables import metadata
-from channelsync.store.upsert import upsert
 
 _ORDER = metadata.tables["sales_order"]
 _UNREADABLE = metadata.tables["unreadable_order"]
 _ENTRY = metadata.tables["ledger_entry"]
-_FILE = metadata.tables["imported_file"]
-_RUN = metadata.tables["run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +65,21 @@ class OrdersWanted:
 
 def find_orders(connection: Connection, wanted: OrdersWanted, limit: int | None = None) -> list[StoredOrder]:
     """Orders by when they were placed, newest first."""
-    statement = select(_ORDER).order_by(_ORDER.c.placed_at.desc(), _ORDER.c.channel, _ORDER.c.order)
+    statement, parameters = _wanted(connection, wanted)
+    ordered = statement.order_by(_ORDER.c.placed_at.desc(), _ORDER.c.channel, _ORDER.c.order).limit(limit)
+    return [_order(row) for row in connection.execute(ordered, parameters)]
+
+
+def orders_after(connection: Connection, wanted: OrdersWanted, after: tuple[str, str], limit: int) -> list[StoredOrder]:
+    """A page of orders by channel and id, those behind `after` (channel, order); for whoever goes through all."""
+    statement, parameters = _wanted(connection, wanted)
+    name = tuple_(_ORDER.c.channel, _ORDER.c.order)
+    page = statement.where(name > tuple_(*after)).order_by(_ORDER.c.channel, _ORDER.c.order).limit(limit)
+    return [_order(row) for row in connection.execute(page, parameters)]
+
+
+def _wanted(connection: Connection, wanted: OrdersWanted) -> tuple[Select[Any], dict[str, object]]:
+    statement = select(_ORDER)
     parameters: dict[str, object] = {}
     if wanted.channel:
         statement = statement.where(_ORDER.c.channel == wanted.channel)
@@ -88,7 +99,7 @@ def find_orders(connection: Connection, wanted: OrdersWanted, limit: int | None 
             _ENTRY.c.channel == _ORDER.c.channel, _ENTRY.c.order == _ORDER.c.order, _ENTRY.c.item == wanted.item
         )
         statement = statement.where(took.exists())
-    return [_order(row) for row in connection.execute(statement.limit(limit), parameters)]
+    return statement, parameters
 
 
 def waiting_orders(connection: Connection, channel: str, after: str, limit: int) -> list[StoredOrder]:
@@ -120,25 +131,6 @@ def entries_of_order(connection: Connection, channel: str, order: str) -> list[L
         .order_by(_ENTRY.c.recorded_at, _ENTRY.c.item, _ENTRY.c.location, _ENTRY.c.number)
     )
     return [entry_of(row) for row in found]
-
-
-def import_of(connection: Connection, digest: str) -> str | None:
-    """The run that took a file of this content in; None: none did, or it was undone."""
-    found = connection.execute(
-        select(_FILE.c.run)
-        .join_from(_FILE, _RUN, _RUN.c.id == _FILE.c.run)
-        .where(_FILE.c.digest == digest, _RUN.c.undone_by == "")
-    )
-    run: str | None = found.scalar()
-    return run
-
-
-def remember_import(connection: Connection, digest: str, name: str, run: str, rows: int, now: datetime) -> None:
-    """Keeps that a file of orders was taken in, so that a second import of it changes nothing."""
-    connection.execute(
-        upsert(_FILE, connection.dialect.name, keys=("digest",), update=("name", "kind", "run", "rows", "at")),
-        [{"digest": digest, "name": name, "kind": "orders", "run": run, "rows": rows, "at": now}],
-    )
 
 
 def _order(row: Row[Any]) -> StoredOrder:

@@ -68,7 +68,7 @@ class ReservedUnits:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredOrder:
+class OrderAsBooked:
     """An order as it was booked. booked None: what lies in the table cannot be one; `wrong` says why."""
 
     channel: str
@@ -181,7 +181,7 @@ def positions_that_differ(connection: Connection) -> Iterator[ReservedUnits]:
         yield ReservedUnits(PositionKey(row.item, row.location), None, int(row.units))
 
 
-def booked_orders_by_page(connection: Connection) -> Iterator[list[StoredOrder]]:
+def booked_orders_by_page(connection: Connection) -> Iterator[list[OrderAsBooked]]:
     """Every order as booked, page by page."""
     columns = (_ORDER.c.channel, _ORDER.c.order)
     last = (bindparam("b_channel", type_=String), bindparam("b_order", type_=String))
@@ -195,13 +195,13 @@ def booked_orders_by_page(connection: Connection) -> Iterator[list[StoredOrder]]
     while True:
         page = connection.execute(statement, after).all()
         if page:
-            yield [_stored_order(row) for row in page]
+            yield [_order_as_booked(row) for row in page]
         if len(page) < ORDERS_AT_ONCE:
             return
         after = {"b_channel": page[-1].channel, "b_order": page[-1].order}
 
 
-def _stored_order(row: Any) -> StoredOrder:
+def _order_as_booked(row: Any) -> OrderAsBooked:
     try:
         booked = load_booked(
             row.booked,
@@ -212,8 +212,8 @@ def _stored_order(row: Any) -> StoredOrder:
             status=row.status,
         )
     except (DomainError, ValueError, TypeError, KeyError) as error:
-        return StoredOrder(row.channel, row.order, None, f"{type(error).__name__}: {error}")
-    return StoredOrder(row.channel, row.order, booked)
+        return OrderAsBooked(row.channel, row.order, None, f"{type(error).__name__}: {error}")
+    return OrderAsBooked(row.channel, row.order, booked)
 
 
 def open_by_order(connection: Connection, channel: str, orders: list[str]) -> dict[str, OpenUnits]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, literal_column, select, update
 
 from channelsync.domain.provisional import Provisional
 from channelsync.store.among import among, values
@@ -16,6 +16,10 @@ from channelsync.store.tables import metadata
 from channelsync.store.upsert import insert_ignoring
 
 _ROW = metadata.tables["provisional"]
+
+HOLDING = _ROW.c.open > literal_column("0")
+"""Rows that still hold units. The 0 is part of the statement: with a parameter the index of just these rows is not used
+by PostgreSQL, and SQLite prepares the statement anew each time."""
 
 
 def open_provisionals(connection: Connection, keys: Iterable[int]) -> dict[int, list[Provisional]]:
@@ -34,7 +38,7 @@ def open_provisionals(connection: Connection, keys: Iterable[int]) -> dict[int, 
 def _select_open(dialect: str) -> Select[Any]:
     return (
         select(_ROW)
-        .where(among(_ROW.c.key, "keys", dialect), _ROW.c.open > 0)
+        .where(among(_ROW.c.key, "keys", dialect), HOLDING)
         .order_by(_ROW.c.key, _ROW.c.window_from, _ROW.c.id)
         .with_for_update()
     )

@@ -80,6 +80,12 @@ def get_run(connection: Connection, run: str) -> Run | None:
     return None if row is None else _run(row)
 
 
+def latest_run(connection: Connection) -> tuple[str, datetime | None] | None:
+    """The id of the latest run and when it ended; None when there is none. Ids begin with the time: they sort."""
+    row = connection.execute(select(_RUN.c.id, _RUN.c.ended_at).order_by(_RUN.c.id.desc()).limit(1)).first()
+    return None if row is None else (row.id, row.ended_at)
+
+
 def list_runs(connection: Connection, limit: int = 50) -> list[Run]:
     """The latest runs, newest first."""
     return [_run(row) for row in connection.execute(select(_RUN).order_by(_RUN.c.started_at.desc()).limit(limit))]

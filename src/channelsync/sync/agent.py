@@ -39,7 +39,10 @@ class OpenChannel:
 
 @dataclass(slots=True, kw_only=True)
 class Agent:
-    """One running channelsync. run: the run that its ledger entries name. measures: renewed by the schedule."""
+    """One running channelsync. run: the run that its ledger entries name. measures: renewed by the schedule.
+
+    changed: set with every wake-up, for whoever tells other processes. stopping: no new work is begun any more.
+    """
 
     database: Database
     clock: Clock
@@ -47,8 +50,11 @@ class Agent:
     run: str
     measures: Measures
     channels: dict[str, OpenChannel] = field(default_factory=dict)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: bool = False
 
     def wake_publishers(self) -> None:
         """Something changed that channels should show: look at once, not at the next tick."""
+        self.changed.set()
         for channel in self.channels.values():
             channel.wake_publisher.set()

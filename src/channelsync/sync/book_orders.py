@@ -17,10 +17,10 @@ from channelsync.domain.booking import Booking, Terms, Verdict, book, expire
 from channelsync.domain.effects import Effect, KeyMove
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.domain.ledger import Movement
-from channelsync.domain.orders import OrderLine, OrderSnapshot, OrderStatus
+from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.sourcing import AvailableAt, SoldAs, reachable
-from channelsync.store import findings, keys, ledger, orders
+from channelsync.store import findings, items, keys, ledger, orders
 from channelsync.store.orders import KeyOfListing, MappedListing, OrderToSave
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.take_over import take_over_contained
@@ -68,6 +68,7 @@ def expire_orders(connection: Connection, setup: Setup, *, now: datetime, run: s
     """Ends what pending orders hold whose time limit has passed. A later version of such an order reserves again."""
     work = _Batch(connection=connection, setup=setup, now=now, run=run)
     overdue = orders.expired_orders(connection, now)
+    work.known |= {(row.booked.channel, row.booked.order) for row in overdue}
     for row in overdue:
         work.items |= {item for line in row.booked.lines for leg in line.legs for item, _ in leg.takes}
     work.lock()
@@ -88,14 +89,18 @@ class _Batch:
     run: str
     done: Booked = field(default_factory=Booked)
     booked: dict[tuple[str, str], BookedOrder] = field(default_factory=dict)
+    known: set[tuple[str, str]] = field(default_factory=set)
     by_listing: dict[tuple[str, str], MappedListing] = field(default_factory=dict)
     by_sku: dict[tuple[str, str], MappedListing] = field(default_factory=dict)
     items: set[str] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
     positions: dict[PositionKey, Position] = field(default_factory=dict)
     available: AvailableAt = field(default_factory=dict)
+    withheld: dict[PositionKey, int] = field(default_factory=dict)
     counted: dict[PositionKey, datetime] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
     effects: dict[str, list[Effect]] = field(default_factory=dict)
+    moved_alone: set[int] = field(default_factory=set)
     saves: dict[tuple[str, str], OrderToSave] = field(default_factory=dict)
     unmapped: list[Finding] = field(default_factory=list)
     mapped: list[str] = field(default_factory=list)
@@ -104,13 +109,9 @@ class _Batch:
         """Reads what is booked of a channel's orders and what their listings mean."""
         found = orders.booked_orders(self.connection, channel.name, sorted({o.order for o in snapshots}))
         self.booked |= {(channel.name, name): order for name, order in found.items()}
+        self.known |= {(channel.name, name) for name in found}
         lines = [line for order in snapshots for line in order.lines]
-        by_listing, by_sku = orders.mapped_listings(
-            self.connection,
-            channel.name,
-            (line.listing for line in lines if line.listing is not None),
-            (line.sku for line in lines if line.listing is None and line.sku),
-        )
+        by_listing, by_sku = meanings(self.connection, channel, lines)
         if channel.capabilities.moves != "own":
             parts = [part for listing in by_listing.values() for part, _ in listing.channel_parts]
             by_listing |= orders.mapped_listings(self.connection, channel.name, parts, ())[0]
@@ -118,6 +119,7 @@ class _Batch:
         self.by_sku |= {(channel.name, sku): listing for sku, listing in by_sku.items()}
         for listing in (*by_listing.values(), *by_sku.values()):
             self.items |= reachable(listing.sold.item, self.setup.recipes)
+            self.held |= {key.key for key in listing.keys if key.held}
         for order in found.values():
             self.items |= {item for line in order.lines for leg in line.legs for item, _ in leg.takes}
 
@@ -131,6 +133,7 @@ class _Batch:
             self.positions = ledger.lock_positions(self.connection, self.items)
         for key, position in self.positions.items():
             self.available.setdefault(key.location, {})[key.item] = position.available
+            self.withheld[key] = position.withheld
             if position.counted_up_to is not None:
                 self.counted[key] = position.counted_up_to
 
@@ -150,6 +153,7 @@ class _Batch:
             behaviour=channel.capabilities.behaviour,
             moves=moves,
             settle=arrival.settle,
+            withheld=self.withheld,
         )
         before = self.booked.get(name)
         booking = book(before, arrival.order, terms)
@@ -173,28 +177,38 @@ class _Batch:
         self.booked[name] = booking.order
         self.saves[name] = OrderToSave(said=said, booked=booking.order, unmapped=unmapped, expires_at=expires_at)
         self.movements += booking.movements
-        self.effects.setdefault(booking.order.channel, []).extend(booking.effects)
+        if booking.effects:
+            self.effects.setdefault(booking.order.channel, []).extend(booking.effects)
+        if not booking.movements:  # paid, say: no unit moved here, but the channel's number did
+            self.moved_alone |= {effect.key for effect in booking.effects}
         self.done.unmapped += unmapped
 
     def save(self) -> None:
-        """Writes the batch: ledger and positions, take-overs, orders, effects, due keys, findings."""
+        """Writes the batch: orders, ledger and positions, take-overs, effects, due keys, findings.
+
+        Orders come first: one that another transaction has booked meanwhile ends the batch there, before its entries
+        meet their like in the ledger.
+        """
         before = {key: position.available for key, position in self.positions.items()}
-        entries = ledger.write(self.connection, self.movements, self.positions, self.now)
+        orders.save_orders(self.connection, list(self.saves.values()), self.known, self.now)
+        entries = ledger.write(self.connection, self.movements, self.positions, self.now, new=True)
         for channel, effects in sorted(self.effects.items()):
             timing = self.setup.channels[channel].capabilities.timing
             settled, taken = take_over_contained(
-                self.connection, channel, effects, timing, self.positions, now=self.now, run=self.run
+                self.connection, channel, effects, self.held, timing, self.positions, now=self.now, run=self.run
             )
             entries += taken
             keys.add_effects(self.connection, channel, settled, self.now)
-        orders.save_orders(self.connection, list(self.saves.values()), self.now)
+            # A payment may move the channel's number and change nothing that is available.
+            keys.mark_keys_due(self.connection, {effect.key for effect in effects}, self.now)
         self.done.entries = len(entries)
         self.done.items = {e.movement.position.item for e in entries}
         shown = {name for item in self.done.items for name in self.setup.shown_by(item)}
         keys.mark_due(self.connection, shown, self.now)
+        keys.mark_keys_due(self.connection, self.moved_alone, self.now)
         report_oversold(self.connection, before, self.positions, self.now)
         findings.open_findings(self.connection, self.unmapped, self.now)
-        findings.close_findings(self.connection, self.mapped, "the listing was mapped", self.now)
+        findings.close_findings(self.connection, self.mapped, "it waits for no item any more", self.now)
 
     def _meanings(
         self, channel: ChannelSetup, order: OrderSnapshot
@@ -226,24 +240,56 @@ class _Batch:
         return moves
 
     def _report_unmapped(self, arrival: Arrival, lines: Iterable[OrderLine], waited: set[str]) -> None:
-        waiting = {line.line for line in lines}
-        for line in arrival.order.lines:
-            subject = (arrival.channel, arrival.order.order, line.line)
-            if line.line in waiting:
-                name = line.listing or line.sku or "a listing without id and SKU"
-                self.unmapped.append(
-                    Finding(
-                        kind=FindingKind.UNMAPPED_LINE,
-                        subject=subject,
-                        channel=arrival.channel,
-                        summary=f"Order {arrival.order.order} on {arrival.channel} sells {name} (SKU {line.sku}), "
-                        "which is not mapped to an item; the order is kept and books itself once "
-                        "`channelsync listings map` has mapped it.",
-                        evidence={"listing": line.listing, "sku": line.sku, "ordered": line.ordered},
-                    )
+        """A finding for every line that waits; those of lines that no longer do (or are gone) are closed."""
+        order = (arrival.channel, arrival.order.order)
+        by_sku = self.setup.channels[arrival.channel].by_sku
+        for line in lines:
+            waited.discard(line.line)
+            self.unmapped.append(
+                Finding(
+                    kind=FindingKind.UNMAPPED_LINE,
+                    subject=(*order, line.line),
+                    channel=arrival.channel,
+                    summary=_unknown_sku(arrival, line) if by_sku else _unmapped_listing(arrival, line),
+                    evidence={
+                        "order": arrival.order.order,
+                        "line": line.line,
+                        "listing": line.listing,
+                        "sku": line.sku,
+                        "ordered": line.ordered,
+                    },
                 )
-            elif line.line in waited:
-                self.mapped.append(fingerprint(FindingKind.UNMAPPED_LINE, *subject))
+            )
+        self.mapped += [fingerprint(FindingKind.UNMAPPED_LINE, *order, line) for line in sorted(waited)]
+
+
+def meanings(
+    connection: Connection, channel: ChannelSetup, lines: Iterable[OrderLine]
+) -> tuple[dict[str, MappedListing], dict[str, MappedListing]]:
+    """What order lines of a channel mean: by listing, and, for lines that name none, by SKU. What is missing waits."""
+    told = list(lines)
+    skus = {line.sku for line in told if line.listing is None and line.sku}
+    if channel.by_sku:
+        known = items.items_by_sku(connection, skus)
+        return {}, {sku: MappedListing("", sku, SoldAs(item.id), (), ()) for sku, item in known.items()}
+    listed = {line.listing for line in told if line.listing is not None}
+    return orders.mapped_listings(connection, channel.name, listed, skus)
+
+
+def _unmapped_listing(arrival: Arrival, line: OrderLine) -> str:
+    name = line.listing or line.sku or "a listing without id and SKU"
+    return (
+        f"Order {arrival.order.order} on {arrival.channel} sells {name} (SKU {line.sku}), which is not mapped to an "
+        "item; the order is kept and books itself once `channelsync listings map` has mapped it."
+    )
+
+
+def _unknown_sku(arrival: Arrival, line: OrderLine) -> str:
+    return (
+        f"Order {arrival.order.order} ({arrival.channel}) sells {line.sku}, which is the SKU of no item; the order is "
+        "kept and books itself once there is one. Receive units of it, or add it to an item with "
+        "`channelsync items alias`."
+    )
 
 
 def _key_moves(channel: ChannelSetup, known: Sequence[KeyOfListing], line: OrderLine, units: int) -> list[KeyMove]:
@@ -260,31 +306,48 @@ def report_oversold(
     now: datetime,
 ) -> None:
     """Opens a finding for every position that went below 0, and closes it where it came back."""
-    opened, closed = [], []
-    for key, position in positions.items():
-        was = before.get(key, 0)
-        if position.available < 0 <= was:
-            opened.append(
-                Finding(
-                    kind=FindingKind.OVERSOLD,
-                    subject=key,
-                    item=key.item,
-                    summary=f"{key.item} at {key.location}: {-position.available} units more are promised than are "
-                    "there. Every channel is lowered to 0; receive units, or cancel orders.",
-                    evidence={"location": key.location, "available": position.available},
-                )
-            )
-        elif was < 0 <= position.available:
-            closed.append(fingerprint(FindingKind.OVERSOLD, *key))
+    fell = [key for key, position in positions.items() if position.available < 0 <= before.get(key, 0)]
+    rose = [key for key, position in positions.items() if before.get(key, 0) < 0 <= position.available]
+    skus = {name: item.sku for name, item in items.items_by_id(connection, {key.item for key in fell}).items()}
+    opened = [
+        Finding(
+            kind=FindingKind.OVERSOLD,
+            subject=key,
+            item=key.item,
+            summary=f"{skus[key.item]} at {key.location}: {-positions[key].available} units more are promised than are "
+            "there. Every channel is lowered to 0; receive units, or cancel orders.",
+            evidence={"location": key.location, "available": positions[key].available},
+        )
+        for key in fell
+    ]
     findings.open_findings(connection, opened, now)
+    closed = [fingerprint(FindingKind.OVERSOLD, *key) for key in rose]
     findings.close_findings(connection, closed, "available is 0 or more again", now)
 
 
-def localised(order: OrderSnapshot, channel: ChannelSetup) -> OrderSnapshot:
-    """The order with the channel's remote locations replaced by ours; those we do not know are left to our choice."""
-    if not channel.remotes:
-        return order
-    lines = tuple(
-        replace(line, location=channel.remotes.get(line.location) if line.location else None) for line in order.lines
+def localised(order: OrderSnapshot, channel: ChannelSetup, locations: Iterable[str] = ()) -> OrderSnapshot:
+    """The order with the channel's remote locations replaced by ours; those we do not know are left to our choice.
+
+    locations: our own; where the channel uses these very names, they mean themselves.
+    """
+    known = {name: name for name in (*locations, *channel.locations)} | dict(channel.remotes)
+    return replace(order, lines=tuple(_localised(line, known) for line in order.lines))
+
+
+def _localised(line: OrderLine, remotes: Mapping[str, str]) -> OrderLine:
+    everything = (*line.cancelled, *line.lost, *line.shipped, *line.returned, *line.withheld)
+    if not line.location and not any(one.location for one in everything):
+        return line
+
+    def ours(moved: Iterable[Moved]) -> tuple[Moved, ...]:
+        return tuple(replace(one, location=remotes.get(one.location or "")) for one in moved)
+
+    return replace(
+        line,
+        location=remotes.get(line.location or ""),
+        cancelled=ours(line.cancelled),
+        lost=ours(line.lost),
+        shipped=ours(line.shipped),
+        returned=ours(line.returned),
+        withheld=ours(line.withheld),
     )
-    return replace(order, lines=lines)

@@ -22,7 +22,10 @@ from channelsync.store.codec import dump
 from channelsync.store.keys import KeyRecord
 from channelsync.store.leases import Lease
 from channelsync.sync.agent import Agent, OpenChannel
-from channelsync.sync.targets import Target, compute_targets
+from channelsync.sync.observe import predict
+from channelsync.sync.setup import ChannelSetup, Setup
+from channelsync.sync.switches import mode_now, stop_now
+from channelsync.sync.targets import Target, compute_targets, plain_steps
 
 # After so long without an order read a rise is repaired: its cause may be one that no order will ever explain.
 RISE_WAITS_MAX = timedelta(minutes=15)
@@ -32,16 +35,20 @@ RISE_WAITS_MAX = timedelta(minutes=15)
 class Survey:
     """What the due keys of an account need. writes: in the order in which they go out, lowerings first.
 
-    lowerings: of the writes, those that lower. reads: keys to read first. waiting: keys looked at again later.
+    lowerings: of the writes, those that lower. reads: keys to read first. ready: writes that wait for no read of other
+    keys; filled in by the publisher. waiting: keys looked at again later.
+    observed: of channels to which nothing is written.
     """
 
     writes: list[int] = field(default_factory=list)
     lowerings: set[int] = field(default_factory=set)
     reads: list[int] = field(default_factory=list)
+    ready: list[int] = field(default_factory=list)
     waiting: int = 0
     settled: int = 0
     decisions: dict[int, Decision] = field(default_factory=dict)
     targets: dict[int, Target] = field(default_factory=dict)
+    observed: list[Target] = field(default_factory=list)
     changes: dict[int, dict[str, object]] = field(default_factory=dict)
 
     def change(self, key: int, **fields: object) -> None:
@@ -73,12 +80,14 @@ def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: S
         if target is None:  # not mapped, or not ours any more
             found.change(key, due_at=None, read_wanted=False)
             continue
-        decision = decision_for(agent, channel, target, states, now)
+        decision = decision_for(agent.setup, target, states, now)
         found.decisions[key] = decision
         found.targets[key] = target
         if target.key.target != target.units or target.key.hot != target.hot:
             found.change(key, target=target.units, hot=target.hot)
-        if decision.action in ("lower", "raise"):
+        if mode_now(agent.setup.channels[target.key.channel], states.get(target.key.channel)) != "live":
+            found.observed.append(target)
+        elif decision.action in ("lower", "raise"):
             reference = expected_now(target.key.state, channel.setup.capabilities.timing)[-1]
             due.append(DueKey(str(key), reference.high, target.units, float(target.hot), target.key.due_at or now))
             if decision.action == "lower":
@@ -88,9 +97,20 @@ def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: S
             found.change(key, due_at=now + channel.setup.tick)
         else:
             _read_or_rest(channel, target.key, decision, found, now)
+    _observe(connection, agent.setup, found, now)
     keys.save_keys(connection, found.changes)
     found.writes = [int(one.key) for one in by_urgency(due)]
     return found
+
+
+def _observe(connection: Connection, setup: Setup, found: Survey, now: datetime) -> None:
+    """Keys to which nothing is written: what would be is recorded; those that were never read are read first."""
+    unread = predict(connection, setup, found.observed, now)
+    found.reads += unread
+    for target in found.observed:
+        if target.key.id not in unread:
+            found.settled += 1
+            found.change(target.key.id, due_at=None, read_wanted=False)
 
 
 def _read_or_rest(channel: OpenChannel, record: KeyRecord, decision: Decision, found: Survey, now: datetime) -> None:
@@ -138,7 +158,8 @@ def raises_waiting_for_reads(
     )
     states = channels.channel_states(connection)
     readable = {
-        name: setup.mode == "live" and (name not in states or states[name].unreadable_since is None)
+        name: mode_now(setup, states.get(name)) == "live"
+        and (name not in states or states[name].unreadable_since is None)
         for name, setup in agent.setup.channels.items()
     }
     by_item: dict[str, list[KeyRecord]] = {}
@@ -176,7 +197,7 @@ def prepare(
     rows: list[dict[str, object]] = []
     for key in wanted:
         target = targets.get(key)
-        decision = decision_for(agent, channel, target, states, now) if target else None
+        decision = decision_for(agent.setup, target, states, now) if target else None
         if target is None or decision is None or decision.value is None:
             continue
         generation = target.key.generation + 1
@@ -188,12 +209,13 @@ def prepare(
     return prepared
 
 
-def decision_for(
-    agent: Agent, channel: OpenChannel, target: Target, states: Mapping[str, ChannelState], now: datetime
-) -> Decision:
-    """One key's next step, with the switches that hold for it now."""
-    record, capabilities = target.key, channel.setup.capabilities
-    state = states.get(record.channel)
+def decision_for(setup: Setup, target: Target, states: Mapping[str, ChannelState], now: datetime) -> Decision:
+    """One key's next step, with the switches that hold for it now. Nothing is written to a channel that is not live."""
+    record, channel = target.key, setup.channels[target.key.channel]
+    capabilities, state = channel.capabilities, states.get(record.channel)
+    mode = mode_now(channel, state)
+    if mode != "live":
+        return Decision(action="wait", why=f"{channel.name} is {'only observed' if mode == 'observe' else 'off'}")
     asked = state.orders_asked_at if state else None
     rise = record.rise
     if rise and record.rise_to and now > record.rise_to + RISE_WAITS_MAX and (asked is None or asked < record.rise_to):
@@ -202,27 +224,24 @@ def decision_for(
         record.state,
         target.units,
         capabilities.timing,
-        _switches(target, state),
+        _switches(channel, target, state),
         compare_and_set=capabilities.compare_and_set,
         rise=rise,
         sells_below_zero=record.sells_below_zero,
     )
 
 
-def _switches(target: Target, state: ChannelState | None) -> Switches:
+def _switches(channel: ChannelSetup, target: Target, state: ChannelState | None) -> Switches:
     values, given_by = target.rules.values, target.rules.given_by
-    reason = target.key.held
-    if values.do_not_touch:
-        reason = f"do not touch: {given_by['do_not_touch']}"
-    stop = state.stop if state and state.stop in ("raises", "all") else ""
-    if stop:
-        reason = "`channelsync stop` was given"
+    forbids = {"do_not_touch": True, "may_lower": False, "may_raise": False}
+    rules = {str(given_by[name]) for name, value in forbids.items() if getattr(values, name) is value}
+    stop, said_by = stop_now(channel, state)
     return Switches(
         may_lower=values.may_lower is not False and not values.do_not_touch,
         may_raise=values.may_raise is not False and not values.do_not_touch,
-        stop="all" if stop == "all" else "raises" if stop == "raises" else "",
+        stop=stop,
         held=bool(target.key.held),
-        reason=reason,
+        reason=target.key.held or said_by or "; ".join(sorted(rules)),
     )
 
 
@@ -243,7 +262,6 @@ def _update(channel: OpenChannel, target: Target, decision: Decision, generation
 
 
 def _row(target: Target, decision: Decision, generation: int, run: str, now: datetime) -> dict[str, object]:
-    steps = [[s.name, s.before, s.after, s.why, s.rule_id] for s in target.offer.steps]
     return {
         "key": target.key.id,
         "generation": generation,
@@ -256,5 +274,5 @@ def _row(target: Target, decision: Decision, generation: int, run: str, now: dat
         "reason": decision.why,
         "visible_at": None,
         "closed_at": None,
-        "why": dump({"steps": steps}),
+        "why": dump({"steps": plain_steps(target.offer)}),
     }

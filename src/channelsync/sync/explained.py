@@ -24,6 +24,7 @@ from channelsync.domain.watermark import relation
 from channelsync.store import channels, findings, keys, ledger, provisionals
 from channelsync.store.keys import KeyRecord
 from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.switches import mode_now
 from channelsync.sync.take_over import end_movements
 
 # So many repairs of one key in a row, and another writer is at work: a finding instead of a fight.
@@ -41,12 +42,13 @@ def after_orders_read(connection: Connection, agent: Agent, channel: OpenChannel
 
 @dataclass(slots=True, kw_only=True)
 class _Explaining:
-    """One pass over the keys of one account."""
+    """One pass over the keys of one account. live: we write there; else nothing is concluded from what is left."""
 
     connection: Connection
     agent: Agent
     channel: OpenChannel
     now: datetime
+    live: bool = True
     movements: list[Movement] = field(default_factory=list)
     ended: dict[str, tuple[int, str]] = field(default_factory=dict)
     found: list[Finding] = field(default_factory=list)
@@ -54,6 +56,7 @@ class _Explaining:
     def run(self, held: list[int], risen: list[int]) -> bool:
         setup = self.agent.setup
         state = channels.channel_state(self.connection, self.channel.name)
+        self.live = mode_now(self.channel.setup, state) == "live"
         unlocked = keys.load_keys(self.connection, {*held, *risen})
         items = {part for r in unlocked.values() if r.item for part in reachable(r.item, setup.recipes)}
         positions = ledger.lock_positions(self.connection, items)
@@ -63,11 +66,13 @@ class _Explaining:
         for key, open_rows in rows.items():
             released = to_release(open_rows, state.covered_to, state.orders_asked_at, limit)
             self._end(open_rows, released, EntryKind.EXPIRE)
-            if released:
+            if released and self.live:
                 self._unexplained_drop(records[key], open_rows, released)
         for key in risen:
             record = records[key]
-            if record.rise and record.rise_to and state.orders_asked_at and state.orders_asked_at > record.rise_to:
+            if not self.live:
+                keys.save_key(self.connection, key, rise=0, rise_from=None, rise_to=None)
+            elif record.rise and record.rise_to and state.orders_asked_at and state.orders_asked_at > record.rise_to:
                 self._resolve_rise(record, rows.get(key, []))
         entries = ledger.write(self.connection, self.movements, positions, self.now)
         provisionals.close_units(self.connection, self.ended, self.now)
@@ -105,7 +110,12 @@ class _Explaining:
                 item=record.item or "",
                 summary=f"{record.channel} listing {record.listing}: its number fell by {units} and no order explains "
                 f"it. {_FOLLOWS[policy]}",
-                evidence={"key": record.id, "units": units, "rows": [row.id for row in rows]},
+                evidence={
+                    "key": record.id,
+                    "units": -units,
+                    "rows": [row.id for row in rows],
+                    "question": policy == "ask",
+                },
             )
         )
 
@@ -147,7 +157,7 @@ class _Explaining:
                 item=record.item or "",
                 summary=f"{record.channel} listing {record.listing}: its number rose by {units} and no order explains "
                 f"it. {follows}",
-                evidence={"key": record.id, "units": units},
+                evidence={"key": record.id, "units": units, "question": follows == _FOLLOWS["ask"]},
             )
         )
 

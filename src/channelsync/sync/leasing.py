@@ -54,6 +54,12 @@ class Leases:
                 now = self._agent.clock.now()
                 await self._agent.database.transact(lambda c, lease=lease, now=now: give_up_lease(c, lease, now))  # type: ignore[misc]
 
+    async def take(self, identity: str) -> Held | None:
+        """The account, taken now if it is free; None: another worker holds it."""
+        if not self._alone:
+            await self._renew(identity)
+        return self.held(identity)
+
     async def _renew(self, identity: str) -> None:
         asked = self._agent.clock.monotonic()
         now = self._agent.clock.now()
@@ -61,4 +67,13 @@ class Leases:
         if lease is None:
             self._held.pop(identity, None)
         else:
+            if self.held(identity) is None:
+                self._wake(identity)
             self._held[identity] = (lease, asked + self._lasts.total_seconds() * 0.9)
+
+    def _wake(self, identity: str) -> None:
+        """The account has just become ours: its loops need not wait for their next tick."""
+        for channel in self._agent.channels.values():
+            if channel.identity == identity:
+                channel.wake_orders.set()
+                channel.wake_publisher.set()

@@ -7,12 +7,14 @@ fail goes on trying at its own pace; it never stops another.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
 from channelsync.sdk.errors import ChannelError
-from channelsync.store import keys
+from channelsync.store import agenda, keys
 from channelsync.store.leases import LeaseLost
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.audit import audit_day
@@ -20,7 +22,7 @@ from channelsync.sync.book_orders import expire_orders
 from channelsync.sync.leasing import Leases
 from channelsync.sync.measures import measure
 from channelsync.sync.open_channels import save_budgets
-from channelsync.sync.publish import publish_tick
+from channelsync.sync.publish import Published, publish_tick
 from channelsync.sync.pull_listings import identify, pull_listings
 from channelsync.sync.take_orders import poll_orders
 
@@ -30,6 +32,8 @@ MEASURE_EVERY = timedelta(hours=1)
 SWEEP_AT_ONCE = 500
 # A woken order poll comes this long after the last one at the earliest; webhooks may wake it a thousand times.
 POLL_AT_MOST_EVERY = timedelta(seconds=15)
+# A tick that is under way when the agent stops; those who stop processes usually wait ten seconds.
+FINISH_WITHIN = timedelta(seconds=8)
 
 
 async def run_channel(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
@@ -40,6 +44,7 @@ async def run_channel(agent: Agent, channel: OpenChannel, leases: Leases) -> Non
         except ChannelError as error:
             log.warning("channel.not_ready", channel=channel.name, reason=str(error))
             await agent.clock.sleep(channel.setup.tick.total_seconds())
+    await leases.take(channel.identity)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_take_orders(agent, channel, leases), name=f"{channel.name}: orders")
         tasks.create_task(_publish(agent, channel, leases), name=f"{channel.name}: publish")
@@ -48,45 +53,84 @@ async def run_channel(agent: Agent, channel: OpenChannel, leases: Leases) -> Non
 
 async def keep_house(agent: Agent) -> None:
     """Measures demand and delays, ends pending orders whose time limit passed, and stores the budgets."""
+    expired_at = agent.clock.now()
     while True:
         await agent.clock.sleep(60)
-        await _keep_house_once(agent, agent.clock.now())
+        now = agent.clock.now()
+        if now - agent.measures.at >= MEASURE_EVERY:
+            agent.measures = await agent.database.query(lambda c, now=now: measure(c, agent.setup, now))  # type: ignore[misc]
+        if now - expired_at >= agent.setup.housekeeping:
+            await _expire(agent, now)
+            expired_at = now
+        for channel in tuple(agent.channels.values()):
+            await save_budgets(agent.database, channel)
 
 
-async def _keep_house_once(agent: Agent, now: datetime) -> None:
-    if now - agent.measures.at >= MEASURE_EVERY:
-        agent.measures = await agent.database.query(lambda c: measure(c, agent.setup, now))
+async def _expire(agent: Agent, now: datetime) -> None:
     expired = await agent.database.transact(lambda c: expire_orders(c, agent.setup, now=now, run=agent.run))
     if expired.items:
+        log.info("orders.expired", items=len(expired.items))
         agent.wake_publishers()
-    for channel in agent.channels.values():
-        await save_budgets(agent.database, channel)
 
 
 async def _take_orders(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
     while True:
         if leases.held(channel.identity):
             channel.wake_orders.clear()
-            await poll_orders(agent, channel)
-        await agent.clock.sleep(POLL_AT_MOST_EVERY.total_seconds())
-        await _woken(channel.wake_orders, channel.setup.poll - POLL_AT_MOST_EVERY)
+            taken = await poll_orders(agent, channel)
+            if taken.booked:
+                log.info("orders.taken", channel=channel.name, seen=taken.orders, booked=taken.booked)
+        pause = min(POLL_AT_MOST_EVERY, channel.setup.poll)
+        await agent.clock.sleep(pause.total_seconds())
+        await _woken(channel.wake_orders, channel.setup.poll - pause)
 
 
 async def _publish(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
-    """Looks at every tick, and at once when something changed; a burst of changes becomes one look."""
+    """Looks at every tick, and at once when something changed; a burst of changes becomes one look.
+
+    Whenever it has just got the right to write, it first asks again about writes whose answer nobody has heard.
+    """
+    asked_for: int | None = None
     while True:
-        lease = leases.held(channel.identity)
-        if lease:
+        held = leases.held(channel.identity)
+        if held:
             channel.wake_publisher.clear()
+            token = held.lease.token if held.lease else 0
+            if token != asked_for:
+                await ask_again(agent, channel)
+                asked_for = token
             try:
-                await publish_tick(agent, channel, lease.lease)
+                await _finished(agent, publish_tick(agent, channel, held.lease), channel.name)
             except LeaseLost as error:
                 log.warning("publish.lease_lost", channel=channel.name, reason=str(error))
         await _woken(channel.wake_publisher, channel.setup.tick)
 
 
+async def ask_again(agent: Agent, channel: OpenChannel) -> None:
+    """Before the first write: those of an earlier process without an answer are unknown, and their keys read first."""
+    now = agent.clock.now()
+    unknown = await agent.database.transact(lambda c: agenda.ask_again(c, channel.identity, now))
+    if unknown:
+        log.warning("publish.answers_unknown", channel=channel.name, keys=len(unknown))
+
+
+async def _finished(agent: Agent, tick: Coroutine[Any, Any, Published], name: str) -> None:
+    """One tick. When the agent stops, a tick under way may end, for a push that is torn apart has no known outcome."""
+    task = asyncio.create_task(tick, name=f"{name}: tick")
+    try:
+        done = await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if agent.stopping:
+            await asyncio.wait([task], timeout=FINISH_WITHIN.total_seconds())
+        task.cancel()
+        await asyncio.wait([task])
+        raise
+    if done.writes:
+        log.info("quantities.pushed", channel=name, pushed=done.writes, calls=done.write_calls, read=done.reads)
+
+
 async def _look_after(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
-    """Pulls listings, sweeps numbers that were not read for long, and audits yesterday's orders once a day."""
+    """Pulls listings, sweeps numbers that were not read for long, and audits yesterday's orders."""
     pulled_at: datetime | None = None
     audited: datetime | None = None
     while True:
@@ -94,11 +138,13 @@ async def _look_after(agent: Agent, channel: OpenChannel, leases: Leases) -> Non
             now = agent.clock.now()
             try:
                 if pulled_at is None or now - pulled_at >= channel.setup.listings:
-                    await pull_listings(agent, channel)
+                    pulled = await pull_listings(agent, channel)
+                    log.info("listings.pulled", channel=channel.name, listings=pulled.listings, gone=pulled.gone)
                     pulled_at = now
                 await _sweep(agent, channel, now)
-                if audited is None or now.date() > audited.date():
-                    await audit_day(agent, channel, now.date() - timedelta(days=1))
+                if audited is None or now - audited >= channel.setup.audit:
+                    audit = await audit_day(agent, channel, now.date() - timedelta(days=1))
+                    log.info("orders.audited", channel=channel.name, result=str(audit))
                     audited = now
             except ChannelError as error:
                 log.warning("listings.failed", channel=channel.name, reason=str(error))

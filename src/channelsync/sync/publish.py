@@ -48,7 +48,7 @@ async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None =
     try:
         await _read_wanted(agent, channel, done)
         for number in range(ROUNDS_MAX):
-            if not await _round(agent, channel, lease, done, first=number == 0):
+            if agent.stopping or not await _round(agent, channel, lease, done, first=number == 0):
                 break
     except ChannelError as error:
         done.failed = str(error)
@@ -108,16 +108,25 @@ async def _round(agent: Agent, channel: OpenChannel, lease: Lease | None, done: 
     due = await agent.database.query(lambda c: keys.due_keys(c, channel.identity, now, SURVEYED_AT_ONCE))
     if not due:
         return False
-    found = await agent.database.transact(lambda c: survey(c, agent, channel, due))
+    found = await publish_keys(agent, channel, due, lease, done)
     if first:
         done.due_keys += len(found.writes)
+    return bool(found.reads or found.ready)
+
+
+async def publish_keys(
+    agent: Agent, channel: OpenChannel, wanted: Sequence[int], lease: Lease | None, done: Published
+) -> Survey:
+    """Surveys these keys of one account, reads and writes them once. Raises LeaseLost, and what the channel raises."""
+    found = await agent.database.transact(lambda c: survey(c, agent, channel, wanted))
     if found.reads:
         await read_keys(agent, channel, found.reads, done)
-    writes = await _ready(agent, channel, found)
+    found.ready = await _ready(agent, channel, found)
     size = channel.setup.capabilities.updates_per_push
-    for start in range(0, len(writes), size):
-        await _send(agent, channel, writes[start : start + size], found, lease, done)
-    return bool(found.reads or writes)
+    for start in range(0, len(found.ready), size):
+        if not agent.stopping:
+            await _send(agent, channel, found.ready[start : start + size], found, lease, done)
+    return found
 
 
 async def _ready(agent: Agent, channel: OpenChannel, found: Survey) -> list[int]:

@@ -57,11 +57,15 @@ async def pull_listings(agent: Agent, channel: OpenChannel) -> Pulled:
 
 
 async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], began: datetime) -> None:
-    """One transaction: the listings, their keys, and what their numbers mean."""
+    """One transaction: the listings, their keys, and what their numbers mean.
+
+    The number of a key that is not ours says nothing: what the channel sells of its own units is no drop of ours.
+    """
     if not seen:
         return
     now = agent.clock.now()
-    asked = {key: listing for listing in seen for key in listing.keys}
+    ours = (listing for listing in seen if listing.tracked and not listing.fulfilled_by_channel)
+    asked = {key: listing for listing in ours for key in listing.keys}
 
     def unit(connection: Connection) -> None:
         listings.save_listings(connection, channel.name, channel.identity, [_seen(one) for one in seen], now)

@@ -16,6 +16,9 @@ from channelsync.sdk.channel import Capabilities
 Mode = Literal["live", "observe", "off"]
 DriftPolicy = Literal["repair", "adopt", "ask"]
 
+BY_HAND = "manual"
+"""The channel of orders that we take ourselves (see `orders_by_hand`). No configured channel can have this name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelSetup:
@@ -23,10 +26,13 @@ class ChannelSetup:
 
     locations: ours that serve it, in the order in which they ship; at least one.
     remotes: the channel's remote location id -> our location; empty where the channel keeps one number for all.
-    mode: live writes; observe only predicts; off does nothing. drift: what follows when a number differs and no
-    order explains it: repair (push ours), adopt (adjust on hand), or ask (a finding).
-    poll, tick, sweep, listings: how often orders are asked for, the publisher looks, every key is read, and listings
-    are pulled. read_share: the part of the rate budget that hot reads may use.
+    mode: live writes; observe only predicts; off does nothing. only_observe: whatever else is said, this process
+    writes nothing. paused: nothing is raised. drift: what follows when a number differs and no order explains it:
+    repair (push ours), adopt (adjust on hand), or ask (a finding).
+    poll, tick, sweep, listings, audit: how often orders are asked for, the publisher looks, every key is read,
+    listings are pulled, and the order ids of a day are compared. read_share: the part of the rate budget that hot
+    reads may use.
+    by_sku: its orders are taken by ourselves and name our SKUs and locations; it has no listings and no connector.
     """
 
     name: str
@@ -34,35 +40,42 @@ class ChannelSetup:
     locations: tuple[str, ...]
     remotes: Mapping[str, str] = field(default_factory=dict)
     mode: Mode = "live"
+    only_observe: bool = False
+    paused: bool = False
     drift: DriftPolicy = "repair"
     poll: timedelta = timedelta(minutes=10)
     tick: timedelta = timedelta(minutes=1)
     sweep: timedelta = timedelta(hours=6)
     listings: timedelta = timedelta(hours=24)
+    audit: timedelta = timedelta(hours=24)
     hot_reads: bool = True
     read_share: float = 0.5
+    by_sku: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """One seller. recipes and rules speak of item ids.
 
+    stored_rules: those set by commands; of two rules of one rank they win over those of the configuration.
     classes: item -> its class, for rules. prior_demand: how fast an item is taken to sell before it was watched; it
-    weighs as one day.
+    weighs as one day. housekeeping: how often what ran out is released.
     """
 
     channels: Mapping[str, ChannelSetup]
     locations: Sequence[str]
     rules: tuple[Rule, ...] = ()
+    stored_rules: tuple[Rule, ...] = ()
     recipes: Recipes = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
     prior_demand: DemandRate = field(default_factory=lambda: DemandRate(0.5))
+    housekeeping: timedelta = timedelta(minutes=1)
     affected: Mapping[str, frozenset[str]] = field(init=False)
     rule_book: RuleBook = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "affected", affected_index(self.recipes))
-        object.__setattr__(self, "rule_book", RuleBook(self.rules))
+        object.__setattr__(self, "rule_book", RuleBook((*self.rules, *self.stored_rules)))
 
     def shown_by(self, item: str) -> frozenset[str]:
         """The items whose numbers may change when this item's available changes: itself and bundles of it."""

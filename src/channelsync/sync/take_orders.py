@@ -17,14 +17,18 @@ from channelsync.domain.orders import OrderSnapshot
 from channelsync.sdk.errors import ChannelError, NeedsSeller
 from channelsync.sdk.values import OrderPage, UnreadableOrder
 from channelsync.store import channels, findings, orders
+from channelsync.store.orders_view import StoredOrder, waiting_orders
 from channelsync.sync.agent import Agent, OpenChannel
-from channelsync.sync.book_orders import Arrival, Booked, book_orders, localised
+from channelsync.sync.book_orders import Arrival, Booked, book_orders, localised, meanings
 from channelsync.sync.explained import after_orders_read
+from channelsync.sync.setup import ChannelSetup
 
 log = structlog.get_logger(__name__)
 
 # Orders asked for by id in one call; every channel can take so many ids in an address.
 IDS_PER_CALL = 50
+# Orders that wait for a mapping, looked at and booked in one go.
+WAITING_AT_ONCE = 200
 
 
 @dataclass(slots=True)
@@ -71,12 +75,13 @@ async def poll_orders(agent: Agent, channel: OpenChannel) -> Taken:
 
 async def read_hinted(agent: Agent, channel: OpenChannel) -> int:
     """Reads orders again by id that a webhook named, or whose two snapshots differed; returns how many changed."""
+    asked = agent.clock.now()
     waiting = await agent.database.query(lambda c: orders.hinted_orders(c, channel.name))
     booked = 0
     for start in range(0, len(waiting), IDS_PER_CALL):
         some = waiting[start : start + IDS_PER_CALL]
         booked += await take_by_id(agent, channel, some)
-        await agent.database.transact(lambda c, some=some: orders.drop_hints(c, channel.name, some))  # type: ignore[misc]
+        await agent.database.transact(lambda c, some=some: orders.drop_hints(c, channel.name, some, asked))  # type: ignore[misc]
     return booked
 
 
@@ -88,7 +93,7 @@ async def take_by_id(agent: Agent, channel: OpenChannel, wanted: Sequence[str]) 
     now = agent.clock.now()
 
     def unit(connection: Connection) -> Booked:
-        arrivals = [Arrival(channel=channel.name, order=localised(o, channel.setup), settle=True) for o in snapshots]
+        arrivals = [Arrival(channel=channel.name, order=_localised(agent, channel, o), settle=True) for o in snapshots]
         booked = book_orders(connection, agent.setup, arrivals, now=now, run=agent.run)
         _keep_unreadable(connection, channel.name, unreadable, [o.order for o in snapshots], now)
         return booked
@@ -99,25 +104,60 @@ async def take_by_id(agent: Agent, channel: OpenChannel, wanted: Sequence[str]) 
     return sum(verdict == "booked" for verdict in booked.verdicts)
 
 
-async def book_unmapped(agent: Agent, channel: OpenChannel) -> int:
-    """Books lines whose listing has been mapped since they arrived; returns how many orders changed."""
+async def book_unmapped(agent: Agent, channel: str) -> int:
+    """Books lines whose listing was mapped, or whose SKU became an item's, since they arrived.
+
+    channel: its name; it need not be open. Returns how many orders changed; asking again changes none.
+    """
+    if channel not in agent.setup.channels:
+        return 0
+    changed, after = 0, ""
+    while page := await _waiting(agent, channel, after):
+        after = page[-1].order
+        changed += await _book_again(agent, channel, page)
+    return changed
+
+
+async def _waiting(agent: Agent, channel: str, after: str) -> list[StoredOrder]:
+    return await agent.database.query(lambda c: waiting_orders(c, channel, after, WAITING_AT_ONCE))
+
+
+async def _book_again(agent: Agent, channel: str, waiting: Sequence[StoredOrder]) -> int:
+    """Books those of these orders that have a line which can be booked now; the others are not touched."""
     now = agent.clock.now()
 
     def unit(connection: Connection) -> Booked:
-        waiting = orders.unmapped_orders(connection, channel.name)
-        arrivals = [Arrival(channel=channel.name, order=order) for order in waiting]
+        ready = _bookable(connection, agent.setup.channels[channel], waiting)
+        arrivals = [Arrival(channel=channel, order=order.said) for order in ready]
         return book_orders(connection, agent.setup, arrivals, now=now, run=agent.run)
 
+    if not await agent.database.query(lambda c: _bookable(c, agent.setup.channels[channel], waiting)):
+        return 0
     booked = await agent.database.transact(unit)
     if booked.items:
         agent.wake_publishers()
     return sum(verdict == "booked" for verdict in booked.verdicts)
 
 
+def _bookable(connection: Connection, channel: ChannelSetup, waiting: Sequence[StoredOrder]) -> list[StoredOrder]:
+    """Those with a waiting line that means something now, the oldest first: they are served first."""
+    lines = {(order.order, line.line): line for order in waiting for line in order.said.lines}
+    undecided = [(order.order, line.line) for order in waiting for line in order.booked.lines if line.sold is None]
+    by_listing, by_sku = meanings(connection, channel, [lines[name] for name in undecided if name in lines])
+    ready = {
+        name
+        for name in undecided
+        if (line := lines.get(name))
+        and (line.listing in by_listing if line.listing is not None else line.sku in by_sku)
+    }
+    orders_ready = {order for order, _ in ready}
+    return sorted((o for o in waiting if o.order in orders_ready), key=lambda o: (o.said.placed_at, o.order))
+
+
 def _book_page(connection: Connection, agent: Agent, channel: OpenChannel, page: OrderPage, asked: datetime) -> Booked:
     """A page and its cursor in one transaction. `covered_to` comes with the last page only."""
     now = agent.clock.now()
-    arrivals = [Arrival(channel=channel.name, order=localised(order, channel.setup)) for order in page.orders]
+    arrivals = [Arrival(channel=channel.name, order=_localised(agent, channel, order)) for order in page.orders]
     booked = book_orders(connection, agent.setup, arrivals, now=now, run=agent.run)
     _keep_unreadable(connection, channel.name, page.unreadable, [order.order for order in page.orders], now)
     orders.hint_orders(
@@ -129,6 +169,10 @@ def _book_page(connection: Connection, agent: Agent, channel: OpenChannel, page:
         findings.close_findings(connection, _failures(channel.name), "the channel's orders could be read", now)
     channels.save_channel(connection, channel.name, **fields)
     return booked
+
+
+def _localised(agent: Agent, channel: OpenChannel, order: OrderSnapshot) -> OrderSnapshot:
+    return localised(order, channel.setup, agent.setup.locations)
 
 
 def _keep_unreadable(

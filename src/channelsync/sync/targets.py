@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from channelsync.domain.bundles import capacity
-from channelsync.domain.offering import Ask, Offer, offers_for_channels
+from channelsync.domain.offering import Ask, Offer, Step, offers_for_channels
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.risk import computed_buffer
 from channelsync.domain.rules import Computed, Resolved, Subject
@@ -75,15 +75,45 @@ def _targets_of(
         if selling
     )
     return {
-        record.id: Target(
-            key=record,
-            units=0 if record.channel in zeroed else offers[ask.key].units,
-            offer=offers[ask.key],
-            rules=ask.rules,
-            hot=hot,
-        )
+        record.id: _target(record, ask, offers[ask.key], holiday=record.channel in zeroed, hot=hot)
         for record, ask in zip(records, asks, strict=True)
     }
+
+
+def _target(record: KeyRecord, ask: Ask, offer: Offer, *, holiday: bool, hot: bool) -> Target:
+    if holiday:
+        said = Step("holiday", offer.units, 0, "`channelsync channels zero` was given")
+        offer = replace(offer, units=0, steps=(*offer.steps, said))
+    return Target(key=record, units=offer.units, offer=offer, rules=ask.rules, hot=hot)
+
+
+def rules_for(record: KeyRecord, item: str, setup: Setup) -> tuple[Resolved, tuple[str, ...]]:
+    """The rules that hold for a key of an item, and the locations that feed it."""
+    channel = setup.channels[record.channel]
+    feeding = (channel.remotes[record.remote],) if record.remote in channel.remotes else channel.locations
+    subject = Subject(
+        channel=record.channel,
+        item=item,
+        location=feeding[0] if len(feeding) == 1 else None,
+        sku_class=setup.classes.get(item),
+        listing=record.listing,
+    )
+    rules = setup.rule_book.resolve(subject)
+    return rules, rules.values.locations or feeding
+
+
+PlainStep = tuple[str, int, int, str, str | None]
+"""A step as it is stored: its name, the number before and after it, why, and the rule that asked for it."""
+
+
+def plain_steps(offer: Offer) -> list[PlainStep]:
+    """The steps of an offer as they are stored."""
+    return [(step.name, step.before, step.after, step.why, step.rule_id) for step in offer.steps]
+
+
+def told_steps(steps: Iterable[PlainStep]) -> str:
+    """Stored steps in one line: "sum of locations 12 (main 12), buffer 10 (2 held back, rule #1)"."""
+    return ", ".join(f"{name} {after} ({why}{f', rule {rule}' if rule else ''})" for name, _, after, why, rule in steps)
 
 
 def _ask(
@@ -95,17 +125,7 @@ def _ask(
     incoming: Mapping[PositionKey, int],
     selling: tuple[str, ...],
 ) -> Ask:
-    channel = setup.channels[record.channel]
-    feeding = (channel.remotes[record.remote],) if record.remote in channel.remotes else channel.locations
-    subject = Subject(
-        channel=record.channel,
-        item=item,
-        location=feeding[0] if len(feeding) == 1 else None,
-        sku_class=setup.classes.get(item),
-        listing=record.listing,
-    )
-    rules = setup.rule_book.resolve(subject)
-    feeding = rules.values.locations or feeding
+    rules, feeding = rules_for(record, item, setup)
     buffer = rules.values.buffer
     held = None
     if isinstance(buffer, Computed):
@@ -118,7 +138,7 @@ def _ask(
         incoming=sum(incoming.get(PositionKey(item, name), 0) for name in feeding),
         computed_buffer=held,
         multiple=record.multiple,
-        cap=channel.capabilities.timing.cap,
+        cap=setup.channels[record.channel].capabilities.timing.cap,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -17,10 +17,13 @@ from channelsync.domain.risk import plausible_drop
 from channelsync.domain.sourcing import AvailableAt, SoldAs, pick, reachable
 from channelsync.domain.watermark import Meaning, Read, Timing, Understood, understand
 from channelsync.sdk.values import KeyRead
-from channelsync.store import findings, keys, ledger, provisionals
+from channelsync.store import agenda, channels, findings, keys, ledger, provisionals
+from channelsync.store.agenda import KeyNumber
+from channelsync.store.channels import ChannelState
 from channelsync.store.keys import KeyRecord
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.book_orders import report_oversold
+from channelsync.sync.switches import mode_now
 from channelsync.sync.take_over import end_taken_over
 
 # Accepted and never shown so often in a row: a finding.
@@ -64,6 +67,8 @@ class _Reading:
     done: ReadsUnderstood = field(default_factory=ReadsUnderstood)
     records: dict[int, KeyRecord] = field(default_factory=dict)
     held: dict[int, list[Provisional]] = field(default_factory=dict)
+    states: Mapping[str, ChannelState] = field(default_factory=dict)
+    numbers: Mapping[int, KeyNumber] = field(default_factory=dict)
     positions: dict[PositionKey, Position] = field(default_factory=dict)
     before: dict[PositionKey, int] = field(default_factory=dict)
     entries: list[LedgerEntry] = field(default_factory=list)
@@ -87,13 +92,20 @@ class _Reading:
         self.before = {key: position.available for key, position in self.positions.items()}
         self.records = keys.load_keys(self.connection, unlocked, lock=True)
         self.held = provisionals.open_provisionals(self.connection, self.records)
+        self.states = channels.channel_states(self.connection)
+        observed = [record.id for record in self.records.values() if self._observed(record)]
+        self.numbers = agenda.key_numbers(self.connection, observed) if observed else {}
 
     def take(self, record: KeyRecord, read: KeyRead) -> None:
         """One read: what it means, and what follows for the key and its position."""
         number = self._number(record, read)
         if number is None:
+            keys.save_key(self.connection, record.id, read_at=read.asked, read_wanted=False)
             return
         seen = Read(number, read.asked, read.answered)
+        if self._observed(record):
+            self._observe(record, read, seen)
+            return
         meant = understand(record.state, seen, self.timing)
         self.done.meanings[record.id] = meant.meaning
         self._remember(record, seen, meant)
@@ -113,6 +125,29 @@ class _Reading:
         elif meant.visible is not None:
             closed = [fingerprint(FindingKind.PUSH_LOST, str(record.id))]
             findings.close_findings(self.connection, closed, "a write was seen in force", self.now)
+
+    def _observed(self, record: KeyRecord) -> bool:
+        setup = self.agent.setup.channels.get(record.channel, self.channel.setup)
+        return mode_now(setup, self.states.get(record.channel)) != "live"
+
+    def _observe(self, record: KeyRecord, read: KeyRead, seen: Read) -> None:
+        """Another tool writes to this key, so its number is seen and explains nothing: no drop, no rise.
+
+        It is kept without the time it was asked, so that it is no watermark: whenever the channel goes live, however
+        that is said, its first read sets one and books nothing.
+        """
+        meant = understand(replace(record.state, watermark=None), seen, self.timing)
+        self.done.meanings[record.id] = meant.meaning
+        before = self.numbers.get(record.id)
+        if before is None or before.shown != seen.value:
+            self._remember(record, seen, meant)
+            self.look_again.add(record.id)
+        self._move_watermark(record, read, meant)
+        self._take_over(record, meant.contained)
+        self._change(record, asked_at=None)
+        if record.state.watermark is not None:
+            self._change(record, target=None)  # so that the first prediction is recorded
+            self.look_again.add(record.id)
 
     def save(self) -> None:
         """Writes what the reads changed, puts it on the agenda, and reports what was found."""
@@ -179,6 +214,7 @@ class _Reading:
             committed=read.committed,
             verified=meant.state.verified,
             read_at=read.asked,
+            read_wanted=False,
             **(
                 {"repairs": 0}
                 if meant.meaning is Meaning.AS_EXPECTED and record.repairs and meant.visible is None

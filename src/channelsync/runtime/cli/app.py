@@ -24,7 +24,11 @@ from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.redaction import redact_text
 from channelsync.store.database_errors import DatabaseError, PublisherRunning
 
-COMMAND_MODULES = ("config_commands",)
+COMMAND_MODULES = (
+    "config_commands",
+    "run_commands",
+    "channels_commands",
+)
 """Modules of this package, in the order of the help. Each has `register(app)`, which adds its commands."""
 
 ENDINGS: Sequence[tuple[type[BaseException], ExitCode]] = (

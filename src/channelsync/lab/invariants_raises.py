@@ -1,0 +1,263 @@
+"""Invariant 4: what a raise may put on sale although it is sold, checked against the marketplaces' own logs.
+
+A raise is computed from what was known when it left. What it puts on sale beyond what is left in truth must have been
+sold so shortly before that no read could tell (`Tolerance.window`), or hidden from reads:
+
+- the sale did not move the number (the channel deducts later or never, it stood at 0, a cap or rounding hid it);
+- something raised the number by as much before it was read: a cancel, a human, an unsettled effect;
+- an absolute write without compare-and-set swallowed it, or a write of unknown outcome left the number open;
+- the drop was more than plausible, and its excess was released after a complete order read, as the rules say.
+
+Everything else is a sale that a read has shown, or an order that was booked: a raise that forgets one is a breach.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from channelsync.lab.invariants import Breach
+from channelsync.lab.marketplace_values import LogEntry, NumberChange, Takes
+from channelsync.lab.simulation_watch import Name, Sent, Witness
+
+_GIVES_UNITS = {"sold": -1, "cancelled": 1, "returned": 1}
+_OPENS = {"sold": 1, "cancelled": -1, "written off": -1, "shipped": -1, "shipment taken back": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """What cannot be known of a marketplace's numbers.
+
+    window: a sale this long before a raise left may not have been read yet. settles: a write may take so long to be
+    seen. cap, step: as shown. physical: numbers contain open units. moves_at_once: an order moves what a read shows.
+    """
+
+    window: timedelta
+    settles: timedelta
+    cap: int | None = None
+    step: int = 1
+    physical: bool = False
+    moves_at_once: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """When an order's units of an item became known to us."""
+
+    marketplace: str
+    order: str
+    item: str
+    at: datetime
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What truly happened, and what we knew.
+
+    logs, changes, tolerances: by marketplace. takes: the items in one unit of a key. excess: provisional units that
+    were released as more than plausible, by key, with the time.
+    """
+
+    opening: Mapping[str, int]
+    logs: Mapping[str, Sequence[LogEntry]]
+    changes: Mapping[str, Sequence[NumberChange]]
+    tolerances: Mapping[str, Tolerance]
+    takes: Mapping[Name, Takes]
+    bookings: Sequence[Booking]
+    witness: Witness
+    excess: Mapping[Name, Sequence[tuple[datetime, int]]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Raises:
+    """What raises did. checked: how many were applied; over: units of keys that they put on sale beyond what was
+    left, all of it explained unless there are breaches; most: by one of them."""
+
+    checked: int = 0
+    over: int = 0
+    most: int = 0
+    breaches: list[Breach] = field(default_factory=list)
+
+
+def check_raises(day: Day) -> Raises:
+    """Checks every raise that was applied."""
+    judge = _Judge(day)
+    for marketplace, changes in sorted(day.changes.items()):
+        for change in changes:
+            if change.why == "write" and change.after > change.before:
+                judge.look(Name(marketplace, *change.key), change)
+    return judge.found
+
+
+@dataclass(frozen=True, slots=True)
+class _Sale:
+    at: datetime
+    key: Name
+    order: str
+    units: int
+
+
+class _Judge:
+    def __init__(self, day: Day) -> None:
+        self.found = Raises()
+        self._day = day
+        self._left = {item: _Course(units) for item, units in day.opening.items()}
+        self._open: dict[Name, _Course] = {}
+        self._sales: dict[str, list[_Sale]] = {}
+        self._each: dict[tuple[Name, str], int] = {(key, i): n for key, takes in day.takes.items() for i, n in takes}
+        self._booked: dict[tuple[str, str, str], _Course] = {}
+        self._changes: dict[Name, list[NumberChange]] = {}
+        self._sent: dict[Name, list[Sent]] = {}
+        self._read_by_log(day)
+        for booking in sorted(day.bookings, key=lambda b: b.at):
+            course = self._booked.setdefault((booking.marketplace, booking.order, booking.item), _Course(0))
+            course.add(booking.at, booking.units)
+        for marketplace, changes in day.changes.items():
+            for change in changes:
+                self._changes.setdefault(Name(marketplace, *change.key), []).append(change)
+        for sent in day.witness.sent:
+            self._sent.setdefault(sent.key, []).append(sent)
+
+    def _read_by_log(self, day: Day) -> None:
+        entries = sorted((e for log in day.logs.values() for e in log), key=lambda e: e.at)
+        keys = {(key.marketplace, key.key): key for key in day.takes}
+        for entry in entries:
+            key = keys.get((entry.marketplace, entry.listing))
+            if key is None:
+                continue
+            sign = _OPENS.get(entry.what, 0)
+            self._open.setdefault(key, _Course(0)).add(entry.at, sign * entry.units)
+            for item, each in entry.takes:
+                self._left[item].add(entry.at, _GIVES_UNITS.get(entry.what, 0) * each * entry.units)
+                if entry.what == "sold":
+                    self._sales.setdefault(item, []).append(_Sale(entry.at, key, entry.order, entry.units))
+
+    def look(self, key: Name, change: NumberChange) -> None:
+        """One write that was applied and raised a number."""
+        sent = self._sent_before(key, change.accepted or change.at)
+        if sent is None or sent.lowering:
+            return
+        self.found.checked += 1
+        takes = self._day.takes[key]
+        offered = change.after
+        if self._day.tolerances[key.marketplace].physical:
+            offered -= self._open[key].at(change.at) if key in self._open else 0
+        left = {item: self._left[item].at(change.at) for item, _ in takes}
+        over = offered - max(0, min(left[item] // each for item, each in takes))
+        if over <= 0:
+            return
+        self.found.over += over
+        self.found.most = max(self.found.most, over)
+        excused = {item: self._excused(item, sent, change.at) for item, _ in takes}
+        may = max(0, min((left[item] + excused[item]) // each for item, each in takes))
+        if offered > may:
+            self.found.breaches.append(
+                Breach(
+                    "4",
+                    f"{key} was raised from {change.before} to {offered} at {change.at} (it left at {sent.at}), when "
+                    f"{left} were left and {excused} units sold could not be known",
+                )
+            )
+
+    def _sent_before(self, key: Name, accepted: datetime) -> Sent | None:
+        sent = self._sent.get(key, [])
+        at = bisect_right(sent, accepted, key=lambda one: one.at)
+        return sent[at - 1] if at else None
+
+    def _excused(self, item: str, sent: Sent, applied: datetime) -> int:
+        """Units of an item that were sold by then, and that we could not know of when the write left."""
+        sales = self._sales.get(item, [])
+        by_order: dict[tuple[str, str], list[_Sale]] = {}
+        for sale in sales[: bisect_right(sales, applied, key=lambda one: one.at)]:
+            by_order.setdefault((sale.key.marketplace, sale.order), []).append(sale)
+        old: dict[Name, list[tuple[_Sale, int]]] = {}
+        excused = 0
+        for (marketplace, order), sold in by_order.items():
+            booked = self._booked.get((marketplace, order, item))
+            unknown = sum(s.units * self._each[s.key, item] for s in sold) - (booked.at(sent.at) if booked else 0)
+            for sale in reversed(sold):  # what was ordered last is booked last
+                here = min(unknown, sale.units * self._each[sale.key, item])
+                unknown -= here
+                if here > 0 and self._fresh(sale, sent):
+                    excused += here
+                elif here > 0:
+                    old.setdefault(sale.key, []).append((sale, here))
+        for key, sold_here in old.items():
+            excused += self._hidden(key, item, sold_here, sent)
+        return excused
+
+    def _fresh(self, sale: _Sale, sent: Sent) -> bool:
+        """Whether no read could have told of the sale before the write left."""
+        tolerance = self._day.tolerances[sale.key.marketplace]
+        if sale.key == sent.key and sent.expected is not None:
+            return sale.at > sent.at  # the channel itself compared; it refuses where a sale came in between
+        reads = self._day.witness.reads.get(sale.key, [])
+        last = max((asked for asked, answered in reads if answered <= sent.at), default=sent.at - timedelta(days=1))
+        return sale.at >= min(sent.at - tolerance.window, last - tolerance.window)
+
+    def _hidden(self, key: Name, item: str, sales: Iterable[tuple[_Sale, int]], sent: Sent) -> int:
+        """Of older sales on one key, the units that its number did not tell of."""
+        each = self._each[key, item]
+        tolerance = self._day.tolerances[key.marketplace]
+        hidden, visible, since = 0, 0, sent.at
+        for sale, units in sales:
+            if self._never_shown(sale, sent, tolerance):
+                hidden += units
+            else:
+                visible += units
+                since = min(since, sale.at)
+        rises = sum(
+            max(0, change.after - change.before)
+            for change in self._changes.get(key, [])
+            if change.why != "write" and since - tolerance.window <= change.at <= sent.at
+        )
+        released = sum(units for at, units in self._day.excess.get(key, ()) if at <= sent.at)
+        blurred = tolerance.step - 1
+        return hidden + min(visible, (rises + released + blurred) * each)
+
+    def _never_shown(self, sale: _Sale, sent: Sent, tolerance: Tolerance) -> bool:
+        changes = self._changes.get(sale.key, [])
+        at = bisect_left(changes, sale.at, key=lambda one: one.at)
+        its = next((c for c in changes[at : at + 8] if c.at == sale.at and c.why == "sold"), None)
+        if not tolerance.moves_at_once or (its is None and not tolerance.physical):
+            return True
+        if its is not None and its.before - its.after < sale.units:
+            return True
+        if its is not None and tolerance.cap is not None and its.after >= tolerance.cap:
+            return True
+        until = min(sent.at, sale.at + tolerance.window + tolerance.settles)
+        doubts = self._day.witness.uncertain.get(sale.key, [])
+        if any(sale.at - tolerance.settles <= doubt <= sent.at for doubt in doubts):
+            return True
+        return any(
+            change.why == "write" and sale.at < change.at <= until and self._swallows(sale.key, change, tolerance)
+            for change in changes[at:]
+        )
+
+    def _swallows(self, key: Name, change: NumberChange, tolerance: Tolerance) -> bool:
+        """Whether a write put its number over sales that nobody had seen."""
+        sent = self._sent_before(key, change.accepted or change.at)
+        return sent is None or sent.expected is None or tolerance.settles > timedelta(0)
+
+
+class _Course:
+    """A number over time, made of changes in order of time."""
+
+    def __init__(self, start: int) -> None:
+        self._times: list[datetime] = []
+        self._values: list[int] = []
+        self._now = start
+        self._start = start
+
+    def add(self, at: datetime, by: int) -> None:
+        self._now += by
+        self._times.append(at)
+        self._values.append(self._now)
+
+    def at(self, moment: datetime) -> int:
+        """After everything that happened up to a moment."""
+        place = bisect_right(self._times, moment)
+        return self._values[place - 1] if place else self._start

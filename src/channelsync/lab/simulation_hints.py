@@ -1,0 +1,90 @@
+"""Takes a marketplace's webhooks in process: verifies them as the connector says, and treats them as hints only.
+
+A delivery names what may have changed; orders are then read by id, numbers are read by the publisher. So a message
+that is lost, doubled, late or overtaken does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+
+from channelsync.lab.marketplace_accounts import TOPICS
+from channelsync.lab.marketplace_site import Site
+from channelsync.lab.stage import CONNECTOR
+from channelsync.sdk.channel import WebhookScheme
+from channelsync.sdk.clock import Clock
+from channelsync.sdk.discovery import installed
+from channelsync.sdk.errors import ChannelError
+from channelsync.sdk.webhooks import WebhookHint
+from channelsync.store import keys, orders
+from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.take_orders import read_hinted
+
+AT_MOST_EVERY = 5.0
+"""Seconds between two looks at what was hinted: a burst of messages becomes one call."""
+
+
+def subscribe(site: Site) -> WebhookScheme:
+    """Subscribes to everything; returns what tells genuine messages from forged ones."""
+    subscription = site.api.subscriptions.add(site.account.name, f"http://{site.marketplace.name}.hook/", TOPICS)
+    connector = installed().connector(CONNECTOR)
+    settings = connector.settings.model_validate({**site.settings(), "webhook_secrets": [subscription.secret]})
+    scheme = connector.webhooks(settings) if connector.webhooks else None
+    if scheme is None:
+        raise ValueError(f"the connector {CONNECTOR} takes no webhooks")
+    return scheme
+
+
+class HintReceiver(httpx.AsyncBaseTransport):
+    """Where the messages of one marketplace arrive. agent: who runs now; None while nobody does.
+
+    refused: how many were not genuine.
+    """
+
+    def __init__(self, name: str, scheme: WebhookScheme, clock: Clock, agent: Callable[[], Agent | None]) -> None:
+        self.refused = 0
+        self._name = name
+        self._scheme = scheme
+        self._clock = clock
+        self._agent = agent
+        self._something = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """503 while nobody listens, 401 for what is not genuine, else 202."""
+        agent = self._agent()
+        if agent is None or not agent.channels[self._name].identity:
+            return httpx.Response(503)
+        hint = self._scheme.verify(request.headers, await request.aread(), self._clock.now())
+        if hint is None:
+            self.refused += 1
+            return httpx.Response(401)
+        await self._keep(agent, agent.channels[self._name], hint)
+        return httpx.Response(202)
+
+    async def _keep(self, agent: Agent, channel: OpenChannel, hint: WebhookHint) -> None:
+        now = agent.clock.now()
+        if hint.orders:
+            named = dict.fromkeys(hint.orders, hint.topic)
+            await agent.database.transact(lambda c: orders.hint_orders(c, channel.name, named, now))
+            self._something.set()
+        if hint.keys:
+            names = [(key.key, key.location) for key in hint.keys]
+            await agent.database.transact(
+                lambda c: keys.want_reads(c, keys.ids_of(c, channel.identity, names).values())
+            )
+
+    async def run(self) -> None:
+        """Reads what was hinted at, until cancelled."""
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            agent = self._agent()
+            try:
+                if agent is not None:
+                    await read_hinted(agent, agent.channels[self._name])
+            except ChannelError:
+                self._something.set()
+            await self._clock.sleep(AT_MOST_EVERY)

@@ -1,0 +1,158 @@
+"""`channelsync findings list|show|close`: every problem, opened once and closed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Connection
+
+from channelsync.domain.findings import FindingKind
+from channelsync.runtime.cli.context import awaited, invocation
+from channelsync.runtime.cli.exit_codes import CommandFailed
+from channelsync.runtime.cli.output import Output
+from channelsync.runtime.config import Loaded
+from channelsync.runtime.config_errors import suggestion
+from channelsync.runtime.wiring import OpenRun, open_reading, open_run
+from channelsync.store import findings, items, runs
+from channelsync.store.findings import StoredFinding
+from channelsync.store.runs import Change
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+CLOSED_BY_HAND = "finding"
+"""The kind of a `Change` that closes a finding by hand. subject: its number. before: None. after: {"why"}."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    group = typer.Typer(
+        help="See what is wrong, and close what was settled.", no_args_is_help=True, rich_markup_mode=None
+    )
+    group.command("list")(list_findings)
+    group.command("show")(show)
+    group.command("close")(close)
+    app.add_typer(group, name="findings")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingOnView:
+    """A finding as it is shown. sku: of its item; empty where it is about none. closed_at None: it is open."""
+
+    id: int
+    kind: str
+    channel: str
+    sku: str
+    summary: str
+    evidence: dict[str, Any]
+    opened_at: datetime
+    closed_at: datetime | None
+    closed_why: str
+
+
+def list_findings(
+    context: typer.Context,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="Only of this kind, such as oversold; may be given again.")
+    ] = None,
+    channel: Annotated[str, typer.Option("--channel", metavar="NAME", help="Only of this channel.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, the newest.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Every problem that is open, the newest first."""
+    loaded = invocation(context).load()
+    kinds = [_kind(one) for one in kind or ()]
+
+    async def work() -> list[FindingOnView]:
+        async with open_reading(loaded) as database:
+            return await database.query(
+                lambda c: _viewed(
+                    c,
+                    findings.list_findings(c, kinds=kinds, channel=channel, only_open=not everything, limit=limit),
+                )
+            )
+
+    columns = ("id", "kind", "channel", "sku", "summary", "opened_at", *(("closed_at",) if everything else ()))
+    Output(as_json=as_json).rows(awaited(work()), columns, title="Findings")
+
+
+def show(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="ID", help="Its number in `findings list`.")],
+    as_json: AsJson = False,
+) -> None:
+    """One finding with its evidence."""
+    loaded = invocation(context).load()
+
+    async def work() -> list[FindingOnView]:
+        async with open_reading(loaded) as database:
+            return await database.query(lambda c: _viewed(c, list(findings.get_findings(c, [number]).values())))
+
+    found = awaited(work())
+    if not found:
+        raise CommandFailed(f"there is no finding {number}; `channelsync findings list --all` shows all")
+    Output(as_json=as_json).document(found[0], title=f"Finding {number}")
+
+
+def close(
+    context: typer.Context,
+    numbers: Annotated[list[int], typer.Argument(metavar="ID...", help="Numbers in `findings list`.")],
+    why: Annotated[str, typer.Option("--why", help="What was done about it, for the record.")] = "closed by hand",
+) -> None:
+    """Close findings that are settled. What is still wrong is found anew when it is met again."""
+    loaded = invocation(context).load()
+    closed = awaited(_close(loaded, sorted(set(numbers)), why))
+    output = Output()
+    for one in closed:
+        output.say(f"Closed finding {one.id}: {one.summary}")
+    for number in sorted(set(numbers) - {one.id for one in closed}):
+        output.say(f"Finding {number} was closed already.")
+
+
+async def _close(loaded: Loaded, numbers: list[int], why: str) -> list[StoredFinding]:
+    async with open_run(loaded, "findings close", arguments={"findings": numbers, "why": why}) as run:
+        return await run.database.transact(lambda c: _closed(c, run, numbers, why))
+
+
+def _closed(connection: Connection, run: OpenRun, numbers: list[int], why: str) -> list[StoredFinding]:
+    """All of them or, with CommandFailed, none."""
+    found = findings.get_findings(connection, numbers)
+    unknown = [str(number) for number in numbers if number not in found]
+    if unknown:
+        raise CommandFailed(f"there is no finding {', '.join(unknown)}; nothing was closed")
+    wanted = [one for one in found.values() if one.closed_at is None]
+    now = run.clock.now()
+    findings.close_findings(connection, [one.fingerprint for one in wanted], why, now)
+    for one in wanted:
+        change = Change(run=run.run, kind=CLOSED_BY_HAND, subject=str(one.id), before=None, after={"why": why}, at=now)
+        runs.record_change(connection, change)
+    return wanted
+
+
+def _kind(text: str) -> str:
+    known = [kind.value for kind in FindingKind]
+    wanted = text.strip().casefold().replace("-", " ").replace("_", " ")
+    if wanted not in known:
+        raise CommandFailed(f"there is no kind of finding {text!r}: {suggestion(wanted, known)}")
+    return wanted
+
+
+def _viewed(connection: Connection, found: list[StoredFinding]) -> list[FindingOnView]:
+    skus = {name: item.sku for name, item in items.items_by_id(connection, {one.item for one in found}).items()}
+    return [
+        FindingOnView(
+            id=one.id,
+            kind=one.kind,
+            channel=one.channel,
+            sku=skus.get(one.item, one.item),
+            summary=one.summary,
+            evidence=one.evidence,
+            opened_at=one.opened_at,
+            closed_at=one.closed_at,
+            closed_why=one.closed_why,
+        )
+        for one in found
+    ]

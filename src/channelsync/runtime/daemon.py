@@ -1,0 +1,252 @@
+"""The daemon: the loops of every channel and what they share, until it is told to stop.
+
+Every part is kept going by itself. An error that nobody foresaw ends one part; it is logged, becomes a finding, and
+the part begins again after a pause, while the others go on. A channel follows its mode: one that is switched off is
+closed, one that is switched on is opened, without a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from pydantic import SecretStr
+
+from channelsync.domain.findings import Finding, FindingKind, fingerprint
+from channelsync.runtime.config import Loaded
+from channelsync.runtime.config_models import ChannelConfig
+from channelsync.runtime.logging import bound
+from channelsync.runtime.wiring import open_agent, opened_channel, worker_name
+from channelsync.sdk.clock import Clock
+from channelsync.sdk.discovery import Catalogue, installed
+from channelsync.sdk.redaction import redact_text
+from channelsync.store import channels, findings
+from channelsync.store.database_errors import DatabaseError
+from channelsync.sync.agent import Agent
+from channelsync.sync.leasing import Leases
+from channelsync.sync.loops import keep_house, run_channel
+from channelsync.sync.setup import Mode
+from channelsync.sync.switches import mode_now
+from channelsync.sync.wake_ups import hear_others, tell_others
+
+log = structlog.get_logger(__name__)
+
+LONGEST_PAUSE = 300.0
+"""Seconds before a part that keeps failing is begun again; the pauses double up to this."""
+
+STEADY_AFTER = 300.0
+"""Seconds after which a part that was begun again counts as well: its finding is closed."""
+
+_LOOK_EVERY = 3.0
+"""Seconds between two looks at a channel's mode, and at what was found."""
+
+_TOLD_MAX = 50
+"""Findings told in the log at once; all of them stand in the database."""
+
+
+async def run_daemon(
+    loaded: Loaded,
+    *,
+    only_observe: bool = False,
+    stop: asyncio.Event | None = None,
+    clock: Clock | None = None,
+    catalogue: Catalogue | None = None,
+) -> None:
+    """Runs every channel until SIGTERM, SIGINT or `stop`; then finishes what is under way and gives up its leases.
+
+    only_observe: nothing is written to any channel. Raises PublisherRunning (SQLite: another daemon runs) and
+    whatever opening the database raises; once it runs, nothing ends it but being told to stop.
+    """
+    catalogue = catalogue or installed()
+    stopped = stop or asyncio.Event()
+    async with (
+        open_agent(
+            loaded,
+            "run --observe" if only_observe else "run",
+            actor="daemon",
+            channels=(),
+            clock=clock,
+            catalogue=catalogue,
+            publisher=True,
+            only_observe=only_observe,
+        ) as agent,
+        _signals_to(stopped),
+    ):
+        with bound(run=agent.run):
+            daemon = Daemon(agent=agent, loaded=loaded, catalogue=catalogue)
+            await daemon.say_started()
+            await daemon.work(stopped)
+            log.info("daemon.stopped")
+
+
+@asynccontextmanager
+async def _signals_to(stopped: asyncio.Event) -> AsyncIterator[None]:
+    """SIGTERM and SIGINT set the event while the block runs, where signals can be had: in a main thread."""
+    loop = asyncio.get_running_loop()
+    taken = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(ValueError, RuntimeError, NotImplementedError):
+            loop.add_signal_handler(number, stopped.set)
+            taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            loop.remove_signal_handler(number)
+
+
+@dataclass(slots=True, kw_only=True)
+class Daemon:
+    """The parts of one daemon and how they are kept going."""
+
+    agent: Agent
+    loaded: Loaded
+    catalogue: Catalogue
+
+    async def say_started(self) -> None:
+        """The first line of the log: what runs here, on which database, with which channels in which mode."""
+        modes = {one.name: await self._mode(one.name) for one in self.loaded.config.channels}
+        log.info(
+            "daemon.started",
+            database=self.agent.database.name,
+            channels=", ".join(f"{name} {mode}" for name, mode in modes.items()) or "none",
+            locations=", ".join(self.agent.setup.locations),
+        )
+
+    async def work(self, stopped: asyncio.Event) -> None:
+        """Runs until `stopped` is set. Channels end first, the leases after them: no other worker comes in between."""
+        agent = self.agent
+        leases = Leases(agent, worker_name(agent.run), self.loaded.config.limits.lease)
+        shared = [
+            self._kept("leases", leases.keep),
+            self._kept("house", lambda: keep_house(agent)),
+            self._kept("tell", lambda: tell_others(agent)),
+            self._kept("hear", lambda: hear_others(agent)),
+            self._kept("findings", self._tell_findings),
+        ]
+        running = [
+            self._kept(one.name, partial(self._keep_channel, one, leases), channel=one.name)
+            for one in self.loaded.config.channels
+        ]
+        try:
+            await stopped.wait()
+            log.info("daemon.stopping")
+        finally:
+            agent.stopping = True
+            await _ended(running)
+            await _ended(shared)
+
+    def _kept(self, name: str, part: Callable[[], Awaitable[None]], channel: str = "") -> asyncio.Task[None]:
+        return asyncio.create_task(self._keep_going(name, part, channel), name=name)
+
+    async def _keep_going(self, name: str, part: Callable[[], Awaitable[None]], channel: str) -> None:
+        """Runs a part again and again until it ends by itself or is cancelled."""
+        failures = 0
+        while True:
+            steady = asyncio.create_task(self._steady(name, failures))
+            began = self.agent.clock.monotonic()
+            try:
+                error = await _failure_of(part)
+            finally:
+                steady.cancel()
+            if error is None:
+                return
+            failures = 1 if self.agent.clock.monotonic() - began >= STEADY_AFTER else failures + 1
+            pause = min(LONGEST_PAUSE, 2.0**failures)
+            log.error("part.failed", part=name, reason=self._reason(error), again_in=pause, exc_info=error)
+            await self._report(name, channel, error)
+            await self.agent.clock.sleep(pause)
+
+    async def _steady(self, name: str, failures: int) -> None:
+        """Closes the finding of a part that runs well again."""
+        if failures:
+            await self.agent.clock.sleep(STEADY_AFTER)
+            await self._write_findings([], [fingerprint(FindingKind.TASK_FAILED, name)])
+
+    async def _report(self, name: str, channel: str, error: Exception) -> None:
+        what = f"The daemon's part {name!r} stopped by an error that it does not know: {self._reason(error)}. "
+        follows = "It is begun again after a pause; look into the log, and report it if it comes back."
+        finding = Finding(kind=FindingKind.TASK_FAILED, subject=(name,), channel=channel, summary=what + follows)
+        await self._write_findings([finding], [])
+
+    async def _write_findings(self, opened: Sequence[Finding], closed: Sequence[str]) -> None:
+        """Without a database there is nowhere to write them; the log has it."""
+        now = self.agent.clock.now()
+        with suppress(DatabaseError):
+            await self.agent.database.transact(lambda c: findings.open_findings(c, opened, now))
+            await self.agent.database.transact(lambda c: findings.close_findings(c, closed, "it runs well again", now))
+
+    def _reason(self, error: BaseException) -> str:
+        first = error
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        secrets = tuple(SecretStr(one) for one in self.loaded.secrets)
+        return redact_text(f"{type(first).__name__}: {first}", secrets)
+
+    async def _keep_channel(self, config: ChannelConfig, leases: Leases) -> None:
+        """One channel, open and running whenever it is not off."""
+        while True:
+            await self._until_mode(config.name, off=False)
+            async with opened_channel(self.agent, config, self.catalogue) as channel:
+                self.agent.channels[config.name] = channel
+                with bound(channel=config.name):
+                    log.info("channel.opened", mode=await self._mode(config.name))
+                try:
+                    await _first_of(run_channel(self.agent, channel, leases), self._until_mode(config.name, off=True))
+                finally:
+                    del self.agent.channels[config.name]
+            log.info("channel.closed", channel=config.name, mode="off")
+
+    async def _until_mode(self, name: str, *, off: bool) -> None:
+        while (await self._mode(name) == "off") is not off:
+            await self.agent.clock.sleep(_LOOK_EVERY)
+
+    async def _mode(self, name: str) -> Mode:
+        states = await self.agent.database.query(channels.channel_states)
+        return mode_now(self.agent.setup.channels[name], states.get(name))
+
+    async def _tell_findings(self) -> None:
+        """Tells in the log what is found from now on."""
+        newest = max([one.id for one in await self._findings(limit=1)], default=0)
+        while True:
+            await self.agent.clock.sleep(_LOOK_EVERY)
+            fresh = [one for one in await self._findings(limit=_TOLD_MAX) if one.id > newest]
+            for one in sorted(fresh, key=lambda one: one.id):
+                newest = one.id
+                log.warning("finding.opened", kind=one.kind, channel=one.channel, summary=one.summary)
+
+    async def _findings(self, limit: int) -> list[findings.StoredFinding]:
+        return await self.agent.database.query(lambda c: findings.list_findings(c, only_open=False, limit=limit))
+
+
+async def _failure_of(part: Callable[[], Awaitable[None]]) -> Exception | None:
+    """What ended a part; None: it ended by itself."""
+    try:
+        await part()
+    except Exception as error:  # noqa: BLE001 - one part that fails must not stop the others
+        return error
+    return None
+
+
+async def _first_of(work: Awaitable[None], other: Awaitable[None]) -> None:
+    """Runs both until one of them ends, ends the other, and raises what the one that ended raised."""
+    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(other)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        await _ended(tasks)
+
+
+async def _ended(tasks: Sequence[asyncio.Future[None]]) -> None:
+    """Cancels what still runs and waits until all of it has ended."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

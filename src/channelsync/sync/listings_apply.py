@@ -1,0 +1,77 @@
+"""Applying what matching proposes: items are made where they are missing, listings mapped, waiting orders booked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from channelsync.store import items, listings, listings_view
+from channelsync.sync.agent import Agent
+from channelsync.sync.items_new import add_new_items
+from channelsync.sync.listings_map import Wanted, map_listings
+from channelsync.sync.listings_match import Catalog, Proposal
+from channelsync.sync.setup import BY_HAND
+from channelsync.sync.stock import By
+from channelsync.sync.take_orders import book_unmapped
+
+# Listings mapped in one transaction: locks are short.
+MAPPED_AT_ONCE = 100
+
+
+@dataclass(slots=True)
+class Applied:
+    """What was done. booked: orders that had waited for these mappings."""
+
+    mapped: list[Proposal] = field(default_factory=list)
+    items: list[str] = field(default_factory=list)
+    booked: int = 0
+
+
+def load_catalog(connection: Connection, *, create: bool) -> Catalog:
+    """All that matching looks at. create: a SKU that no item has may become an item."""
+    return Catalog(
+        items=items.all_items(connection, include_merged=True),
+        aliases=listings_view.all_aliases(connection),
+        listings=listings.get_listings(connection),
+        create=create,
+    )
+
+
+async def apply_proposals(agent: Agent, chosen: Sequence[Proposal]) -> Applied:
+    """Maps these listings, some in a transaction, and books what waited for them. Raises BadListing."""
+    done = Applied()
+    for start in range(0, len(chosen), MAPPED_AT_ONCE):
+        some = [one for one in chosen[start : start + MAPPED_AT_ONCE] if one.item is not None]
+        done.items += await agent.database.transact(lambda c, some=some: _apply(c, agent, some))  # type: ignore[misc]
+        done.mapped += some
+    agent.wake_publishers()
+    done.booked = await book_waiting(agent, {one.channel for one in done.mapped}, new_items=bool(done.items))
+    return done
+
+
+async def book_waiting(agent: Agent, channels: Iterable[str], *, new_items: bool = False) -> int:
+    """Books orders that waited for mappings of these channels, or, with new items, for an item of their SKU."""
+    names = sorted({*channels, *((BY_HAND,) if new_items else ())})
+    return sum([await book_unmapped(agent, name) for name in names])
+
+
+def _apply(connection: Connection, agent: Agent, chosen: Sequence[Proposal]) -> list[str]:
+    """One transaction; returns the SKUs of items that were made."""
+    now = agent.clock.now()
+    by = By(actor="user:match", run=agent.run, now=now)
+    new = {one.sku: one for one in reversed(chosen) if one.new}
+    known = items.items_by_sku(connection, new)
+    made = add_new_items(connection, by, sorted(new.keys() - known.keys()))
+    for sku, item in made.items():
+        items.change_item(connection, item.id, title=new[sku].title, barcode=new[sku].barcode)
+    ids = {sku: item.id for sku, item in (known | made).items()}
+    for why in sorted({one.why for one in chosen}):
+        wanted = [
+            Wanted(one.channel, one.listing, ids[one.sku] if one.new else one.item, one.multiple)
+            for one in chosen
+            if one.why == why
+        ]
+        map_listings(connection, agent.setup, wanted, by=f"match: {why}", run=agent.run, now=now)
+    return sorted(made)

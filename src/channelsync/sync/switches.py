@@ -1,0 +1,71 @@
+"""What the seller has switched: writes stopped, a channel on holiday, only observed or off.
+
+The switches are in the channel's row, so they survive a restart and hold at once for a running daemon, which looks
+at them in every transaction that decides. Every change is recorded, so that it can be undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, get_args
+
+from sqlalchemy import Connection
+
+from channelsync.store import agenda, channels, runs
+from channelsync.store.channels import ChannelState
+from channelsync.store.runs import Change
+from channelsync.sync.setup import ChannelSetup, Mode
+
+CHANNEL = "channel"
+"""The kind of a `Change` of switches. subject: the channel; before, after: switches as `change_channel` takes them."""
+
+Stop = Literal["", "raises", "all"]
+
+_VALUES: Mapping[str, tuple[object, ...]] = {
+    "stop": get_args(Stop),
+    "zeroed": (False, True),
+    "mode": ("", *get_args(Mode)),
+}
+
+
+def mode_now(setup: ChannelSetup, state: ChannelState | None) -> Mode:
+    """How a channel is used now: its row overrides the configuration, and `run --observe` both: nothing is written."""
+    said = state.mode if state is not None else ""
+    mode: Mode = said if said in ("live", "observe", "off") else setup.mode  # type: ignore[assignment]
+    return "observe" if setup.only_observe and mode == "live" else mode
+
+
+def stop_now(setup: ChannelSetup, state: ChannelState | None) -> tuple[Stop, str]:
+    """What is not written to a channel now, and who says so."""
+    if state is not None and state.stop == "all":
+        return "all", "`channelsync stop --all-writes` was given"
+    if state is not None and state.stop == "raises":
+        return "raises", "`channelsync stop` was given"
+    return ("raises", "paused = true in the configuration") if setup.paused else ("", "")
+
+
+def change_channel(
+    connection: Connection, name: str, switches: Mapping[str, object], *, run: str, now: datetime
+) -> bool:
+    """Sets switches of a channel and puts its keys on the agenda; returns whether any of them was another before.
+
+    switches: of "stop" ("", "raises", "all"), "zeroed" (whether it shows 0 for everything), "mode" ("": as
+    configured, else the mode). Undoing a change is the same with the values it had before. A channel whose mode
+    changes is read anew before anything else, for another tool may have written there. Raises ValueError.
+    """
+    for switch, value in switches.items():
+        if value not in _VALUES.get(switch, ()):
+            raise ValueError(f"{name}: {switch} cannot be {value!r}")
+    state = channels.channel_state(connection, name)
+    before = {switch: getattr(state, switch) for switch in switches}
+    after = dict(switches)
+    if before == after:
+        return False
+    channels.save_channel(connection, name, **after)
+    if before.get("mode") != after.get("mode"):
+        agenda.forget_rises(connection, name)
+        agenda.ask_for(connection, agenda.chosen_keys(connection, channels=[name]), now)
+    agenda.mark_channel_due(connection, name, now)
+    runs.record_change(connection, Change(run=run, kind=CHANNEL, subject=name, before=before, after=after, at=now))
+    return True

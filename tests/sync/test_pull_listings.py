@@ -1,0 +1,211 @@
+"""Listings are pulled as buyers see them; the numbers that they show count as reads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from channelsync.sdk.errors import TryLater
+from channelsync.sdk.values import Listing, ListingState, QuantityKey
+from channelsync.store import keys, listings
+from channelsync.store.items import item_id
+from channelsync.store.listings import StoredListing
+from channelsync.sync import pull_listings as pulling
+from channelsync.sync.pull_listings import identify, pull_listings
+from channelsync_memory import MemoryChannel
+from channelsync_memory.shop import ShopSilent
+from channelsync_memory.world import memory_connector
+
+
+class Shown(MemoryChannel):
+    """A channel that shows its listings as the test says."""
+
+    change: Callable[[Listing], Listing | None] = staticmethod(lambda listing: listing)
+
+    async def listings(self) -> AsyncIterator[Listing]:
+        async for listing in super().listings():
+            changed = Shown.change(listing)
+            if changed is not None:
+                yield changed
+
+
+@pytest.fixture
+async def seller(open_seller: Any) -> Any:
+    return await open_seller("shop", connectors={"shop": memory_connector(Shown)})
+
+
+@pytest.fixture
+def shows(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Listing], Listing | None]], None]:
+    """Says how the channel shows its listings from now on."""
+    return lambda change: monkeypatch.setattr(Shown, "change", staticmethod(change))
+
+
+async def pulled(seller: Any) -> Any:
+    await identify(seller.agent, seller.channel())
+    return await pull_listings(seller.agent, seller.channel())
+
+
+async def stored(seller: Any) -> list[StoredListing]:
+    found: list[StoredListing] = await seller.database.query(listings.get_listings)
+    return found
+
+
+async def key_of(seller: Any, listing: str) -> Any:
+    (one,) = [each for each in await stored(seller) if each.listing == listing]
+    (key,) = (await seller.database.query(lambda c: keys.load_keys(c, one.keys))).values()
+    return key
+
+
+async def test_every_listing_is_kept_with_its_state_and_reasons(seller: Any, shows: Any) -> None:
+    await seller.lists("MUG", 5)
+    await seller.lists("LAMP", 0)
+    ended = {"state": ListingState.ENDED, "reasons": ("policy",), "barcode": "4006381333931", "title": "A lamp"}
+    shows(lambda one: replace(one, **ended) if one.sku == "LAMP" else one)
+
+    result = await pulled(seller)
+
+    assert (result.listings, result.gone, result.states) == (2, 0, {"active": 1, "ended": 1})
+    lamp = next(one for one in await stored(seller) if one.sku == "LAMP")
+    assert (lamp.state, lamp.reasons, lamp.barcode, lamp.title) == ("ended", ("policy",), "4006381333931", "A lamp")
+
+
+async def test_the_first_number_sets_the_watermark_and_books_nothing(seller: Any) -> None:
+    mug = await seller.lists("MUG", 5)
+
+    await pulled(seller)
+
+    key = await key_of(seller, mug)
+    assert (key.state.watermark.value, key.state.watermark.asked) == (5, seller.clock.now())
+    assert await seller.findings() == []
+
+
+async def test_a_drop_that_no_order_explains_is_held_by_a_pull_as_by_any_read(seller: Any) -> None:
+    await seller.has("MUG", 5)
+    mug = await seller.lists("MUG", 5)
+    await pulled(seller)
+    await seller.map(mug, "MUG")
+    await pulled(seller)
+    await seller.clock.sleep(60)
+    seller.shop().items[mug].number = 3
+
+    await pulled(seller)
+
+    assert (await seller.position("MUG")).reserved == 2
+
+
+async def test_numbers_count_as_asked_when_the_pull_began(seller: Any, shows: Any) -> None:
+    """Between the first and the last request of a pull anything may happen; a number on a page may be that old."""
+    mug = await seller.lists("MUG", 5)
+    began = seller.clock.now()
+
+    def late(listing: Listing) -> Listing:
+        seller.clock.at = began.replace(minute=30)
+        return listing
+
+    shows(late)
+    await pulled(seller)
+
+    watermark = (await key_of(seller, mug)).state.watermark
+    assert (watermark.asked, watermark.answered) == (began, began.replace(minute=30))
+
+
+async def test_a_listing_that_is_no_longer_there_is_gone_and_comes_back(seller: Any, shows: Any) -> None:
+    mug = await seller.sells("MUG", 5)
+    await seller.clock.sleep(60)
+    shows(lambda one: None)
+
+    assert (await pulled(seller)).gone == 1
+    (gone,) = await stored(seller)
+    assert (gone.gone_at, gone.item) == (seller.clock.now(), item_id("MUG"))
+    assert (await pulled(seller)).gone == 0, "it is gone already"
+
+    shows(lambda one: one)
+    await pulled(seller)
+    (back,) = await stored(seller)
+    assert (back.listing, back.gone_at, back.item) == (mug, None, item_id("MUG"))
+
+
+async def test_a_pull_that_breaks_off_takes_no_listing_for_gone(seller: Any, shows: Any) -> None:
+    await seller.sells("MUG", 5)
+    await seller.lists("LAMP", 5)
+    await seller.clock.sleep(60)
+
+    def broken(listing: Listing) -> Listing:
+        if listing.sku == "LAMP":
+            raise TryLater("no answer came")
+        return listing
+
+    shows(broken)
+    with pytest.raises(TryLater):
+        await pulled(seller)
+
+    assert [one.gone_at for one in await stored(seller)] == [None]
+
+
+async def test_a_mapping_survives_a_pull_that_shows_another_sku(seller: Any, shows: Any) -> None:
+    await seller.sells("MUG", 5)
+    shows(lambda one: replace(one, sku="CUP"))
+
+    await pulled(seller)
+
+    (one,) = await stored(seller)
+    assert (one.sku, one.item) == ("CUP", item_id("MUG"))
+
+
+async def test_a_new_key_of_a_mapped_listing_means_what_the_listing_means(seller: Any, shows: Any) -> None:
+    mug = await seller.sells("MUG", 5)
+    second = QuantityKey("second", "R2")
+    shows(lambda one: replace(one, keys=(*one.keys, second), shown={**one.shown, second: 4}))
+
+    await pulled(seller)
+
+    (one,) = await stored(seller)
+    records = await seller.database.query(lambda c: keys.load_keys(c, one.keys))
+    assert {record.key: record.item for record in records.values()} == {mug: item_id("MUG"), "second": item_id("MUG")}
+
+
+async def test_a_key_that_the_channel_takes_over_is_no_longer_ours(seller: Any, shows: Any) -> None:
+    mug = await seller.sells("MUG", 5)
+    shows(lambda one: replace(one, fulfilled_by_channel=True))
+    seller.shop().items[mug].number = 1
+
+    await pulled(seller)
+    await seller.clock.sleep(60)
+    seller.shop().items[mug].number = 0
+    await pulled(seller)
+
+    key = await key_of(seller, mug)
+    assert not key.ours
+    assert (await seller.position("MUG")).reserved == 0, "no read of it is a drop"
+
+
+async def test_an_untracked_listing_has_no_number(seller: Any, shows: Any) -> None:
+    mug = await seller.lists("MUG", 5)
+    shows(lambda one: replace(one, tracked=False, shown={}))
+
+    await pulled(seller)
+
+    key = await key_of(seller, mug)
+    assert (key.ours, key.state.watermark) == (False, None)
+
+
+async def test_many_listings_are_saved_some_at_a_time(seller: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulling, "SAVED_AT_ONCE", 2)
+    for number in range(5):
+        await seller.lists(f"MUG-{number}", number)
+
+    assert (await pulled(seller)).listings == 5
+    assert [one.sku for one in await stored(seller)] == [f"MUG-{number}" for number in range(5)]
+
+
+async def test_who_the_seller_is_at_the_channel_is_asked_and_kept(seller: Any) -> None:
+    await identify(seller.agent, seller.channel())
+
+    assert seller.channel().identity == "shop"
+    seller.shop().trouble = ShopSilent("no answer came")
+    with pytest.raises(TryLater):
+        await identify(seller.agent, seller.channel())
+    assert seller.channel().identity == "shop"
