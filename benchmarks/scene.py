@@ -17,7 +17,7 @@ from channelsync.store import items, ledger, listings, runs
 from channelsync.store.database import Database
 from channelsync.store.items import Item, item_id
 from channelsync.store.listings import SeenListing
-from channelsync.store.migrations import upgrade
+from channelsync.store.tables import metadata
 from channelsync.sync.book_orders import Arrival
 from channelsync.sync.setup import ChannelSetup, Setup
 
@@ -55,10 +55,10 @@ class Scene:
 
     async def lay_out(self, database: Database) -> None:
         """Makes the schema, the items with their units, the listings and what they mean."""
-        await upgrade(database)
         await database.transact(self._lay_out)
 
     def _lay_out(self, connection: Connection) -> None:
+        metadata.create_all(connection)
         runs.begin_run(connection, RUN, "bench", "bench", {}, BEGAN)
         items.add_items(connection, [Item(id=item(n), sku=f"SKU-{n}") for n in range(self.skus)], BEGAN)
         receive(connection, [item(n) for n in range(self.skus)], PLENTY)

@@ -140,6 +140,7 @@ def test_packed_units_inside_a_bundle_are_used_but_never_taken_apart() -> None:
     assert capacity("box", {"pair": 10, "nut": 1}, made) == 1
     assert capacity("box", {"pair": 10, "nut": 12}, made) == 11
     assert capacity("box", {"nut": 9}, made) == 4
+    assert capacity("box", {"pair": 10}, made) == 0
 
 
 def test_a_nested_shortage_of_packed_units_is_packed_before_anything_else() -> None:

@@ -164,6 +164,7 @@ def test_other_senseless_questions_are_refused() -> None:
 
 def test_a_rate_over_a_span_is_a_demand() -> None:
     assert DemandRate(6.0, 2.0, 5).within(timedelta(minutes=10)) == Demand(1.0, 2.0)
+    assert DemandRate(6.0) == DemandRate(6.0, dispersion=1.0, largest_usual_line=1)
 
 
 def test_demands_add_up_by_mean_and_variance() -> None:

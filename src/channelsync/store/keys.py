@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, Update, bindparam, case, literal_column, or_, select, update
 
@@ -23,7 +23,7 @@ _WRITE = metadata.tables["quantity_write"]
 _READ = metadata.tables["quantity_read"]
 
 # The empty text is part of the statement, so that the index of just these rows is used; see `provisionals.HOLDING`.
-_UNSETTLED = _EFFECT.c.settled == literal_column("''")
+_UNSETTLED = _EFFECT.c.settled.in_([literal_column("''"), literal_column("'shown'")])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def load_keys(connection: Connection, ids: Iterable[int], *, lock: bool = False)
     rows = (connection.execute(statement.with_for_update() if lock else statement, listed)).all()
     effects = _effects(connection, listed)
     writes = _writes(connection, listed)
-    return {row.id: _record(row, effects.get(row.id, ()), writes.get(row.id, ())) for row in rows}
+    return {row.id: _record(row, effects.get(row.id, _NO_EFFECTS), writes.get(row.id, ())) for row in rows}
 
 
 @cache
@@ -79,9 +79,7 @@ def _select_keys(dialect: str) -> Select[Any]:
 @cache
 def _select_effects(dialect: str) -> Select[Any]:
     return (
-        select(_EFFECT)
-        .where(among(_EFFECT.c.key, "ids", dialect), _UNSETTLED)
-        .order_by(_EFFECT.c.latest, _EFFECT.c.id)
+        select(_EFFECT).where(among(_EFFECT.c.key, "ids", dialect), _UNSETTLED).order_by(_EFFECT.c.latest, _EFFECT.c.id)
     )
 
 
@@ -94,12 +92,24 @@ def _select_writes(dialect: str) -> Select[Any]:
     )
 
 
-def _effects(connection: Connection, listed: dict[str, object]) -> dict[int, tuple[Effect, ...]]:
+class _Effects(NamedTuple):
+    """The open effects of a key, and the ids of those among them that a read has shown."""
+
+    open: tuple[Effect, ...]
+    shown: frozenset[str]
+
+
+_NO_EFFECTS = _Effects((), frozenset())
+
+
+def _effects(connection: Connection, listed: dict[str, object]) -> dict[int, _Effects]:
     found = connection.execute(_select_effects(connection.dialect.name), listed)
-    effects: dict[int, tuple[Effect, ...]] = {}
+    effects: dict[int, _Effects] = {}
     for row in found:
         one = Effect(id=row.id, key=row.key, delta=row.delta, earliest=row.earliest, latest=row.latest, order=row.order)
-        effects[row.key] = (*effects.get(row.key, ()), one)
+        before = effects.get(row.key, _NO_EFFECTS)
+        shown = before.shown | {row.id} if row.settled else before.shown
+        effects[row.key] = _Effects((*before.open, one), shown)
     return effects
 
 
@@ -137,7 +147,7 @@ def add_effects(connection: Connection, channel: str, effects: Sequence[tuple[Ef
 
 
 def settle_effects(connection: Connection, effects: Iterable[tuple[str, str]], now: datetime) -> None:
-    """Settles effects: (id, "contained" | "arrived" | "swallowed")."""
+    """Settles effects: (id, "shown" | "contained" | "arrived")."""
     update_rows(
         connection, _EFFECT, ("id",), [((effect,), {"settled": how, "settled_at": now}) for effect, how in effects]
     )
@@ -260,7 +270,7 @@ def change_writes(connection: Connection, changes: Iterable[tuple[tuple[int, int
     update_rows(connection, _WRITE, ("key", "generation"), changes)
 
 
-def _record(row: Row[Any], effects: tuple[Effect, ...], writes: tuple[Write, ...]) -> KeyRecord:
+def _record(row: Row[Any], effects: _Effects, writes: tuple[Write, ...]) -> KeyRecord:
     known = row.value is not None and row.asked_at is not None
     watermark = Read(row.value, row.asked_at, row.answered_at) if known else None
     return KeyRecord(
@@ -274,7 +284,14 @@ def _record(row: Row[Any], effects: tuple[Effect, ...], writes: tuple[Write, ...
         multiple=row.multiple,
         ours=row.ours,
         sells_below_zero=row.sells_below_zero,
-        state=KeyState(watermark=watermark, effects=effects, writes=writes, verified=row.verified),
+        state=KeyState(
+            watermark=watermark,
+            effects=effects.open,
+            writes=writes,
+            verified=row.verified,
+            confirmed=row.confirmed,
+            shown=effects.shown,
+        ),
         committed=row.committed,
         target=row.target,
         generation=row.generation,

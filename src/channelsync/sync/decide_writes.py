@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
-from channelsync.domain.publishing import Decision, Switches, decide, overtakes
+from channelsync.domain.publishing import Decision, Switches, decide, overtakes, told_number
 from channelsync.domain.risk import DueKey, by_urgency
 from channelsync.domain.watermark import expected_now
 from channelsync.sdk.values import QuantityKey, QuantityUpdate
@@ -228,6 +229,7 @@ def decision_for(setup: Setup, target: Target, states: Mapping[str, ChannelState
         compare_and_set=capabilities.compare_and_set,
         rise=rise,
         sells_below_zero=record.sells_below_zero,
+        now=now,
     )
 
 
@@ -249,13 +251,12 @@ def _update(channel: OpenChannel, target: Target, decision: Decision, generation
     """The update in the channel's own meaning of its number."""
     record = target.key
     physical = channel.setup.capabilities.meaning == "physical"
-    more = (record.committed or 0) if physical else 0
-    value = decision.value or 0
+    tell = partial(told_number, committed=record.committed, physical=physical)
     return QuantityUpdate(
         key=QuantityKey(record.key, record.remote),
-        value=value + more,
+        value=tell(decision.value or 0),
         listing=record.listing,
-        expected=None if decision.expected is None else decision.expected + more,
+        expected=None if decision.expected is None else tell(decision.expected),
         idempotency=f"{record.id}-{generation}",
         lowering=decision.action == "lower",
     )

@@ -122,7 +122,9 @@ class _Explaining:
     def _resolve_rise(self, record: KeyRecord, rows: Sequence[Provisional]) -> None:
         timing = self.channel.setup.capabilities.timing
         watermark = record.state.watermark
-        contained = [e for e in record.state.effects if watermark and relation(e, watermark, timing) == "in"]
+        contained = [
+            e for e in record.state.effects if e.delta > 0 and watermark and relation(e, watermark, timing) == "in"
+        ]
         since, until = record.rise_from or self.now, record.rise_to or self.now
         left = explain_rise(Rise(record.rise, since, until), contained).units
         keys.settle_effects(self.connection, [(e.id, "contained") for e in contained], self.now)

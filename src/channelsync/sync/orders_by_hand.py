@@ -85,7 +85,7 @@ class LineNow:
 class OrderNow:
     """An order as it stands after a call. changed False: everything was so already.
 
-    oversold: (SKU, location, available) of what this order takes and of which more is promised than is there.
+    oversold: (SKU, location, available) of what it still takes and of which more is promised than is there.
     """
 
     order: str
@@ -106,7 +106,7 @@ def book_by_hand(connection: Connection, setup: Setup, wanted: BookByHand, *, no
     before = _said(connection, wanted.order)
     order = _as_wanted(before, wanted, now)
     if before is not None and order == before:
-        return _now(connection, order, changed=False)
+        return _now(connection, setup, order, changed=False)
     return _book(connection, setup, order, now=now, run=run, refuse_short=wanted.refuse_short)
 
 
@@ -148,7 +148,7 @@ def cancel_by_hand(
         lines = tuple(_moved(line, "cancelled", wanted.get(line.line), now, None) for line in before.lines)
         return _changed(connection, setup, before, lines, now=now, run=run)
     if before.status is OrderStatus.CANCELLED:
-        return _now(connection, before, changed=False)
+        return _now(connection, setup, before, changed=False)
     if not any(line.to_ship for line in before.lines):
         raise BadOrder(f"Order {order} has nothing left to cancel: everything was shipped or cancelled already.")
     cancelled = replace(before, status=OrderStatus.CANCELLED, cancelled_at=now, version=_later(before, now))
@@ -260,7 +260,7 @@ def _changed(
     run: str,
 ) -> OrderNow:
     if lines == before.lines:
-        return _now(connection, before, changed=False)
+        return _now(connection, setup, before, changed=False)
     after = replace(before, lines=lines, version=_later(before, now), status=_status(lines))
     return _book(connection, setup, after, now=now, run=run)
 
@@ -311,7 +311,7 @@ def _book(
     if refuse_short:
         _refuse_unknown(order, known)
         _refuse_short(connection, before, after)
-    return _now(connection, order, changed=True, short=[p for p in after.values() if p.available < 0])
+    return _now(connection, setup, order, changed=True)
 
 
 def _refuse_unknown(order: OrderSnapshot, known: Collection[str]) -> None:
@@ -331,10 +331,12 @@ def _refuse_short(
             raise ShortOfUnits(f"{sku} at {key.location}", was - after[key].available, was)
 
 
-def _now(connection: Connection, order: OrderSnapshot, *, changed: bool, short: Sequence[Position] = ()) -> OrderNow:
+def _now(connection: Connection, setup: Setup, order: OrderSnapshot, *, changed: bool) -> OrderNow:
+    known = items.items_by_sku(connection, {line.sku for line in order.lines if line.sku})
+    wanted = {known[line.sku].id for line in order.lines if line.sku in known and order.to_ship(line)}
+    parts = {part for item in wanted for part in reachable(item, setup.recipes)}
+    short = [one for one in ledger.read_positions(connection, parts).values() if one.available < 0]
     names = items.items_by_id(connection, {one.key.item for one in short})
-    skus = {line.sku for line in order.lines if line.sku}
-    known = items.items_by_sku(connection, skus)
     lines = tuple(
         LineNow(
             line=line.line,

@@ -6,7 +6,7 @@ lowerings before raises, in full batches. See the publishing rules, sections 3 t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -77,10 +77,14 @@ async def read_keys(agent: Agent, channel: OpenChannel, wanted: Sequence[int], d
 
 
 async def take_reads(
-    agent: Agent, channel: OpenChannel, reads: Sequence[tuple[int, KeyRead]], done: Published
+    agent: Agent,
+    channel: OpenChannel,
+    reads: Sequence[tuple[int, KeyRead]],
+    done: Published,
+    answers: Mapping[int, int] | None = None,
 ) -> ReadsUnderstood:
-    """Understands reads in one transaction, and wakes whoever must act on them."""
-    understood = await agent.database.transact(lambda c: understand_reads(c, agent, channel, reads))
+    """Understands reads in one transaction, and wakes whoever must act on them. answers: see `understand_reads`."""
+    understood = await agent.database.transact(lambda c: understand_reads(c, agent, channel, reads, answers))
     done.ask_orders = done.ask_orders or understood.ask_orders
     if understood.changed:
         agent.wake_publishers()
@@ -190,4 +194,6 @@ async def _push(agent: Agent, channel: OpenChannel, prepared: Sequence[Prepared]
         if result.shown is not None
     ]
     if reads:
-        await take_reads(agent, channel, reads, done)
+        accepted = zip(prepared, results, strict=True)
+        answers = {one.key: one.generation for one, result in accepted if result.state == "accepted"}
+        await take_reads(agent, channel, reads, done, answers)

@@ -12,6 +12,7 @@ from channelsync.domain.effects import Effect
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, entry_id
 from channelsync.domain.provisional import Provisional, open_for_drop
+from channelsync.domain.publishing import available_number
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.risk import plausible_drop
 from channelsync.domain.sourcing import AvailableAt, SoldAs, pick, reachable
@@ -44,10 +45,17 @@ class ReadsUnderstood:
 
 
 def understand_reads(
-    connection: Connection, agent: Agent, channel: OpenChannel, reads: Sequence[tuple[int, KeyRead]]
+    connection: Connection,
+    agent: Agent,
+    channel: OpenChannel,
+    reads: Sequence[tuple[int, KeyRead]],
+    answers: Mapping[int, int] | None = None,
 ) -> ReadsUnderstood:
-    """Takes reads of keys (key id, read) in, in one transaction; see the publishing rules, sections 3 and 4."""
-    work = _Reading(connection=connection, agent=agent, channel=channel, now=agent.clock.now())
+    """Takes reads of keys (key id, read) in, in one transaction; see the publishing rules, sections 3 and 4.
+
+    answers: of the keys whose number was stated by the answer to a write: the generation of that write.
+    """
+    work = _Reading(connection=connection, agent=agent, channel=channel, now=agent.clock.now(), answers=answers or {})
     work.lock([key for key, _ in reads])
     for key, read in reads:
         if key in work.records:
@@ -64,6 +72,7 @@ class _Reading:
     agent: Agent
     channel: OpenChannel
     now: datetime
+    answers: Mapping[int, int]
     done: ReadsUnderstood = field(default_factory=ReadsUnderstood)
     records: dict[int, KeyRecord] = field(default_factory=dict)
     held: dict[int, list[Provisional]] = field(default_factory=dict)
@@ -102,11 +111,12 @@ class _Reading:
         if number is None:
             keys.save_key(self.connection, record.id, read_at=read.asked, read_wanted=False)
             return
-        seen = Read(number, read.asked, read.answered)
+        seen = Read(number, read.asked, read.answered, self.answers.get(record.id))
         if self._observed(record):
             self._observe(record, read, seen)
             return
-        meant = understand(record.state, seen, self.timing)
+        timing = replace(self.timing, never_negative=False) if record.sells_below_zero else self.timing
+        meant = understand(record.state, seen, timing)
         self.done.meanings[record.id] = meant.meaning
         self._remember(record, seen, meant)
         if meant.meaning in (Meaning.TOO_SOON, Meaning.NOT_VISIBLE_YET):
@@ -168,10 +178,10 @@ class _Reading:
         """The read in units that a buyer may buy; None where it says nothing: no such key, or a blind one."""
         if read.value is None:
             return None
-        if self.channel.setup.capabilities.meaning == "available":
-            return read.value
-        if read.committed is not None:
-            return read.value - read.committed
+        physical = self.channel.setup.capabilities.meaning == "physical"
+        number = available_number(read.value, read.committed, physical=physical)
+        if number is not None:
+            return number
         subject = (str(record.id),)
         self.found.append(
             Finding(
@@ -213,6 +223,7 @@ class _Reading:
             answered_at=watermark.answered,
             committed=read.committed,
             verified=meant.state.verified,
+            confirmed=meant.state.confirmed,
             read_at=read.asked,
             read_wanted=False,
             **(
@@ -222,6 +233,7 @@ class _Reading:
             ),
         )
         self.settled += [(e.id, "contained") for e in meant.contained] + [(e.id, "arrived") for e in meant.arrived]
+        self.settled += [(effect, "shown") for effect in sorted(meant.state.shown - record.state.shown)]
         open_now = {write.generation for write in meant.state.writes}
         lost = {write.generation for write in meant.lost}
         for write in record.state.writes:

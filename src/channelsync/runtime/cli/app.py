@@ -28,6 +28,9 @@ COMMAND_MODULES = (
     "config_commands",
     "run_commands",
     "channels_commands",
+    "listings_commands",
+    "orders_commands",
+    "findings_commands",
 )
 """Modules of this package, in the order of the help. Each has `register(app)`, which adds its commands."""
 

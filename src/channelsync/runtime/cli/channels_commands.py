@@ -36,16 +36,13 @@ def register(app: typer.Typer) -> None:
     app.command("stop")(stop)
     app.command("start")(start)
     group = typer.Typer(help="See channels and switch them.", no_args_is_help=True, rich_markup_mode=None)
-    for name, command in {
-        "list": list_channels,
-        "show": show,
-        "pause": pause,
-        "resume": resume,
-        "zero": zero,
-        "unzero": unzero,
-        "mode": mode,
-    }.items():
-        group.command(name)(command)
+    group.command("list")(list_channels)
+    group.command("show")(show)
+    group.command("pause")(pause)
+    group.command("resume")(resume)
+    group.command("zero")(zero)
+    group.command("unzero")(unzero)
+    group.command("mode")(mode)
     app.add_typer(group, name="channels")
 
 
@@ -63,16 +60,16 @@ def stop(
 
     Holds at once for a running daemon, and survives a restart. `channelsync start` takes it back.
     """
-    said = "Nothing is written" if all_writes else "Nothing is raised, lowerings go on"
+    said = "nothing is written any more" if all_writes else "nothing is raised any more, lowerings go on"
     changed = _switch(invocation(context), "stop", channel, {"stop": "all" if all_writes else "raises"})
-    _tell(changed, f"{said} on {{}}.", "Writing was stopped already on {}.")
+    _tell(changed, f"{{}}: {said}.", "{}: writing was stopped already.")
 
 
 def start(context: typer.Context, channel: Only = None) -> None:
     """Write quantities again, after `channelsync stop` or `channelsync channels pause`."""
     started = invocation(context)
     changed = _switch(started, "start", channel, {"stop": ""})
-    _tell(changed, "Quantities are written again on {}.", "They were not stopped on {}.")
+    _tell(changed, "{}: quantities are written again.", "{}: writing was not stopped.")
     paused = [one.name for one in started.load().config.channels if one.paused and one.name in changed]
     if paused:
         Output().say(f"{', '.join(paused)}: nothing is raised still, for the configuration says paused = true.")
@@ -81,7 +78,7 @@ def start(context: typer.Context, channel: Only = None) -> None:
 def pause(context: typer.Context, name: Name) -> None:
     """Raise no quantity on one channel; lowerings go on. The same as `channelsync stop --channel NAME`."""
     changed = _switch(invocation(context), "channels pause", [name], {"stop": "raises"})
-    _tell(changed, "Nothing is raised on {}, lowerings go on.", "{} was paused already.")
+    _tell(changed, "{}: nothing is raised any more, lowerings go on.", "{}: paused already.")
 
 
 def resume(context: typer.Context, name: Name) -> None:
@@ -92,13 +89,13 @@ def resume(context: typer.Context, name: Name) -> None:
 def zero(context: typer.Context, name: Name) -> None:
     """Holiday: show 0 for everything on one channel, whatever is available. Its orders are taken in as ever."""
     changed = _switch(invocation(context), "channels zero", [name], {"zeroed": True})
-    _tell(changed, "{} shows 0 for everything from now on.", "{} was on holiday already.")
+    _tell(changed, "{}: shows 0 for everything from now on.", "{}: on holiday already.")
 
 
 def unzero(context: typer.Context, name: Name) -> None:
     """End the holiday: show what is available again."""
     changed = _switch(invocation(context), "channels unzero", [name], {"zeroed": False})
-    _tell(changed, "{} shows what is available again.", "{} was not on holiday.")
+    _tell(changed, "{}: shows what is available again.", "{}: was not on holiday.")
 
 
 def mode(
@@ -113,8 +110,8 @@ def mode(
     numbers are taken as they are, for another tool has written them.
     """
     changed = _switch(invocation(context), "channels mode", [name], {"mode": "" if mode == "configured" else mode})
-    said = "{} is used as configured." if mode == "configured" else f"{{}} is {mode} from now on."
-    _tell(changed, said, f"{{}} was {mode} already.")
+    said = "{}: used as configured from now on." if mode == "configured" else f"{{}}: {mode} from now on."
+    _tell(changed, said, f"{{}}: {mode} already.")
 
 
 def _switch(

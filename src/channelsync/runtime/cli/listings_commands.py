@@ -39,15 +39,12 @@ ListingId = Annotated[str, typer.Argument(metavar="LISTING", help="The channel's
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     group = typer.Typer(help="See listings and say what they mean.", no_args_is_help=True, rich_markup_mode=None)
-    for name, command in {
-        "pull": pull,
-        "list": list_listings,
-        "match": match,
-        "map": map_one,
-        "unmap": unmap,
-        "lint": lint_all,
-    }.items():
-        group.command(name)(command)
+    group.command("pull")(pull)
+    group.command("list")(list_listings)
+    group.command("match")(match)
+    group.command("map")(map_one)
+    group.command("unmap")(unmap)
+    group.command("lint")(lint_all)
     app.add_typer(group, name="listings")
 
 

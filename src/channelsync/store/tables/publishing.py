@@ -17,6 +17,7 @@ class QuantityKeyRow(Row, table=True):
     hot: more of it may be sold than is available before we hear of it; it is read every tick.
     due_at: when the publisher must look at it; None: nothing to do. urgency: 0 first.
     value: W, in units a buyer may buy; committed: units in the channel's own open orders, where its number is physical.
+    confirmed: the newest generation that the watermark shows.
     rise_*: units that a read showed too many and no order has explained yet. repairs: how often drift was repaired
     in a row. held: a question to the seller is open, nothing is written; empty: none is.
     """
@@ -47,6 +48,7 @@ class QuantityKeyRow(Row, table=True):
     committed: int | None = Field(default=None, sa_type=BigInteger)
     target: int | None = Field(default=None, sa_type=BigInteger)
     generation: int = 0
+    confirmed: int = 0
     rise: int = Field(default=0, sa_type=BigInteger)
     rise_from: datetime | None = None
     rise_to: datetime | None = None
@@ -62,11 +64,20 @@ class QuantityKeyRow(Row, table=True):
 
 
 class EffectRow(Row, table=True):
-    """What a booked order did to a key's number. settled: empty while it cannot be told whether W contains it."""
+    """What a booked order did to a key's number.
+
+    settled: empty while it cannot be told whether W contains it; shown: a read has shown it, although the times alone
+    cannot tell yet; else how it ended.
+    """
 
     __tablename__ = "effect"
     __table_args__ = (
-        Index("ix_effect_open", "key", sqlite_where=text("settled = ''"), postgresql_where=text("settled = ''")),
+        Index(
+            "ix_effect_open",
+            "key",
+            sqlite_where=text("settled IN ('', 'shown')"),
+            postgresql_where=text("settled IN ('', 'shown')"),
+        ),
     )
 
     id: str = Field(primary_key=True)

@@ -311,6 +311,7 @@ def upgrade() -> None:  # noqa: PLR0915
         sa.Column("committed", sa.BigInteger(), nullable=True),
         sa.Column("target", sa.BigInteger(), nullable=True),
         sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("confirmed", sa.Integer(), nullable=False),
         sa.Column("rise", sa.BigInteger(), nullable=False),
         sa.Column("rise_from", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
         sa.Column("rise_to", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
@@ -380,8 +381,8 @@ def upgrade() -> None:  # noqa: PLR0915
             "ix_effect_open",
             ["key"],
             unique=False,
-            sqlite_where=sa.text("settled = ''"),
-            postgresql_where=sa.text("settled = ''"),
+            sqlite_where=sa.text("settled IN ('', 'shown')"),
+            postgresql_where=sa.text("settled IN ('', 'shown')"),
         )
 
     op.create_table(
@@ -512,7 +513,9 @@ def downgrade() -> None:  # noqa: PLR0915
     op.drop_table("listing_key")
     with op.batch_alter_table("effect", schema=None) as batch_op:
         batch_op.drop_index(
-            "ix_effect_open", sqlite_where=sa.text("settled = ''"), postgresql_where=sa.text("settled = ''")
+            "ix_effect_open",
+            sqlite_where=sa.text("settled IN ('', 'shown')"),
+            postgresql_where=sa.text("settled IN ('', 'shown')"),
         )
 
     op.drop_table("effect")

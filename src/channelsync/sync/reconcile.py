@@ -1,0 +1,218 @@
+"""A full comparison now: what every number shows, what it should be, and why; then publishing until it is so.
+
+The same functions that the daemon runs on its schedule, for chosen numbers and at once. A dry run does the first two
+steps on a copy of the database that is thrown away, so it takes orders in and understands reads exactly as the real
+thing would, and its plan is the real plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from channelsync.domain.publishing import Decision
+from channelsync.sdk.clock import Clock
+from channelsync.sdk.errors import ChannelError
+from channelsync.store import agenda, channels, keys
+from channelsync.store.database import Database
+from channelsync.store.items import items_by_id
+from channelsync.store.leases import LeaseLost
+from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.decide_writes import decision_for
+from channelsync.sync.leasing import Leases
+from channelsync.sync.measures import Measures
+from channelsync.sync.publish import Published, publish_keys, read_keys
+from channelsync.sync.pull_listings import identify, pull_listings
+from channelsync.sync.setup import Setup
+from channelsync.sync.take_orders import poll_orders
+from channelsync.sync.targets import Target, compute_targets, plain_steps, told_steps
+
+State = Literal["right", "on its way", "to do", "waits", "question", "not allowed"]
+LEFT: frozenset[State] = frozenset({"on its way", "to do", "waits", "question"})
+"""What is not done yet. A number that a rule or a switch keeps from being written is not left: it is as wanted."""
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is compared. channels: their names. items: None means all that these channels list."""
+
+    channels: tuple[str, ...]
+    items: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One number. shown: as last read, None: never; should: as it should be, both in units a buyer may buy.
+
+    action: the next step, as `Decision` has it. why: why this step, and how the number came about.
+    """
+
+    key: int
+    channel: str
+    listing: str
+    remote: str
+    sku: str
+    shown: int | None
+    should: int
+    state: State
+    action: str
+    why: str
+
+
+@dataclass(slots=True)
+class Looked:
+    """What looking brought. failures: by channel, why it could not be asked; its numbers are those of before."""
+
+    orders: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def chosen_ids(connection: Connection, chosen: Chosen) -> list[int]:
+    """The keys that are compared."""
+    return agenda.chosen_keys(connection, chosen.channels, chosen.items)
+
+
+async def look(agent: Agent, chosen: Chosen) -> Looked:
+    """Brings all that the comparison needs up to date: listings, numbers, orders. Writes nothing to any channel.
+
+    Without chosen items all listings of the chosen channels are pulled. The numbers of other channels that share a
+    position are read as well, for a raise is computed from reads of all of them; then every channel's orders are
+    taken in, those that explain what the reads have shown among them.
+    """
+    looked = Looked()
+    began = agent.clock.now()
+    for channel in tuple(agent.channels.values()):
+        try:
+            await identify(agent, channel)
+            if chosen.items is None and channel.name in chosen.channels:
+                await pull_listings(agent, channel)
+        except ChannelError as error:
+            looked.failures[channel.name] = str(error)
+    for channel, ids in await _unread(agent, chosen, began):
+        if channel.name not in looked.failures:
+            try:
+                await read_keys(agent, channel, ids, Published())
+            except ChannelError as error:
+                looked.failures[channel.name] = str(error)
+    for channel in tuple(agent.channels.values()):
+        if channel.name not in looked.failures:
+            taken = await poll_orders(agent, channel)
+            looked.orders += taken.booked
+            if taken.failed:
+                looked.failures[channel.name] = taken.failed
+    return looked
+
+
+async def _unread(agent: Agent, chosen: Chosen, since: datetime) -> list[tuple[OpenChannel, list[int]]]:
+    """The chosen keys and those that share positions with them, by open channel, as far as not read since then."""
+
+    def needed(connection: Connection) -> list[keys.KeyRecord]:
+        ids = chosen_ids(connection, chosen)
+        items = {one.item for one in keys.load_keys(connection, ids).values() if one.item}
+        shared = {name for item in items for name in agent.setup.shown_by_parts_of(item)}
+        return list(keys.load_keys(connection, {*ids, *keys.keys_sharing(connection, shared)}).values())
+
+    records = await agent.database.query(needed)
+    unread = [one for one in records if one.read_at is None or one.read_at < since]
+    return [
+        (channel, [one.id for one in unread if one.channel == channel.name])
+        for channel in agent.channels.values()
+        if any(one.channel == channel.name for one in unread)
+    ]
+
+
+def plan(connection: Connection, setup: Setup, measures: Measures, ids: Collection[int], now: datetime) -> list[Planned]:
+    """What each of these keys shows, should show, and what its next step is. Reads only."""
+    targets = compute_targets(connection, setup, measures, ids)
+    states = channels.channel_states(connection)
+    numbers = agenda.key_numbers(connection, sorted(targets))
+    skus = {item: one.sku for item, one in items_by_id(connection, {t.key.item for t in targets.values()}).items()}
+    rows = [
+        _planned(target, decision_for(setup, target, states, now), setup, numbers[key].shown, skus)
+        for key, target in sorted(targets.items())
+    ]
+    return sorted(rows, key=lambda row: (row.channel, row.sku, row.listing, row.remote))
+
+
+def _planned(target: Target, decision: Decision, setup: Setup, shown: int | None, skus: dict[str, str]) -> Planned:
+    record = target.key
+    steps = told_steps(plain_steps(target.offer))
+    return Planned(
+        key=record.id,
+        channel=record.channel,
+        listing=record.listing,
+        remote=record.remote,
+        sku=skus.get(record.item or "", ""),
+        shown=shown,
+        should=max(0, setup.channels[record.channel].capabilities.timing.written(target.units)),
+        state=_state(target, decision),
+        action=decision.action,
+        why=f"{decision.why}; {steps}" if steps else decision.why,
+    )
+
+
+def _state(target: Target, decision: Decision) -> State:
+    record = target.key
+    if decision.action == "none":
+        return "on its way" if record.state.writes else "right"
+    if decision.action != "wait":
+        return "to do"
+    if record.held:
+        return "question"
+    return "waits" if record.rise else "not allowed"
+
+
+async def planned_now(agent: Agent, ids: Collection[int]) -> list[Planned]:
+    """`plan` on the agent's database, now."""
+    now = agent.clock.now()
+    return await agent.database.query(lambda c: plan(c, agent.setup, agent.measures, ids, now))
+
+
+async def publish_until_settled(
+    agent: Agent, leases: Leases, ids: Sequence[int], looked: Looked, within: timedelta
+) -> list[Planned]:
+    """Reads and writes these keys until each is right, not allowed, or `within` has passed; returns how they stand.
+
+    The caller holds the right to publish. Channels that fail are left alone and noted in `looked`.
+    """
+    ends = agent.clock.monotonic() + within.total_seconds()
+    pause = _FIRST_PAUSE
+    while True:
+        rows = await planned_now(agent, ids)
+        left = [row for row in rows if row.state in LEFT and row.state != "question"]
+        open_now = [row for row in left if row.channel in agent.channels and row.channel not in looked.failures]
+        if not open_now or agent.clock.monotonic() >= ends:
+            return rows
+        for channel in tuple(agent.channels.values()):
+            wanted = [row.key for row in open_now if row.channel == channel.name]
+            if wanted:
+                await _publish(agent, channel, leases, wanted, looked)
+        if any(row.state == "to do" for row in await planned_now(agent, ids)):
+            pause = _FIRST_PAUSE
+        await agent.clock.sleep(min(pause, max(0.0, ends - agent.clock.monotonic())))
+        pause = min(_LONGEST_PAUSE, pause * 2)
+
+
+async def _publish(agent: Agent, channel: OpenChannel, leases: Leases, wanted: Sequence[int], looked: Looked) -> None:
+    """One round on one channel: read, write, and take orders where the reads ask for them."""
+    held = leases.held(channel.identity)
+    if held is None:
+        looked.failures[channel.name] = "another process publishes to this account"
+        return
+    done = Published()
+    try:
+        await publish_keys(agent, channel, wanted, held.lease, done)
+        missing = [record for _, record in await _unread_of_others(agent, wanted)]
+        for other, ids in missing:
+            await read_keys(agent, other, ids, done)
+        if done.ask_orders or any(row.state == "waits" for row in await planned_now(agent, wanted)):
+            await poll_orders(agent, channel)
+    except (ChannelError, LeaseLost) as error:
+        looked.failures[channel.name] = str(error)
