@@ -30,12 +30,14 @@ _OPENS = {"sold": 1, "cancelled": -1, "written off": -1, "shipped": -1, "shipmen
 class Tolerance:
     """What cannot be known of a marketplace's numbers.
 
-    window: a sale this long before a raise left may not have been read yet. settles: a write may take so long to be
-    seen. cap, step: as shown. physical: numbers contain open units. moves_at_once: an order moves what a read shows.
+    window: a sale this long before a raise left may not have been read yet. settles: a write that was accepted may
+    take so long to be seen. doubt: one of unknown outcome leaves the number open for so long. cap, step: as shown.
+    physical: numbers contain open units. moves_at_once: an order moves what a read shows.
     """
 
     window: timedelta
     settles: timedelta
+    doubt: timedelta
     cap: int | None = None
     step: int = 1
     physical: bool = False
@@ -177,7 +179,7 @@ class _Judge:
         excused = 0
         for (marketplace, order), sold in by_order.items():
             booked = self._booked.get((marketplace, order, item))
-            unknown = sum(s.units * self._each[s.key, item] for s in sold) - (booked.at(sent.at) if booked else 0)
+            unknown = sum(s.units * self._each[s.key, item] for s in sold) - (booked.before(sent.at) if booked else 0)
             for sale in reversed(sold):  # what was ordered last is booked last
                 here = min(unknown, sale.units * self._each[sale.key, item])
                 unknown -= here
@@ -195,7 +197,9 @@ class _Judge:
         if sale.key == sent.key and sent.expected is not None:
             return sale.at > sent.at  # the channel itself compared; it refuses where a sale came in between
         reads = self._day.witness.reads.get(sale.key, [])
-        last = max((asked for asked, answered in reads if answered <= sent.at), default=sent.at - timedelta(days=1))
+        # What came back in the very instant in which the write left may have come too late for it.
+        known = (asked for asked, answered in reads if answered < sent.at)
+        last = max(known, default=sent.at - timedelta(days=1))
         return sale.at >= min(sent.at - tolerance.window, last - tolerance.window)
 
     def _hidden(self, key: Name, item: str, sales: Iterable[tuple[_Sale, int]], sent: Sent) -> int:
@@ -230,7 +234,7 @@ class _Judge:
             return True
         until = min(sent.at, sale.at + tolerance.window + tolerance.settles)
         doubts = self._day.witness.uncertain.get(sale.key, [])
-        if any(sale.at - tolerance.settles <= doubt <= sent.at for doubt in doubts):
+        if any(sale.at - tolerance.doubt <= doubt <= sent.at for doubt in doubts):
             return True
         return any(
             change.why == "write" and sale.at < change.at <= until and self._swallows(sale.key, change, tolerance)
@@ -259,5 +263,11 @@ class _Course:
 
     def at(self, moment: datetime) -> int:
         """After everything that happened up to a moment."""
-        place = bisect_right(self._times, moment)
-        return self._values[place - 1] if place else self._start
+        return self._value(bisect_right(self._times, moment))
+
+    def before(self, moment: datetime) -> int:
+        """After everything that happened before a moment."""
+        return self._value(bisect_left(self._times, moment))
+
+    def _value(self, changes: int) -> int:
+        return self._values[changes - 1] if changes else self._start

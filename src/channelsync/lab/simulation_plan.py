@@ -74,7 +74,7 @@ class SimulationPlan:
     @property
     def truthful(self) -> bool:
         """Whether every marketplace behaves as it declares."""
-        return not any(rules.understates for rules in self.marketplaces.values())
+        return not any(rules.understates or rules.late_share for rules in self.marketplaces.values())
 
 
 def plan_simulation(

@@ -61,7 +61,7 @@ def channel_rule(channel: ChannelConfig, origins: Mapping[str, str]) -> Rule | N
     name = f"channel.{channel.name}"
     source = origins.get(f"{name}.rules") or origins.get(name, "configuration")
     identity = channel.name
-    values = _values(channel.rules, channel.oversell_target, identity, source)
+    values = rule_values(channel.rules, channel.oversell_target, identity, source)
     values["locations"] = channel.locations or None
     if all(value is None for value in values.values()):
         return None
@@ -79,7 +79,7 @@ def scoped_rule(
     source = origins.get(f"rule.{number}", "configuration")
     identity = f"#{number}"
     target = oversell_targets.get(rule.channel) if rule.channel is not None else None
-    values = _values(rule, target, identity, source)
+    values = rule_values(rule, target, identity, source)
     values["locations"] = rule.locations
     scope = RuleScope(
         channel=rule.channel,
@@ -91,8 +91,11 @@ def scoped_rule(
     return Rule(identity, scope, RuleValues(**values), source)  # type: ignore[arg-type]
 
 
-def _values(config: RuleValuesConfig, target: float | None, identity: str, source: str) -> dict[str, object]:
-    """The fields of `RuleValues`, as far as both sides call them the same."""
+def rule_values(config: RuleValuesConfig, target: float | None, identity: str, source: str) -> dict[str, object]:
+    """The fields of `RuleValues`, as far as both sides call them the same. Raises BadRule.
+
+    target: the oversell_target of the rule's channel; None where it names none. identity, source: of the rule.
+    """
     values: dict[str, object] = {name: getattr(config, name, None) for name in FIELDS}
     if isinstance(config.buffer, ComputedBuffer):
         values["buffer"] = _computed(config.buffer, target, identity, source)

@@ -45,6 +45,10 @@ class OpenRun:
     clock: Clock
     run: str
 
+    async def wake_others(self) -> None:
+        """Tells other processes, before the run ends, that there is something to do."""
+        await self.database.notify(CHANGED, self.run)
+
 
 @asynccontextmanager
 async def open_run(

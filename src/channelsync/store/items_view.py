@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, or_, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from channelsync.store.tables import metadata
 
@@ -99,7 +99,7 @@ def _items() -> Select[Any]:
     )
 
 
-def _item(row: Row[Any], aliases: tuple[str, ...]) -> ItemOnView:
+def _item(row: Any, aliases: tuple[str, ...]) -> ItemOnView:
     return ItemOnView(
         sku=row.sku,
         title=row.title,

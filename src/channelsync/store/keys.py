@@ -15,6 +15,7 @@ from channelsync.domain.watermark import KeyState, Read, Write
 from channelsync.store.among import among, values
 from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
+from channelsync.store.together import Change, Into, Rows
 from channelsync.store.upsert import insert_ignoring
 
 _KEY = metadata.tables["quantity_key"]
@@ -123,27 +124,23 @@ def _writes(connection: Connection, listed: dict[str, object]) -> dict[int, tupl
     return writes
 
 
-def add_effects(connection: Connection, channel: str, effects: Sequence[tuple[Effect, str]], now: datetime) -> None:
-    """Adds effects, each with how it is settled ("" where that cannot be told yet). Known ones are left alone."""
-    if effects:
-        connection.execute(
-            insert_ignoring(_EFFECT, connection.dialect.name),
-            [
-                {
-                    "id": effect.id,
-                    "key": effect.key,
-                    "channel": channel,
-                    "order": effect.order,
-                    "delta": effect.delta,
-                    "earliest": effect.earliest,
-                    "latest": effect.latest,
-                    "booked_at": now,
-                    "settled": settled,
-                    "settled_at": now if settled else None,
-                }
-                for effect, settled in effects
-            ],
-        )
+def effect_rows(channel: str, effects: Sequence[tuple[Effect, str]], now: datetime) -> Rows:
+    """Rows of effects, each with how it is settled ("": that cannot be told yet). One that is known stays as it is."""
+    return Into(_EFFECT, ignore=True), [
+        {
+            "id": effect.id,
+            "key": effect.key,
+            "channel": channel,
+            "order": effect.order,
+            "delta": effect.delta,
+            "earliest": effect.earliest,
+            "latest": effect.latest,
+            "booked_at": now,
+            "settled": settled,
+            "settled_at": now if settled else None,
+        }
+        for effect, settled in effects
+    ]
 
 
 def settle_effects(connection: Connection, effects: Iterable[tuple[str, str]], now: datetime) -> None:
@@ -168,6 +165,19 @@ def mark_keys_due(connection: Connection, ids: Iterable[int], at: datetime, *, u
         connection.execute(
             _mark_keys_due(connection.dialect.name, urgency), {"ids": values(connection, wanted), "b_now": at}
         )
+
+
+def due_change(connection: Connection, items: Iterable[str], ids: Iterable[int], now: datetime) -> Change:
+    """Puts keys on the agenda as `mark_due` does: those that show one of these items, and these themselves."""
+    shown, themselves = sorted(set(items)), sorted(set(ids))
+    listed = {"due_items": values(connection, shown), "due_keys": values(connection, themselves)}
+    return _mark_both_due(connection.dialect.name), {**listed, "b_now": now}
+
+
+@cache
+def _mark_both_due(dialect: str) -> Update:
+    these = or_(among(_KEY.c.item, "due_items", dialect), among(_KEY.c.id, "due_keys", dialect))
+    return update(_KEY).where(these, _due_later(1)).values(due_at=bindparam("b_now"), urgency=_more_urgent(1))
 
 
 @cache

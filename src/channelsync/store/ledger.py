@@ -17,12 +17,15 @@ from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, a
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.store.among import among, values
 from channelsync.store.tables import metadata
-from channelsync.store.upsert import insert_ignoring, upsert
+from channelsync.store.together import Change, Into, Rows, write_together
+from channelsync.store.upsert import insert_ignoring
 
 _POSITION = metadata.tables["position"]
 _ENTRY = metadata.tables["ledger_entry"]
 _RESERVATION = metadata.tables["reservation"]
-_ADD_ENTRY = _ENTRY.insert()
+_MOVED = Into(_POSITION, keys=("item", "location"), update=("on_hand", "reserved", "withheld", "entries", "head"))
+_ADDED = Into(_ENTRY)
+_OPENED = Into(_RESERVATION, keys=("id",), add=("open",))
 
 Positions = dict[PositionKey, Position]
 
@@ -53,17 +56,22 @@ def open_positions(connection: Connection, keys: Iterable[PositionKey]) -> None:
 
 
 def write(
-    connection: Connection, movements: Sequence[Movement], positions: Positions, now: datetime, *, new: bool = False
+    connection: Connection,
+    movements: Sequence[Movement],
+    positions: Positions,
+    now: datetime,
+    *,
+    new: bool = False,
+    along: tuple[Sequence[Rows], Sequence[Change]] = ((), ()),
 ) -> list[LedgerEntry]:
     """Appends movements to the ledger and changes the positions they touch, which the caller has locked.
 
     positions: changed in place. Movements whose id is in the ledger already are left out: writing a cause twice
     changes nothing. Returns the entries that are new. Raises BadEntry when a reservation would end twice.
     new: the caller holds the row of their cause, which says that none of them was written; nothing is looked up.
+    along: rows and changes of other tables that go with them, in the same round trip.
     """
-    if not movements:
-        return []
-    known = set() if new else _known(connection, [m.id for m in movements])
+    known = set() if new or not movements else _known(connection, [m.id for m in movements])
     entries: list[LedgerEntry] = []
     for movement in movements:
         if movement.id in known:
@@ -72,18 +80,16 @@ def write(
         before = positions.get(movement.position) or Position(key=movement.position)
         positions[movement.position], entry = append(before, movement, now)
         entries.append(entry)
-    if not entries:
-        return []
     touched = sorted({e.movement.position for e in entries})
-    dialect = connection.dialect.name
-    connection.execute(
-        upsert(
-            _POSITION, dialect, keys=("item", "location"), update=("on_hand", "reserved", "withheld", "entries", "head")
-        ),
-        [_position_row(positions[key]) for key in touched],
+    opened, ended = _reservations(entries)
+    rows = (
+        (_MOVED, [_position_row(positions[key]) for key in touched]),
+        (_ADDED, [_entry_row(e) for e in entries]),
+        (_OPENED, opened),
     )
-    connection.execute(_ADD_ENTRY, [_entry_row(e) for e in entries])
-    _write_reservations(connection, entries)
+    write_together(connection, (*along[0], *rows), along[1])
+    if ended:
+        connection.execute(_end_reservations(), ended)
     return entries
 
 
@@ -139,8 +145,8 @@ def _end_reservations() -> Update:
     )
 
 
-def _write_reservations(connection: Connection, entries: list[LedgerEntry]) -> None:
-    """Keeps, per reservation, how many units have not ended yet."""
+def _reservations(entries: list[LedgerEntry]) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """The rows of reservations that got units, and by how much others lost some: how many have not ended yet."""
     changes: dict[str, int] = {}
     first: dict[str, LedgerEntry] = {}
     for entry in entries:
@@ -149,12 +155,10 @@ def _write_reservations(connection: Connection, entries: list[LedgerEntry]) -> N
             changes[name] = changes.get(name, 0) + entry.movement.reserved
             first.setdefault(name, entry)
     opened = [_reservation_row(first[name], units) for name, units in sorted(changes.items()) if units >= 0]
-    ended = [{"b_id": name, "b_units": units} for name, units in sorted(changes.items()) if units < 0]
-    if opened:
-        statement = upsert(_RESERVATION, connection.dialect.name, keys=("id",), add=("open",))
-        connection.execute(statement, opened)
-    if ended:
-        connection.execute(_end_reservations(), ended)
+    ended: list[dict[str, object]] = [
+        {"b_id": name, "b_units": units} for name, units in sorted(changes.items()) if units < 0
+    ]
+    return opened, ended
 
 
 def _reservation_row(entry: LedgerEntry, units: int) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -19,6 +20,7 @@ from channelsync.store.codec import dump_booked, dump_snapshot, load, load_booke
 from channelsync.store.database_errors import DatabaseConflict
 from channelsync.store.provisionals import HOLDING
 from channelsync.store.tables import metadata
+from channelsync.store.together import Into, Rows
 from channelsync.store.upsert import upsert
 
 _ORDER = metadata.tables["sales_order"]
@@ -28,7 +30,13 @@ _LISTING = metadata.tables["listing"]
 _LISTING_KEY = metadata.tables["listing_key"]
 _KEY = metadata.tables["quantity_key"]
 _PROVISIONAL = metadata.tables["provisional"]
-_ADD_ORDER = _ORDER.insert()
+
+_FIRST = Into(_ORDER)
+_AGAIN = Into(
+    _ORDER,
+    keys=("channel", "order"),
+    update=("version", "content", "status", "placed_at", "booked_at", "expires_at", "unmapped", "said", "booked"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,23 +186,11 @@ class OrderToSave:
     expires_at: datetime | None
 
 
-def save_orders(
-    connection: Connection, orders: Sequence[OrderToSave], known: Collection[tuple[str, str]], now: datetime
-) -> None:
-    """Writes orders as told and as booked.
+def order_rows(orders: Sequence[OrderToSave], known: Collection[tuple[str, str]], now: datetime) -> tuple[Rows, Rows]:
+    """The rows of orders as told and as booked: of new ones, and of those that have one. See `booked_by_one`.
 
-    known: (channel, order) of those that had a row when they were read. Raises DatabaseConflict, so that the unit of
-    work is repeated, when another transaction has booked one of the others meanwhile: what was decided for it here
-    supposed that nothing was booked of it.
+    known: (channel, order) of those that had a row when they were read.
     """
-    if not orders:
-        return
-    statement = upsert(
-        _ORDER,
-        connection.dialect.name,
-        keys=("channel", "order"),
-        update=("version", "content", "status", "placed_at", "booked_at", "expires_at", "unmapped", "said", "booked"),
-    )
     rows = [
         {
             "channel": order.booked.channel,
@@ -214,13 +210,26 @@ def save_orders(
     ]
     first = [row for row in rows if (row["channel"], row["order"]) not in known]
     again = [row for row in rows if (row["channel"], row["order"]) in known]
-    if first:
-        try:
-            connection.execute(_ADD_ORDER, first)
-        except IntegrityError as error:
+    return (_FIRST, first), (_AGAIN, again)
+
+
+_BOOKED_BY_ANOTHER = (_ORDER.name, "pk_ledger_entry")
+"""In the database's words. PostgreSQL writes the tables of one statement in any order: its entry may be met first."""
+
+
+@contextmanager
+def booked_by_one() -> Iterator[None]:
+    """Inside, new orders are written.
+
+    Raises DatabaseConflict, so that the unit of work is repeated, when another transaction has booked one of them
+    meanwhile: what was decided for it here supposed that nothing was booked of it.
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        if any(name in str(error.orig) for name in _BOOKED_BY_ANOTHER):
             raise DatabaseConflict("an order was booked by two at the same time") from error
-    if again:
-        connection.execute(statement, again)
+        raise
 
 
 def keep_unreadable(

@@ -88,7 +88,7 @@ class EntryOnView:
 class PositionsWanted:
     """Which positions to look at; what is empty does not restrict. items: ids; search: a part of SKU or title.
 
-    below: only those with less available; None: whatever is available. everything: those without units too.
+    below: only those with less available; None: whatever is available. everything: also those that never had a unit.
     """
 
     items: Collection[str] | None = None
@@ -96,7 +96,7 @@ class PositionsWanted:
     location: str = ""
     below: int | None = None
     only_withheld: bool = False
-    everything: bool = True
+    everything: bool = False
 
 
 def find_positions(connection: Connection, wanted: PositionsWanted) -> Iterator[PositionOnView]:
@@ -121,8 +121,7 @@ def find_positions(connection: Connection, wanted: PositionsWanted) -> Iterator[
     if wanted.only_withheld:
         statement = statement.where(_POSITION.c.withheld > 0)
     if not wanted.everything:
-        units = (_POSITION.c.on_hand, _POSITION.c.reserved, _POSITION.c.withheld)
-        statement = statement.where(or_(*(column != 0 for column in units)))
+        statement = statement.where(_POSITION.c.entries > 0)
     for row in connection.execute(statement, parameters):
         yield _position(row)
 

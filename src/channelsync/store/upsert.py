@@ -25,6 +25,13 @@ def upsert(
 
 
 @cache
+def insert(table: Table, dialect: str) -> Insert:
+    """Inserts rows; one that any unique constraint of the table forbids is an IntegrityError."""
+    statement: Insert = _insert(table, dialect)
+    return statement
+
+
+@cache
 def insert_ignoring(table: Table, dialect: str) -> Insert:
     """Inserts rows and leaves out those that any unique constraint of the table forbids."""
     statement: Insert = _insert(table, dialect).on_conflict_do_nothing()
@@ -33,14 +40,14 @@ def insert_ignoring(table: Table, dialect: str) -> Insert:
 
 @cache
 def _upsert(table: Table, dialect: str, keys: tuple[str, ...], update: tuple[str, ...], add: tuple[str, ...]) -> Insert:
-    insert = _insert(table, dialect)
-    excluded = insert.excluded
+    statement = _insert(table, dialect)
+    excluded = statement.excluded
     changes = {name: excluded[name] for name in update} | {name: table.c[name] + excluded[name] for name in add}
     differs = or_(
         *(table.c[name].is_distinct_from(excluded[name]) for name in update), *(excluded[name] != 0 for name in add)
     )
-    statement: Insert = insert.on_conflict_do_update(index_elements=list(keys), set_=changes, where=differs)
-    return statement
+    changing: Insert = statement.on_conflict_do_update(index_elements=list(keys), set_=changes, where=differs)
+    return changing
 
 
 def _insert(table: Table, dialect: str) -> Any:

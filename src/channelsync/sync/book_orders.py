@@ -16,12 +16,13 @@ from channelsync.domain.booked import BookedOrder
 from channelsync.domain.booking import Booking, Terms, Verdict, book, expire
 from channelsync.domain.effects import Effect, KeyMove
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
-from channelsync.domain.ledger import Movement
+from channelsync.domain.ledger import LedgerEntry, Movement
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.sourcing import AvailableAt, SoldAs, reachable
 from channelsync.store import findings, items, keys, ledger, orders
 from channelsync.store.orders import KeyOfListing, MappedListing, OrderToSave
+from channelsync.store.together import Change, Rows, write_together
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.take_over import take_over_contained
 
@@ -100,7 +101,6 @@ class _Batch:
     counted: dict[PositionKey, datetime] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
     effects: dict[str, list[Effect]] = field(default_factory=dict)
-    moved_alone: set[int] = field(default_factory=set)
     saves: dict[tuple[str, str], OrderToSave] = field(default_factory=dict)
     unmapped: list[Finding] = field(default_factory=list)
     mapped: list[str] = field(default_factory=list)
@@ -179,8 +179,6 @@ class _Batch:
         self.movements += booking.movements
         if booking.effects:
             self.effects.setdefault(booking.order.channel, []).extend(booking.effects)
-        if not booking.movements:  # paid, say: no unit moved here, but the channel's number did
-            self.moved_alone |= {effect.key for effect in booking.effects}
         self.done.unmapped += unmapped
 
     def save(self) -> None:
@@ -190,25 +188,55 @@ class _Batch:
         meet their like in the ledger.
         """
         before = {key: position.available for key, position in self.positions.items()}
-        orders.save_orders(self.connection, list(self.saves.values()), self.known, self.now)
-        entries = ledger.write(self.connection, self.movements, self.positions, self.now, new=True)
-        for channel, effects in sorted(self.effects.items()):
-            timing = self.setup.channels[channel].capabilities.timing
-            settled, taken = take_over_contained(
-                self.connection, channel, effects, self.held, timing, self.positions, now=self.now, run=self.run
+        along = [*orders.order_rows(list(self.saves.values()), self.known, self.now), *self._plain_effects()]
+        moved = {movement.position.item for movement in self.movements}
+        with orders.booked_by_one():
+            entries = ledger.write(
+                self.connection,
+                self.movements,
+                self.positions,
+                self.now,
+                new=True,
+                along=(along, self._due(moved)),
             )
-            entries += taken
-            keys.add_effects(self.connection, channel, settled, self.now)
-            # A payment may move the channel's number and change nothing that is available.
-            keys.mark_keys_due(self.connection, {effect.key for effect in effects}, self.now)
+        entries += self._take_over()
         self.done.entries = len(entries)
         self.done.items = {e.movement.position.item for e in entries}
-        shown = {name for item in self.done.items for name in self.setup.shown_by(item)}
-        keys.mark_due(self.connection, shown, self.now)
-        keys.mark_keys_due(self.connection, self.moved_alone, self.now)
+        if self.done.items > moved:
+            keys.mark_due(self.connection, self._shown(self.done.items - moved), self.now)
         report_oversold(self.connection, before, self.positions, self.now)
         findings.open_findings(self.connection, self.unmapped, self.now)
         findings.close_findings(self.connection, self.mapped, "it waits for no item any more", self.now)
+
+    def _plain_effects(self) -> list[Rows]:
+        """The effects on keys that hold nothing provisionally; when the next read of the key comes it settles them."""
+        return [
+            keys.effect_rows(channel, [(effect, "") for effect in effects if effect.key not in self.held], self.now)
+            for channel, effects in sorted(self.effects.items())
+        ]
+
+    def _take_over(self) -> list[LedgerEntry]:
+        """Effects on keys that hold units provisionally may end these."""
+        entries: list[LedgerEntry] = []
+        for channel, effects in sorted(self.effects.items()):
+            held = [effect for effect in effects if effect.key in self.held]
+            if held:
+                timing = self.setup.channels[channel].capabilities.timing
+                settled, taken = take_over_contained(
+                    self.connection, channel, held, timing, self.positions, now=self.now, run=self.run
+                )
+                entries += taken
+                write_together(self.connection, [keys.effect_rows(channel, settled, self.now)])
+        return entries
+
+    def _due(self, items: Iterable[str]) -> list[Change]:
+        """Keys that show these items, and keys whose own number an effect moves: a payment changes nothing else."""
+        moved = {effect.key for effects in self.effects.values() for effect in effects}
+        shown = self._shown(items)
+        return [keys.due_change(self.connection, shown, moved, self.now)] if shown or moved else []
+
+    def _shown(self, items: Iterable[str]) -> set[str]:
+        return {name for item in items for name in self.setup.shown_by(item)}
 
     def _meanings(
         self, channel: ChannelSetup, order: OrderSnapshot

@@ -84,11 +84,12 @@ def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: S
         decision = decision_for(agent.setup, target, states, now)
         found.decisions[key] = decision
         found.targets[key] = target
-        if target.key.target != target.units or target.key.hot != target.hot:
-            found.change(key, target=target.units, hot=target.hot)
         if mode_now(agent.setup.channels[target.key.channel], states.get(target.key.channel)) != "live":
             found.observed.append(target)
-        elif decision.action in ("lower", "raise"):
+            continue
+        if target.key.target != target.units or target.key.hot != target.hot:
+            found.change(key, target=target.units, hot=target.hot)
+        if decision.action in ("lower", "raise"):
             reference = expected_now(target.key.state, channel.setup.capabilities.timing)[-1]
             due.append(DueKey(str(key), reference.high, target.units, float(target.hot), target.key.due_at or now))
             if decision.action == "lower":
@@ -98,20 +99,26 @@ def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: S
             found.change(key, due_at=now + channel.setup.tick)
         else:
             _read_or_rest(channel, target.key, decision, found, now)
-    _observe(connection, agent.setup, found, now)
+    _observe(connection, agent, channel, found, now)
     keys.save_keys(connection, found.changes)
     found.writes = [int(one.key) for one in by_urgency(due)]
     return found
 
 
-def _observe(connection: Connection, setup: Setup, found: Survey, now: datetime) -> None:
-    """Keys to which nothing is written: what would be is recorded; those that were never read are read first."""
-    unread = predict(connection, setup, found.observed, now)
-    found.reads += unread
+def _observe(connection: Connection, agent: Agent, channel: OpenChannel, found: Survey, now: datetime) -> None:
+    """Keys to which nothing is written: what would be is recorded, beside a number that was just read."""
+    quiet = max(channel.setup.tick * 0.5, channel.setup.capabilities.timing.staleness)
+    predicted = []
     for target in found.observed:
-        if target.key.id not in unread:
-            found.settled += 1
-            found.change(target.key.id, due_at=None, read_wanted=False)
+        record = target.key
+        if record.target != target.units and (record.read_at is None or record.read_at <= now - quiet):
+            found.reads.append(record.id)
+            continue
+        if record.target != target.units:
+            predicted.append(target)
+        found.settled += 1
+        found.change(record.id, target=target.units, hot=target.hot, due_at=None, read_wanted=False)
+    predict(connection, agent.setup, predicted, now)
 
 
 def _read_or_rest(channel: OpenChannel, record: KeyRecord, decision: Decision, found: Survey, now: datetime) -> None:
@@ -172,10 +179,12 @@ def raises_waiting_for_reads(
     for key, items in sharing.items():
         for other in (one for item in items for one in by_item.get(item, ())):
             watermark = other.state.watermark
-            if watermark is None or watermark.asked < fresh_since:
+            # A key that was read and has no number any more (its listing ended) sells nothing: nobody waits for it.
+            read_at = watermark.asked if watermark else other.read_at
+            if read_at is None or read_at < fresh_since:
                 missing[other.id] = other
                 waiting.add(key)
-            elif other.id != key and other.state.writes and other.state.writes[-1].value < watermark.value:
+            elif watermark and other.id != key and other.state.writes and other.state.writes[-1].value < watermark.value:
                 waiting.add(key)
     keys.want_reads(connection, missing)
     asked_anew = frozenset(other.channel for other in missing.values() if not other.read_wanted)
@@ -275,5 +284,5 @@ def _row(target: Target, decision: Decision, generation: int, run: str, now: dat
         "reason": decision.why,
         "visible_at": None,
         "closed_at": None,
-        "why": dump({"steps": plain_steps(target.offer)}),
+        "why": dump({"decision": decision.why, "steps": plain_steps(target.offer)}),
     }

@@ -159,8 +159,8 @@ def split(connection: Connection, setup: Setup, by: By, item: Item, wanted: Spli
             available = moves.at(old).available
             if units > available and not wanted.force:
                 raise Refused(
-                    f"{item.sku} at {old.location}: {units} units cannot go to {wanted.sku}, {available} are available; "
-                    "nothing was changed. Name fewer, or say --force."
+                    f"{item.sku} at {old.location}: {units} units cannot go to {wanted.sku}, {available} are "
+                    "available; nothing was changed. Name fewer, or say --force."
                 )
             reason = f"{wanted.sku} was split off {item.sku}"
             moves.add(old, EntryKind.TRANSFER, reason, on_hand=-units)

@@ -84,7 +84,7 @@ def _check(connection: Connection, setup: Setup, source: Item, target: Item) -> 
 
 @dataclass(slots=True, kw_only=True)
 class _Merge:
-    """One merge on its way: positions, keys, orders and provisional rows are locked in this order, then all is moved."""
+    """One merge on its way. Locked are positions, keys, orders and provisional rows, in this order."""
 
     connection: Connection
     setup: Setup

@@ -5,6 +5,9 @@ On SQLite one process holds the publisher's lock for all of them, and every acco
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -50,9 +53,25 @@ class Leases:
                     await self._renew(identity)
                 await self._agent.clock.sleep(self._lasts.total_seconds() / 4)
         finally:
-            for lease, _ in self._held.values():
-                now = self._agent.clock.now()
-                await self._agent.database.transact(lambda c, lease=lease, now=now: give_up_lease(c, lease, now))  # type: ignore[misc]
+            await self.give_up()
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """The leases are kept while the block runs, and given up at its end; for a command."""
+        keeping = asyncio.create_task(self.keep(), name="leases")
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+            await self.give_up()
+
+    async def give_up(self) -> None:
+        """Ends every lease that is held, so that another worker need not wait for them to run out."""
+        while self._held:
+            _, (lease, _) = self._held.popitem()
+            now = self._agent.clock.now()
+            await self._agent.database.transact(lambda c, lease=lease, now=now: give_up_lease(c, lease, now))  # type: ignore[misc]
 
     async def take(self, identity: str) -> Held | None:
         """The account, taken now if it is free; None: another worker holds it."""

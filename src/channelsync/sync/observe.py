@@ -34,8 +34,10 @@ from channelsync.sync.setup import Setup
 from channelsync.sync.targets import Target, plain_steps, rules_for, told_steps
 
 
-def predict(connection: Connection, setup: Setup, targets: Sequence[Target], now: datetime) -> list[int]:
-    """Records what these keys should show where that changed; returns the ids of those that were never read."""
+def predict(connection: Connection, setup: Setup, targets: Sequence[Target], now: datetime) -> None:
+    """Records what these keys should show from now on, beside what they do show."""
+    if not targets:
+        return
     numbers = agenda.key_numbers(connection, [target.key.id for target in targets])
     rows: list[dict[str, object]] = [
         {
@@ -48,10 +50,8 @@ def predict(connection: Connection, setup: Setup, targets: Sequence[Target], now
             "why": dump({"steps": plain_steps(target.offer)}),
         }
         for target in targets
-        if target.key.target != target.units
     ]
     predictions.record_predictions(connection, rows)
-    return [key for key, number in numbers.items() if number.shown is None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

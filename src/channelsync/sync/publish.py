@@ -46,7 +46,7 @@ async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None =
     """One tick of one channel; what it could not do is said, not raised. Raises LeaseLost."""
     done = Published()
     try:
-        await _read_wanted(agent, channel, done)
+        await read_wanted(agent, channel, done)
         for number in range(ROUNDS_MAX):
             if agent.stopping or not await _round(agent, channel, lease, done, first=number == 0):
                 break
@@ -91,7 +91,7 @@ async def take_reads(
     return understood
 
 
-async def _read_wanted(agent: Agent, channel: OpenChannel, done: Published) -> None:
+async def read_wanted(agent: Agent, channel: OpenChannel, done: Published) -> None:
     """Hot keys, and keys that a raise elsewhere waits for; as many as the share of the read budget allows."""
     setup = channel.setup
     now = agent.clock.now()
@@ -141,7 +141,7 @@ async def _ready(agent: Agent, channel: OpenChannel, found: Survey) -> list[int]
     timing = channel.setup.capabilities.timing
     fresh_since = agent.clock.now() - max(channel.setup.tick * 1.5, timing.staleness * 2)
     waiting = await agent.database.transact(lambda c: raises_waiting_for_reads(c, agent, raises, fresh_since))
-    for name in waiting.ask & agent.channels.keys():
+    for name in sorted(waiting.ask & agent.channels.keys()):
         agent.channels[name].wake_publisher.set()
     return [key for key in found.writes if key not in waiting.raises]
 

@@ -71,7 +71,9 @@ def _follow(
                 findings.close_findings(connection, closed, "the channel accepted a later write", now)
         case "refused":
             failures = record.failures + 1
-            keys.save_key(connection, record.id, failures=failures, not_before=due_again(now, failures), due_at=now)
+            # Not urgent any more: urgent keys are not held back, and would be refused again and again.
+            again = due_again(now, failures)
+            keys.save_key(connection, record.id, failures=failures, not_before=again, due_at=again, urgency=1)
             if failures >= REFUSALS_MAX:
                 findings.open_findings(connection, [_refused(record, one, result)], now)
         case "conflict" | "unknown":

@@ -7,7 +7,7 @@ thing would, and its plan is the real plan.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -25,7 +25,7 @@ from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.decide_writes import decision_for
 from channelsync.sync.leasing import Leases
 from channelsync.sync.measures import Measures
-from channelsync.sync.publish import Published, publish_keys, read_keys
+from channelsync.sync.publish import Published, publish_keys, read_keys, read_wanted
 from channelsync.sync.pull_listings import identify, pull_listings
 from channelsync.sync.setup import Setup
 from channelsync.sync.take_orders import poll_orders
@@ -128,7 +128,9 @@ async def _unread(agent: Agent, chosen: Chosen, since: datetime) -> list[tuple[O
     ]
 
 
-def plan(connection: Connection, setup: Setup, measures: Measures, ids: Collection[int], now: datetime) -> list[Planned]:
+def plan(
+    connection: Connection, setup: Setup, measures: Measures, ids: Collection[int], now: datetime
+) -> list[Planned]:
     """What each of these keys shows, should show, and what its next step is. Reads only."""
     targets = compute_targets(connection, setup, measures, ids)
     states = channels.channel_states(connection)
@@ -187,32 +189,57 @@ async def publish_until_settled(
     while True:
         rows = await planned_now(agent, ids)
         left = [row for row in rows if row.state in LEFT and row.state != "question"]
-        open_now = [row for row in left if row.channel in agent.channels and row.channel not in looked.failures]
-        if not open_now or agent.clock.monotonic() >= ends:
+        left = [row for row in left if row.channel in agent.channels and row.channel not in looked.failures]
+        if not left or agent.clock.monotonic() >= ends:
             return rows
         for channel in tuple(agent.channels.values()):
-            wanted = [row.key for row in open_now if row.channel == channel.name]
-            if wanted:
-                await _publish(agent, channel, leases, wanted, looked)
-        if any(row.state == "to do" for row in await planned_now(agent, ids)):
-            pause = _FIRST_PAUSE
+            here = [row for row in left if row.channel == channel.name]
+            if here:
+                await _one_round(agent, channel, leases, here, looked)
         await agent.clock.sleep(min(pause, max(0.0, ends - agent.clock.monotonic())))
         pause = min(_LONGEST_PAUSE, pause * 2)
 
 
-async def _publish(agent: Agent, channel: OpenChannel, leases: Leases, wanted: Sequence[int], looked: Looked) -> None:
-    """One round on one channel: read, write, and take orders where the reads ask for them."""
+async def _one_round(
+    agent: Agent, channel: OpenChannel, leases: Leases, rows: Sequence[Planned], looked: Looked
+) -> None:
+    """One round on one channel: write what can be written, read what is on its way and what a raise waits for."""
     held = leases.held(channel.identity)
     if held is None:
-        looked.failures[channel.name] = "another process publishes to this account"
+        looked.failures[channel.name] = "another process publishes to its account"
         return
     done = Published()
     try:
-        await publish_keys(agent, channel, wanted, held.lease, done)
-        missing = [record for _, record in await _unread_of_others(agent, wanted)]
-        for other, ids in missing:
-            await read_keys(agent, other, ids, done)
-        if done.ask_orders or any(row.state == "waits" for row in await planned_now(agent, wanted)):
-            await poll_orders(agent, channel)
+        await read_keys(agent, channel, [row.key for row in rows if row.state == "on its way"], done)
+        await publish_keys(agent, channel, [row.key for row in rows if row.state != "on its way"], held.lease, done)
+        for other in agent.channels.values():
+            if other.name not in looked.failures:
+                await read_wanted(agent, other, done)
     except (ChannelError, LeaseLost) as error:
         looked.failures[channel.name] = str(error)
+        return
+    if done.ask_orders or any(row.state == "waits" for row in rows):
+        taken = await poll_orders(agent, channel)
+        looked.orders += taken.booked
+
+
+def ask_publisher(connection: Connection, ids: Sequence[int], now: datetime) -> None:
+    """Beside a running daemon: its publisher is to read these keys and look at them at once."""
+    agenda.ask_for(connection, ids, now)
+
+
+async def wait_for_publisher(
+    database: Database, clock: Clock, setup: Setup, measures: Measures, ids: Sequence[int], within: timedelta
+) -> list[Planned]:
+    """Waits until the daemon has read each of these keys since now and left nothing to do, or `within` has passed."""
+    asked = clock.now()
+    ends = clock.monotonic() + within.total_seconds()
+    while True:
+        now = clock.now()
+        rows = await database.query(lambda c, now=now: plan(c, setup, measures, ids, now))  # type: ignore[misc]
+        numbers = await database.query(lambda c: agenda.key_numbers(c, ids))
+        unseen = [one for one in numbers.values() if one.seen_at is None or one.seen_at < asked]
+        waiting = unseen or any(row.state in LEFT and row.state != "question" for row in rows)
+        if not waiting or clock.monotonic() >= ends:
+            return rows
+        await clock.sleep(_FIRST_PAUSE)

@@ -7,6 +7,7 @@ from datetime import date
 
 from sqlalchemy import Connection
 
+from channelsync.domain.quantities import PositionKey
 from channelsync.store import incoming, keys, runs
 from channelsync.store.incoming import Incoming
 from channelsync.store.runs import Change
@@ -66,6 +67,18 @@ def save(connection: Connection, by: By, wanted: Incoming) -> None:
             at=by.now,
         ),
     )
+
+
+def restore(connection: Connection, by: By, change: Change) -> bool:
+    """Says again what was said of units on their way before a change; False where it was changed since."""
+    item, location, reference = change.subject.split("\n")
+    position = PositionKey(item, location)
+    if _plain(incoming.find_incoming(connection, position, reference)) != change.after:
+        return False
+    told = change.before or {"units": 0, "due": None}
+    due = date.fromisoformat(told["due"]) if told["due"] else None
+    save(connection, by, Incoming(position=position, reference=reference, units=told["units"], due=due))
+    return True
 
 
 def _plain(known: Incoming | None) -> dict[str, object] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -19,7 +19,6 @@ def take_over_contained(
     connection: Connection,
     channel: str,
     effects: Sequence[Effect],
-    held_keys: Set[int],
     timing: Timing,
     positions: dict[PositionKey, Position],
     *,
@@ -28,12 +27,10 @@ def take_over_contained(
 ) -> tuple[list[tuple[Effect, str]], list[LedgerEntry]]:
     """Lets new effects that the watermark already contains end the provisional reservations they explain.
 
-    held_keys: those that held provisional units when the batch was loaded. What a read has held since then is taken
-    over when the next read settles the effect.
     positions: locked by the caller, changed in place. Returns every effect with how it is settled ("" where that
     cannot be told yet) and the ledger entries written.
     """
-    held = provisionals.open_provisionals(connection, {e.key for e in effects if e.delta < 0} & held_keys)
+    held = provisionals.open_provisionals(connection, {e.key for e in effects if e.delta < 0})
     if not held:
         return [(effect, "") for effect in effects], []
     states = keys.load_keys(connection, held)

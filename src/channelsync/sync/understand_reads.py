@@ -107,9 +107,12 @@ class _Reading:
 
     def take(self, record: KeyRecord, read: KeyRead) -> None:
         """One read: what it means, and what follows for the key and its position."""
+        if read.value is None:  # its listing ended; should it come back, the first read of it sets the watermark anew
+            self._change(record, value=None, read_at=read.asked, read_wanted=False, due_at=None)
+            return
         number = self._number(record, read)
         if number is None:
-            keys.save_key(self.connection, record.id, read_at=read.asked, read_wanted=False)
+            self._change(record, read_at=read.asked, read_wanted=False)
             return
         seen = Read(number, read.asked, read.answered, self.answers.get(record.id))
         if self._observed(record):

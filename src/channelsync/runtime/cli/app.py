@@ -28,9 +28,13 @@ COMMAND_MODULES = (
     "config_commands",
     "run_commands",
     "channels_commands",
+    "reconcile_commands",
+    "rules_commands",
+    "explain_commands",
     "listings_commands",
     "orders_commands",
     "findings_commands",
+    "lab_commands",
 )
 """Modules of this package, in the order of the help. Each has `register(app)`, which adds its commands."""
 

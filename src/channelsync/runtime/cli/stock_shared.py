@@ -1,0 +1,118 @@
+"""What the commands on stock and items have in common: options, one run each, and how they tell what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
+
+import typer
+from sqlalchemy import Connection
+
+from channelsync.domain.quantities import Position
+from channelsync.runtime.cli.context import Invocation, awaited, invocation
+from channelsync.runtime.cli.output import Output
+from channelsync.runtime.wiring import open_agent
+from channelsync.store import items
+from channelsync.sync.listings_apply import book_waiting
+from channelsync.sync.setup import Setup
+from channelsync.sync.stock import By
+
+T = TypeVar("T")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Sku = Annotated[str, typer.Argument(metavar="SKU", help="The item, by its SKU or a further one.")]
+Units = Annotated[int, typer.Argument(metavar="UNITS", help="Base units, a whole number.")]
+Location = Annotated[str, typer.Option("--location", metavar="NAME", help="A location of the configuration.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, in a sentence; stands in the ledger.")]
+Key = Annotated[
+    str, typer.Option("--key", help="Your own key of this command: given again, it changes nothing and says so.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Also units that are promised to orders: available goes below 0, knowingly.")
+]
+At = Annotated[
+    str, typer.Option("--at", metavar="TIME", help="When it happened, such as 2026-03-01T09:00:00Z; default now.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran(Generic[T]):
+    """What a command did, and the run in which it did it."""
+
+    run: str
+    result: T
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A position as a command tells it. oversold: units that are promised and not there."""
+
+    sku: str
+    location: str
+    on_hand: int
+    reserved: int
+    withheld: int
+    available: int
+    oversold: int
+
+
+Work = Callable[[Connection, Setup, By], T]
+
+
+def run_command(
+    context: typer.Context, command: str, work: Work[T], *, reason: str = "", key: str = "", new_skus: bool = False
+) -> Ran[T]:
+    """Does one use case as a run of its own. new_skus: texts may lead to items now, so orders that waited are booked."""
+    started = invocation(context)
+    return awaited(_run(started, command, work, reason, key, new_skus=new_skus))
+
+
+async def _run(
+    started: Invocation, command: str, work: Work[T], reason: str, key: str, *, new_skus: bool
+) -> Ran[T]:
+    actor = user_of(started)
+    async with open_agent(started.load(), command, actor=actor, channels=()) as agent:
+        by = By(actor=actor, run=agent.run, now=agent.clock.now(), reason=reason, key=key)
+        result = await agent.database.transact(lambda c: work(c, agent.setup, by))
+        if new_skus:
+            await book_waiting(agent, (), new_items=True)
+        return Ran(agent.run, result)
+
+
+def user_of(started: Invocation) -> str:
+    """Who gives commands here, as the ledger names them."""
+    name = started.environ.get("USER") or started.environ.get("LOGNAME")
+    return f"user:{name}" if name else "user"
+
+
+def told(connection: Connection, positions: Iterable[Position]) -> list[Told]:
+    """Positions with the SKUs of their items."""
+    found = list(positions)
+    skus = {name: item.sku for name, item in items.items_by_id(connection, {one.key.item for one in found}).items()}
+    return [
+        Told(
+            sku=skus[one.key.item],
+            location=one.key.location,
+            on_hand=one.on_hand,
+            reserved=one.reserved,
+            withheld=one.withheld,
+            available=one.available,
+            oversold=max(0, -one.available),
+        )
+        for one in found
+    ]
+
+
+def warn_oversold(output: Output, positions: Iterable[Told]) -> None:
+    """Says where more is promised than is there."""
+    for one in positions:
+        if one.oversold:
+            output.say(
+                f"warning: {one.sku} at {one.location} is oversold by {one.oversold}: every channel is lowered to 0."
+            )
+
+
+def say_run(output: Output, run: str) -> None:
+    """Says how the command can be taken back."""
+    output.say(f"Run {run}; `channelsync undo {run}` takes it back.")

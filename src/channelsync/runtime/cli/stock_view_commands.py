@@ -1,0 +1,206 @@
+"""`channelsync stock list|show|history|export`: positions looked at."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import orjson
+import typer
+from sqlalchemy import Connection
+
+from channelsync.runtime.cli.arguments import moment
+from channelsync.runtime.cli.context import awaited, invocation
+from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
+from channelsync.runtime.cli.output import Output
+from channelsync.runtime.cli.stock_shared import AsJson, Sku
+from channelsync.runtime.config import Loaded
+from channelsync.runtime.wiring import open_reading
+from channelsync.sdk.clock import SystemClock
+from channelsync.store.positions_view import (
+    EntryOnView,
+    PositionOnView,
+    PositionsWanted,
+    find_positions,
+    history_of,
+    incoming_of,
+    open_reservations,
+)
+from channelsync.sync.items import item_named
+
+Somewhere = Annotated[str, typer.Option("--location", metavar="NAME", help="Only at this location.")]
+
+_COLUMNS = ("sku", "title", "location", "on_hand", "reserved", "withheld", "available", "oversold")
+
+
+def register_views(group: typer.Typer) -> None:
+    """Adds the commands to `channelsync stock`."""
+    group.command("list")(list_positions)
+    group.command("show")(show)
+    group.command("history")(history)
+    group.command("export")(export)
+
+
+def list_positions(
+    context: typer.Context,
+    skus: Annotated[list[str] | None, typer.Argument(metavar="[SKU]...", help="Only these; default all.")] = None,
+    location: Somewhere = "",
+    search: Annotated[str, typer.Option("--search", help="A part of the SKU or of the title.")] = "",
+    oversold: Annotated[bool, typer.Option("--oversold", help="Only where more is promised than is there.")] = False,
+    below: Annotated[int | None, typer.Option("--below", metavar="UNITS", help="Only with less available.")] = None,
+    withheld: Annotated[bool, typer.Option("--withheld", help="Only where units are set aside.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also places that never had a unit.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Positions: on hand, reserved, withheld, and what is available. Negative available is shown as oversold."""
+    loaded = invocation(context).load()
+    _known_location(loaded, location)
+    limit = 0 if oversold else below
+
+    def work(connection: Connection) -> list[PositionOnView]:
+        chosen = [item_named(connection, sku).id for sku in skus] if skus else None
+        wanted = PositionsWanted(
+            items=chosen,
+            search=search,
+            location=location,
+            below=limit,
+            only_withheld=withheld,
+            everything=everything,
+        )
+        return list(find_positions(connection, wanted))
+
+    async def read() -> list[PositionOnView]:
+        async with open_reading(loaded) as database:
+            return await database.query(work, snapshot=True)
+
+    Output(as_json=as_json).rows(awaited(read()), _COLUMNS, title="Positions")
+
+
+def show(context: typer.Context, sku: Sku, as_json: AsJson = False) -> None:
+    """One item whole: where its units are, what holds them, and what is on its way."""
+    loaded = invocation(context).load()
+
+    def work(connection: Connection) -> dict[str, object]:
+        item = item_named(connection, sku)
+        positions = list(find_positions(connection, PositionsWanted(items=[item.id], everything=True)))
+        return {
+            "sku": item.sku,
+            "item": item.id,
+            "title": item.title,
+            "on_hand": sum(one.on_hand for one in positions),
+            "reserved": sum(one.reserved for one in positions),
+            "withheld": sum(one.withheld for one in positions),
+            "available": sum(one.available for one in positions),
+            "oversold": sum(one.oversold for one in positions),
+            "positions": positions,
+            "reservations": open_reservations(connection, item.id),
+            "incoming": incoming_of(connection, item.id),
+        }
+
+    async def read() -> dict[str, object]:
+        async with open_reading(loaded) as database:
+            return await database.query(work, snapshot=True)
+
+    found = awaited(read())
+    output = Output(as_json=as_json)
+    if as_json:
+        output.document(found)
+        return
+    lists = ("positions", "reservations", "incoming")
+    output.document({name: value for name, value in found.items() if name not in lists})
+    for name, columns in zip(lists, (_COLUMNS[2:], (), ()), strict=True):
+        rows = found[name]
+        output.rows(rows if isinstance(rows, list) else (), columns, title=name.capitalize())
+
+
+def history(
+    context: typer.Context,
+    sku: Sku,
+    location: Somewhere = "",
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Only what was written from then on.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="The latest so many.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """The ledger entries of an item, the latest first: what changed, why, by whom and in which run."""
+    loaded = invocation(context).load()
+    _known_location(loaded, location)
+    from_then = moment(since)
+
+    def work(connection: Connection) -> Sequence[EntryOnView]:
+        item = item_named(connection, sku)
+        return history_of(connection, item.id, location=location, since=from_then, limit=limit)
+
+    async def read() -> Sequence[EntryOnView]:
+        async with open_reading(loaded) as database:
+            return await database.query(work, snapshot=True)
+
+    columns = ("at", "location", "kind", "on_hand", "reserved", "withheld", "reason", "actor", "order", "run")
+    Output(as_json=as_json).rows(awaited(read()), columns, title=f"Ledger of {sku}")
+
+
+def export(
+    context: typer.Context,
+    path: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to; default the standard output.")] = None,
+    basis: Annotated[
+        str, typer.Option("--basis", metavar="physical|available", help="What the numbers mean.")
+    ] = "physical",
+    location: Somewhere = "",
+    as_form: Annotated[str, typer.Option("--format", metavar="csv|jsonl", help="How it is written.")] = "csv",
+) -> None:
+    """Write positions as a file that `stock import` reads: sku, location, units, and as of when. Never overwrites."""
+    kind = _one_of("--basis", basis, ("physical", "available"))
+    form = _one_of("--format", as_form, ("csv", "jsonl"))
+    loaded = invocation(context).load()
+    _known_location(loaded, location)
+    if path is not None and path.exists():
+        raise CommandFailed(f"{path} is there already; name another file, or take it away")
+
+    async def read() -> list[PositionOnView]:
+        async with open_reading(loaded) as database:
+            wanted = PositionsWanted(location=location)
+            return await database.query(lambda c: list(find_positions(c, wanted)), snapshot=True)
+
+    as_of = SystemClock().now().isoformat()
+    rows = [
+        {
+            "sku": one.sku,
+            "location": one.location,
+            "units": one.on_hand if kind == "physical" else one.available,
+            "as_of": as_of,
+        }
+        for one in awaited(read())
+    ]
+    text = _as_csv(rows) if form == "csv" else _as_json_lines(rows)
+    if path is None:
+        sys.stdout.write(text)
+    else:
+        path.write_text(text, encoding="utf-8", newline="")
+        Output().say(f"Wrote {len(rows)} positions to {path}.")
+
+
+def _as_csv(rows: Sequence[dict[str, object]]) -> str:
+    written = io.StringIO(newline="")
+    writer = csv.DictWriter(written, ("sku", "location", "units", "as_of"), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return written.getvalue()
+
+
+def _as_json_lines(rows: Iterable[dict[str, object]]) -> str:
+    return "".join(f"{orjson.dumps(row).decode()}\n" for row in rows)
+
+
+def _known_location(loaded: Loaded, location: str) -> None:
+    names = [one.name for one in loaded.config.locations]
+    if location and location not in names:
+        raise CommandFailed(f"There is no location {location!r}; there is {', '.join(names)}.", ExitCode.USAGE)
+
+
+def _one_of(option: str, said: str, known: tuple[Literal["physical", "available", "csv", "jsonl"], ...]) -> str:
+    if said not in known:
+        raise CommandFailed(f"{option} can be {' or '.join(known)}, not {said!r}", ExitCode.USAGE)
+    return said

@@ -1,0 +1,197 @@
+"""Undoing a run: its causes are taken back by counter-entries and by changes that put back what was.
+
+What follows from causes is never put back but computed again: positions by counter-entries, shown quantities by keys
+that become due. Facts of the world are left and named: orders, reads of channels, counts that were made since.
+Where the world has gone on (units were sold meanwhile), a counter-entry is made all the same: on hand and available
+may go below 0, knowingly, and the result says so. A run is undone once; undoing the undoing run has it back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, entry_id
+from channelsync.domain.quantities import Position, PositionKey
+from channelsync.store import counts, items, ledger, runs, undoing
+from channelsync.store.runs import Change, Run
+from channelsync.sync.items_merge import MERGE
+from channelsync.sync.setup import Setup
+from channelsync.sync.stock import By, Refused, after_change
+from channelsync.sync.undo_changes import UNDONE, TakingBack
+
+# Who makes entries of facts that no command can take back.
+_FACTS = {"order": "orders", "read": "reads of channels", "agent": "the daemon"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Below:
+    """A position that has fewer units now than are promised, or fewer than none."""
+
+    sku: str
+    location: str
+    on_hand: int
+    available: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Undone:
+    """What undoing did. entries: counter-entries; changes: changes taken back. left: what stays, and why.
+
+    below: positions that went below 0 by it. mapped: channels of which a listing means something again.
+    """
+
+    run: str
+    command: str
+    entries: int = 0
+    changes: int = 0
+    left: list[str] = field(default_factory=list)
+    below: list[Below] = field(default_factory=list)
+    mapped: set[str] = field(default_factory=set)
+
+
+def undo(connection: Connection, setup: Setup, by: By, run: str) -> Undone:
+    """Takes a run back in the caller's transaction. Raises Refused: an unknown run, one that is undone already, one
+    that did nothing that can be taken back."""
+    known = runs.get_run(connection, run)
+    if known is None:
+        raise Refused(f"There is no run {run!r}. Every command prints its run; `stock history` shows those of entries.")
+    if run == by.run:
+        raise Refused("A run cannot undo itself.")
+    if not undoing.claim_undo(connection, run, by.run):
+        undone_by = known.undone_by or "another run, just now"
+        raise Refused(f"Run {run} ({known.command}) was undone by {undone_by} already. To have it back, undo that run.")
+    changes = runs.changes_of(connection, run)
+    _refuse_if_undone_again(connection, run, changes)
+    done = Undone(run=run, command=known.command)
+    _entries(connection, setup, by, known, changes, done)
+    taking_back = TakingBack(connection=connection, setup=setup, by=by, run=run)
+    taking_back.take_back(changes)
+    done.changes = taking_back.taken
+    done.left += taking_back.left
+    done.mapped = taking_back.mapped
+    if not done.entries and not done.changes:
+        left = f" Left are: {'; '.join(done.left)}." if done.left else ""
+        raise Refused(f"Run {run} ({known.command}) did nothing that can be taken back.{left}")
+    taking_back.record(UNDONE, run, "", by.run)
+    return done
+
+
+def _refuse_if_undone_again(connection: Connection, run: str, changes: Iterable[Change]) -> None:
+    """A run that undid another one can be taken back only while that one still is undone by it, or not at all."""
+    for change in changes:
+        undone = runs.get_run(connection, change.subject) if change.kind == UNDONE else None
+        if undone is not None and undone.undone_by != change.after:
+            raise Refused(
+                f"Run {run} dealt with run {undone.id}, which was undone by {undone.undone_by or 'nothing'} since. "
+                "Undo that run instead."
+            )
+
+
+def _entries(connection: Connection, setup: Setup, by: By, run: Run, changes: Sequence[Change], done: Undone) -> None:
+    """Writes the counter-entries."""
+    made = undoing.entries_of_run(connection, run.id)
+    _name_facts(made, done)
+    mine = [entry for entry in made if _can_be_taken_back(entry)]
+    again = {change.subject for change in changes if change.kind == MERGE and change.after is None}
+    again |= {change.before["into"] for change in changes if change.kind == MERGE and change.after is None}
+    mine = [entry for entry in mine if entry.movement.position.item not in again]  # they are merged again as a whole
+    positions = ledger.lock_positions(connection, {entry.movement.position.item for entry in mine})
+    before = {key: position.available for key, position in positions.items()}
+    skus = {name: item.sku for name, item in items.items_by_id(connection, {key.item for key in positions}).items()}
+    counted = counts.counts_recorded_since(connection, run.started_at, but=run.id)
+    stays = _overtaken(mine, counted, merged=any(change.kind == MERGE for change in changes))
+    for key in sorted(stays):
+        done.left.append(
+            f"{skus[key.item]} at {key.location} was counted since; what the count found on hand holds, also without "
+            "this run"
+        )
+    movements = _counter_movements(mine, positions, stays, by, run.id, done, skus)
+    entries = ledger.write(connection, movements, positions, by.now)
+    after_change(connection, setup, entries, before, positions, by.now)
+    done.entries = len(entries)
+    done.below = [
+        Below(sku=skus[key.item], location=key.location, on_hand=now.on_hand, available=now.available)
+        for key, now in sorted(positions.items())
+        if (now.on_hand < 0 or now.available < 0) and now.available < before[key]
+    ]
+
+
+def _can_be_taken_back(entry: LedgerEntry) -> bool:
+    cause = entry.movement.cause
+    return cause.actor.partition(":")[0] not in _FACTS and not entry.movement.reservation
+
+
+def _name_facts(made: Iterable[LedgerEntry], done: Undone) -> None:
+    facts = Counter(entry.movement.cause.actor.partition(":")[0] for entry in made)
+    for actor, told in _FACTS.items():
+        if facts[actor]:
+            done.left.append(f"{facts[actor]} entries by {told} stay: they say what has happened")
+
+
+def _overtaken(
+    mine: Iterable[LedgerEntry], counted: Mapping[PositionKey, datetime], *, merged: bool
+) -> set[PositionKey]:
+    """Positions that were counted since, as of after what the run said of them.
+
+    Of a merge everything stays then: the count found the units of both items, and only another one can part them.
+    """
+    named = {entry.movement.position for entry in mine}
+    stays = {
+        entry.movement.position
+        for entry in mine
+        if entry.movement.on_hand
+        and entry.movement.position in counted
+        and entry.movement.at <= counted[entry.movement.position]
+    }
+    return named if merged and stays else stays
+
+
+def _counter_movements(
+    mine: Iterable[LedgerEntry],
+    positions: Mapping[PositionKey, Position],
+    stays: set[PositionKey],
+    by: By,
+    run: str,
+    done: Undone,
+    skus: Mapping[str, str],
+) -> list[Movement]:
+    """The opposite of entries, the newest first; at the time of the entry, so that counts see both or neither."""
+    withheld = {key: position.withheld for key, position in positions.items()}
+    movements: list[Movement] = []
+    for entry in mine:
+        movement = entry.movement
+        key = movement.position
+        if movement.on_hand and key not in stays:
+            movements.append(_opposite(movement, by, run, on_hand=-movement.on_hand))
+        back = -movement.withheld
+        if back < 0 and withheld[key] + back < 0:
+            done.left.append(
+                f"{skus[key.item]} at {key.location}: {-back} units were set aside, {withheld[key]} still are; more "
+                "cannot be put back"
+            )
+            back = -withheld[key]
+        if back:
+            withheld[key] += back
+            movements.append(_opposite(movement, by, run, withheld=back))
+    return movements
+
+
+def _opposite(movement: Movement, by: By, run: str, *, on_hand: int = 0, withheld: int = 0) -> Movement:
+    if withheld:
+        kind = EntryKind.WITHHOLD if withheld > 0 else EntryKind.UNWITHHOLD
+    else:
+        kind = EntryKind.TRANSFER if movement.kind is EntryKind.TRANSFER else EntryKind.ADJUST
+    reason = by.reason or f"run {run} was undone: {movement.cause.reason}"
+    return replace(
+        movement,
+        id=entry_id("undo", by.run, movement.id, kind),
+        kind=kind,
+        on_hand=on_hand,
+        withheld=withheld,
+        cause=Cause(actor=by.actor, run=by.run, reason=reason),
+    )
