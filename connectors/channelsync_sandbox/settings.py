@@ -160,6 +160,7 @@ def capabilities(settings: Declared) -> Capabilities:
         compare_and_set=settings.compare_and_set,
         answers_with_number=settings.answers_with_number,
         meaning=settings.meaning,
+        committed_readable=settings.committed_readable,
         zero=settings.zero,
         behaviour=NumberBehaviour(settings.deducts, settings.gives_back),
         moves=settings.moves,

@@ -30,6 +30,8 @@ class Token(Wire):
 
 
 class Error(Wire):
+    """What the marketplace says is wrong."""
+
     code: str = ""
     message: str = ""
 
@@ -41,23 +43,31 @@ class Refusal(Wire):
 
 
 class Seller(Wire):
+    """Whose account it is."""
+
     id: Annotated[str, Field(min_length=1)]
     title: str = ""
 
 
 class Account(Wire):
+    """The account, and how its marketplace behaves."""
+
     account: str
     seller: Seller
     declares: dict[str, Any] = {}
 
 
 class Movement(Wire):
+    """Units of a line that something happened to."""
+
     units: Units
     at: AwareDatetime | None = None
     location: str | None = None
 
 
 class Line(Wire):
+    """A line of an order."""
+
     id: Annotated[str, Field(min_length=1)]
     listing: str | None = None
     sku: str | None = None
@@ -71,6 +81,8 @@ class Line(Wire):
 
 
 class Order(Wire):
+    """An order, without its buyer."""
+
     id: Annotated[str, Field(min_length=1)]
     status: Literal["awaiting_payment", "open", "done", "cancelled"]
     placed_at: AwareDatetime
@@ -87,11 +99,15 @@ class OrdersFound(Wire):
 
 
 class OrdersPage(OrdersFound):
+    """A page of orders, and where the next begins."""
+
     next: str | None = None
     as_of: AwareDatetime
 
 
 class IdsPage(Wire):
+    """A page of order ids, and where the next begins."""
+
     ids: tuple[str, ...]
     next: str | None = None
 
@@ -106,11 +122,15 @@ class Number(Wire):
 
 
 class Part(Wire):
+    """A part of a bundle that the marketplace knows."""
+
     listing: str
     units: Units
 
 
 class Listing(Wire):
+    """A listing."""
+
     id: Annotated[str, Field(min_length=1)]
     sku: str | None = None
     title: str = ""
@@ -131,14 +151,20 @@ class ListingsFound(Wire):
 
 
 class ListingsPage(ListingsFound):
+    """A page of listings, and where the next begins."""
+
     next: str | None = None
 
 
 class NumbersRead(Wire):
+    """The numbers that were asked for."""
+
     numbers: tuple[Number, ...]
 
 
 class Result(Wire):
+    """What became of one update."""
+
     key: str
     location: str = ""
     status: str
@@ -148,6 +174,8 @@ class Result(Wire):
 
 
 class Results(Wire):
+    """What became of the updates of a push."""
+
     results: tuple[Result, ...]
 
 

@@ -46,7 +46,7 @@ from channelsync.sync.verify import verify
 
 pytestmark = pytest.mark.processes
 
-HANG_GUARD = 120.0
+HANG_GUARD = 300.0
 LONGEST_LIFE = 4.0
 """Seconds until a daemon is killed at the latest, where the moment is drawn and not the call."""
 

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,10 @@ from typing import Any
 import pytest
 
 from channelsync.runtime.cli import main
+from channelsync.runtime.cli.context import awaited
 from channelsync.runtime.cli.exit_codes import ExitCode
+from channelsync.store.database import open_database
+from channelsync.store.orders import keep_unreadable
 
 CONFIG = """\
 [database]
@@ -377,3 +381,25 @@ def test_no_channel_can_be_called_as_our_own(run: Run) -> None:
 
     assert ran.code == ExitCode.CONFIGURATION
     assert "a channel cannot be called 'Manual'" in ran.err
+
+
+def test_an_order_that_cannot_be_understood_is_shown_with_what_the_channel_sent(run: Run, sqlite_url: str) -> None:
+    async def keep() -> None:
+        async with open_database(sqlite_url) as database:
+            kept = [("S-1", "Order S-1 has no lines.", "<nothing>")]
+            await database.transact(lambda c: keep_unreadable(c, "shop", kept, datetime(2026, 3, 1, tzinfo=UTC)))
+
+    awaited(keep())
+
+    (row,) = run("orders", "list", "--only", "unreadable", "--json").rows
+    (document,) = run("orders", "show", "S-1", "--json").rows
+
+    assert row == {
+        "channel": "shop",
+        "order": "S-1",
+        "reason": "Order S-1 has no lines.",
+        "raw": "<nothing>",
+        "seen_at": "2026-03-01T00:00:00Z",
+    }
+    assert (document["head"], document["lines"]) == (row, [])
+    assert run("orders", "list", "--only", "unreadable").code == 0

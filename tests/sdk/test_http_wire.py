@@ -162,7 +162,11 @@ async def test_a_gzip_bomb_is_stopped_at_the_cap_without_being_unpacked(real: Re
     assert peak < 10_000_000
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(b"[1, 2, 3]"), gzip.compress(b"[1, ") + gzip.compress(b"2, 3]")])
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(b"[1, 2, 3]"), gzip.compress(b"[1, ") + gzip.compress(b"2, 3]")],
+    ids=["one member", "two members"],
+)
 async def test_gzip_is_unpacked_member_by_member(packed: bytes, real: Real) -> None:
     answer = await real(saying(reply(packed, b"Content-Encoding: gzip")), READ)
     assert isinstance(answer, Answer)

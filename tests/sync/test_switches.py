@@ -132,7 +132,8 @@ def test_the_row_overrides_the_configuration_and_observing_both(
 
 
 @pytest.mark.parametrize(
-    ("row", "paused", "stop"), [("", False, ""), ("", True, "raises"), ("all", True, "all"), ("raises", False, "raises")]
+    ("row", "paused", "stop"),
+    [("", False, ""), ("", True, "raises"), ("all", True, "all"), ("raises", False, "raises")],
 )
 def test_the_stricter_of_command_and_configuration_holds(row: str, paused: bool, stop: str) -> None:
     found, said_by = stop_now(setup(paused=paused), state(stop=row))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,11 +13,12 @@ from channelsync.domain.findings import FindingKind
 from channelsync.domain.orders import OrderSnapshot, OrderStatus
 from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.values import OrderPage, UnreadableOrder
-from channelsync.store import channels, orders, orders_view
+from channelsync.store import channels, listings, orders, orders_view
 from channelsync.store.items import Item, add_items, item_id
 from channelsync.store.orders_view import OrdersWanted
 from channelsync.sync import take_orders
 from channelsync.sync.book_orders import expire_orders
+from channelsync.sync.loops import keep_house
 from channelsync.sync.orders_by_hand import BookByHand, LineByHand, book_by_hand
 from channelsync.sync.take_orders import book_unmapped, poll_orders, take_by_id
 from channelsync_memory import MemoryChannel
@@ -279,6 +280,33 @@ async def test_a_waiting_order_of_ours_is_booked_once_an_item_has_its_sku(seller
     assert (await seller.position("LAMP")).reserved == 2
 
 
+async def test_orders_that_nobody_booked_after_their_listing_was_mapped_are_booked_by_the_daemon(
+    seller: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that mapped it died before it came to them."""
+    await seller.has("MUG", 5)
+    mug = await seller.lists("MUG", 5)
+    seller.shop().buy((seller.shop().items[mug], 2))
+    await poll(seller)
+    await seller.pull()
+    at = seller.clock.now()
+    await seller.database.transact(lambda c: listings.set_mapping(c, "shop", mug, item_id("MUG"), 1, "test", at))
+
+    sleeps = iter((60, None))
+    sleep = seller.clock.sleep
+
+    async def sleep_once(seconds: float) -> None:
+        if next(sleeps) is None:
+            raise PowerCut
+        await sleep(seconds)
+
+    monkeypatch.setattr(seller.clock, "sleep", sleep_once)
+    with pytest.raises(PowerCut):
+        await keep_house(seller.agent)
+
+    assert (await seller.position("MUG")).reserved == 2
+
+
 async def test_waiting_orders_of_a_channel_that_was_removed_are_left_alone(seller: Any) -> None:
     assert await book_unmapped(seller.agent, "gone") == 0
 
@@ -328,27 +356,37 @@ async def test_an_order_that_becomes_unreadable_stays_booked_as_it_was(seller: A
 
 
 class Wavering(MemoryChannel):
-    """A channel whose list of orders shows another number of units than the order itself, with the same version."""
+    """A channel whose list of orders shows another number of units each time, always with the same version.
+
+    It lists every order again and again.
+    """
+
+    told: Iterator[int]
 
     async def orders(self, *, cursor: str | None) -> AsyncIterator[OrderPage]:
-        async for page in super().orders(cursor=cursor):
-            yield replace(page, orders=tuple(_with_units(order, 4) for order in page.orders))
+        units = next(Wavering.told)
+        async for page in super().orders(cursor=None):
+            yield replace(page, orders=tuple(_with_units(order, units) for order in page.orders))
 
 
 def _with_units(order: OrderSnapshot, units: int) -> OrderSnapshot:
     return replace(order, lines=(replace(order.lines[0], ordered=units),))
 
 
-async def test_two_snapshots_of_one_version_that_differ_are_read_again_by_id(open_seller: Any) -> None:
+async def test_two_snapshots_of_one_version_that_differ_are_read_again_by_id(
+    open_seller: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Wavering, "told", iter((4, 5, 4)), raising=False)
     seller = await open_seller("shop", connectors={"shop": memory_connector(Wavering)})
     mug = await seller.sells("MUG", 9)
-    sale = seller.shop().buy((seller.shop().items[mug], 2))
-    await take_by_id(seller.agent, seller.channel(), [sale.id])
-    assert (await seller.position("MUG")).reserved == 2
+    seller.shop().buy((seller.shop().items[mug], 2))
 
-    await poll(seller)
+    reserved = []
+    for _ in range(3):
+        await poll(seller)
+        reserved.append((await seller.position("MUG")).reserved)
 
-    assert (await seller.position("MUG")).reserved == 2, "the order itself is right, not the list"
+    assert reserved == [4, 2, 2], "the list was believed once, then the order itself was asked for"
     assert await seller.database.query(lambda c: orders.hinted_orders(c, "shop")) == []
 
 

@@ -203,7 +203,7 @@ async def test_units_that_were_put_back_on_sale_meanwhile_cannot_be_put_back_twi
     done = await office.undoes(run)
 
     assert await office.sums() == (10, 0, 0)
-    assert done.left == ["MUG at main: 4 units were set aside, 1 still are; more cannot be put back"]
+    assert done.left == ["MUG at main: fewer units are set aside now than the run set aside; none are left"]
 
 
 async def test_a_count_is_undone_together_with_what_it_said_of_orders(office: Office) -> None:
@@ -225,7 +225,7 @@ async def test_what_a_later_count_found_holds_also_without_the_run_before_it(off
     run = await office.receives(90)
     await office.counts(12)
 
-    with pytest.raises(Refused, match="MUG at main was counted since; what the count found on hand holds"):
+    with pytest.raises(Refused, match="MUG at main: counted since; what the count found on hand holds"):
         await office.undoes(run)
 
     assert await office.sums() == (12, 0, 0)
@@ -269,7 +269,7 @@ async def test_an_import_is_undone_whole_and_may_be_imported_again(office: Offic
 
     done = await office.undoes(run)
     assert (await office.sums(), await office.sums("PLATE", "annex")) == ((10, 0, 0), (0, 0, 0))
-    assert done.left == ["the item PLATE stays, for items are never deleted; it has what other runs gave it"]
+    assert done.left == ["items are never deleted, so these stay: PLATE"]
 
     await office.run(imports, actor="import:stock.csv")
     assert office.result.repeated == ""
@@ -440,7 +440,7 @@ async def test_units_that_were_counted_after_a_merge_cannot_be_parted_by_undoing
     done = await office.undoes(run)
 
     assert (await office.sums("MUG"), await office.sums("CUP")) == ((12, 0, 0), (0, 0, 0))
-    assert any("MUG at main was counted since" in one for one in done.left)
+    assert any("CUP at main, MUG at main: counted since" in one for one in done.left)
     assert await office.leads("CUP") == "CUP"
 
 
@@ -453,7 +453,7 @@ async def test_a_split_is_taken_back_and_the_new_item_stays_without_units(office
     assert (await office.sums("MUG"), await office.sums("MUG-RED")) == ((10, 0, 0), (0, 0, 0))
     listed = {one.listing: one.item for one in await office.query(listings.get_listings)}
     assert listed[office.mug] == item_id("MUG")
-    assert done.left == ["the item MUG-RED stays, for items are never deleted; it has what other runs gave it"]
+    assert done.left == ["items are never deleted, so these stay: MUG-RED"]
 
 
 async def test_a_change_of_a_kind_that_cannot_be_taken_back_is_named(office: Office) -> None:

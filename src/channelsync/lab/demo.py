@@ -8,6 +8,7 @@ comes from the marketplaces' own logs, never from our database.
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import random
 import tempfile
@@ -20,6 +21,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import structlog
 from sqlalchemy import Connection
 
 from channelsync.domain.demand import DemandRate
@@ -62,6 +64,9 @@ SETTLES_WITHIN = timedelta(hours=6)
 """After the last event; whatever is not right then, is drift."""
 
 _LOOK_EVERY = timedelta(minutes=10)
+_SWEEP = timedelta(hours=12)
+"""Every number is read at least so often, which is what finds the slips of human hands."""
+
 _PRIOR = DemandRate(0.03)
 """How fast an item of such an assortment sells before it was watched: most sell once a day or less."""
 
@@ -119,30 +124,32 @@ class Ours:
 def run_demo(options: DemoOptions, told: Told) -> tuple[Ours, Counted]:
     """Both days at once: ours here, the plain one in a process of its own."""
     spawning = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawning) as beside:
+    with ProcessPoolExecutor(1, mp_context=spawning, initializer=_be_quiet) as beside:
         plain = beside.submit(run_plain, options)
         ours = run_ours(options, told)
         told(1.0, "the same day, plainly")
         return ours, plain.result()
 
 
-def run_ours(options: DemoOptions, told: Told) -> Ours:
-    """The day with the real loops, on the chosen database in a temporary folder."""
-    return run_virtual(_ours(options, options.plan(), told), start=day_begins(options.day) - BEFORE)
+def _be_quiet() -> None:
+    """In the process beside: standard output belongs to the summary."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
-def run_plain(options: DemoOptions) -> Counted:
+def run_ours(options: DemoOptions, told: Told, plan: TradingDay | None = None) -> Ours:
+    """The day with the real loops, on the chosen database in a temporary folder. plan: None for that of the options."""
+    return run_virtual(_ours(options, plan or options.plan(), told), start=day_begins(options.day) - BEFORE)
+
+
+def run_plain(options: DemoOptions, plan: TradingDay | None = None) -> Counted:
     """The day with the plain seller."""
-    return run_virtual(_plain(options, options.plan()), start=day_begins(options.day) - BEFORE)
+    return run_virtual(_plain(options, plan or options.plan()), start=day_begins(options.day) - BEFORE)
 
 
 async def _ours(options: DemoOptions, plan: TradingDay, told: Told) -> Ours:
     clock = LabClock()
     told(0.0, "opening three marketplaces")
-    channels = {
-        name: ChannelSetup(name=name, capabilities=Capabilities(), locations=(LOCATION,), poll=POLL, tick=TICK)
-        for name in MARKETPLACES
-    }
+    channels = {name: _channel(name) for name in MARKETPLACES}
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_database(options.engine))
         day = await stack.enter_async_context(open_day(plan, options.day, clock, seed=options.seed))
@@ -151,6 +158,7 @@ async def _ours(options: DemoOptions, plan: TradingDay, told: Told) -> Ours:
             transports=day.transports,
             addresses=day.addresses,
             setup=Setup(channels={}, locations=(LOCATION,), prior_demand=_PRIOR),
+            pull=False,
         )
         stage = await stack.enter_async_context(
             open_stage(
@@ -167,6 +175,20 @@ async def _ours(options: DemoOptions, plan: TradingDay, told: Told) -> Ours:
             await _ended(running, watching)
         told(1.0, "auditing and verifying")
         return await _judged(stage, plan, drift, after)
+
+
+def _channel(name: str) -> ChannelSetup:
+    """A channel of ours. Hot reads are off: thousands of items that sell once a day would all be hot, and reading
+    them every minute changes little; what hot reads do for scarce items is measured by the strategies."""
+    return ChannelSetup(
+        name=name,
+        capabilities=Capabilities(),
+        locations=(LOCATION,),
+        poll=POLL,
+        tick=TICK,
+        sweep=_SWEEP,
+        hot_reads=False,
+    )
 
 
 async def _judged(stage: Stage, plan: TradingDay, drift: int, after: timedelta) -> Ours:
@@ -294,6 +316,7 @@ async def _database(engine: Engine) -> AsyncIterator[Database]:
                 await upgrade(database)
                 yield database
             return
+        Path(folder).chmod(0o711)  # run by root, the server is another user, who must get to its data
         with EmbeddedPostgres(Path(folder) / "data") as server:
             server.create_database("demo")
             async with open_database(server.url("demo")) as database:

@@ -4,7 +4,8 @@ A raise is computed from what was known when it left. What it puts on sale beyon
 sold so shortly before that no read could tell (`Tolerance.window`), or hidden from reads:
 
 - the sale did not move the number (the channel deducts later or never, it stood at 0, a cap or rounding hid it);
-- something raised the number by as much before it was read: a cancel, a human, an unsettled effect;
+- something raised the number by as much before it was read: a cancel, a human; or a sale that was booked is as large
+  and happened so shortly before a read that nobody can tell whether the read contains it (an unsettled effect);
 - an absolute write without compare-and-set swallowed it, or a write of unknown outcome left the number open;
 - the drop was more than plausible, and its excess was released after a complete order read, as the rules say.
 
@@ -31,13 +32,15 @@ class Tolerance:
     """What cannot be known of a marketplace's numbers.
 
     window: a sale this long before a raise left may not have been read yet. settles: a write that was accepted may
-    take so long to be seen. doubt: one of unknown outcome leaves the number open for so long. cap, step: as shown.
+    take so long to be seen. doubt: one of unknown outcome leaves the number open for so long. blur: whether a read
+    contains what happened so shortly before it cannot be told (staleness and skew). cap, step: as shown.
     physical: numbers contain open units. moves_at_once: an order moves what a read shows.
     """
 
     window: timedelta
     settles: timedelta
     doubt: timedelta
+    blur: timedelta = timedelta(0)
     cap: int | None = None
     step: int = 1
     physical: bool = False
@@ -219,8 +222,19 @@ class _Judge:
             if change.why != "write" and since - tolerance.window <= change.at <= sent.at
         )
         released = sum(units for at, units in self._day.excess.get(key, ()) if at <= sent.at)
-        blurred = tolerance.step - 1
-        return hidden + min(visible, (rises + released + blurred) * each)
+        rounded = tolerance.step - 1
+        unsettled = self._unsettled(key, item, since, tolerance) if visible and tolerance.blur else 0
+        return hidden + min(visible, (rises + released + rounded) * each + unsettled)
+
+    def _unsettled(self, key: Name, item: str, since: datetime, tolerance: Tolerance) -> int:
+        """Units of earlier sales of which the last read before `since` leaves open whether it contains them."""
+        reads = self._day.witness.reads.get(key, [])
+        last = max((asked for asked, answered in reads if answered < since), default=since)
+        return sum(
+            sale.units * self._each[key, item]
+            for sale in self._sales.get(item, [])
+            if sale.key == key and last - tolerance.blur * 2 <= sale.at < since
+        )
 
     def _never_shown(self, sale: _Sale, sent: Sent, tolerance: Tolerance) -> bool:
         changes = self._changes.get(sale.key, [])

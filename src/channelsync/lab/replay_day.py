@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import httpx
@@ -104,14 +104,15 @@ def faults_of(plan: TradingDay, day: date, name: str, *, seed: int) -> FaultPlan
     lasts = plan.ends_at() - starts
     usual = FaultPlan.random(_number(seed, name), starts=starts, lasts=lasts, rate=_PASSING, humans=False)
     dice = random.Random(f"{seed} {name} trouble")
-    at = starts + timedelta(hours=dice.uniform(17, 21))
+    at = starts + lasts * dice.uniform(0.6, 0.75)
     trouble: Mapping[str, list[Fault]] = {
         "agora": [Fault(kind=FaultKind.NO_ANSWER_AFTER, starts=at, ends=at + timedelta(minutes=10), chance=0.3)],
         "bazaar": [orders_down(at, at + timedelta(minutes=45))],
         "corso": [outage(at, at + timedelta(minutes=25))],
     }
     kept = [fault for fault in usual.faults if fault.kind is not FaultKind.OUTAGE]
-    return FaultPlan([*trouble.get(name, ()), *kept], [*usual.deeds, *_human(plan, name, starts, dice)], seed=seed)
+    over = [replace(fault, ends=min(fault.ends, plan.ends_at())) for fault in (*trouble.get(name, ()), *kept)]
+    return FaultPlan(over, [*usual.deeds, *_human(plan, name, starts, dice)], seed=seed)
 
 
 def _human(plan: TradingDay, name: str, starts: datetime, dice: random.Random) -> list[Deed]:
@@ -119,7 +120,7 @@ def _human(plan: TradingDay, name: str, starts: datetime, dice: random.Random) -
 
     The numbers are fixed here and not drawn from what is shown, so that both strategies meet the same ones.
     """
-    opening = plan.opening
+    opening, lasts = plan.opening, plan.ends_at() - starts
     popular = {item.sku for item in plan.items if item.popular} or {item.sku for item in plan.items}
     offered = [one for one in plan.listings if one.marketplace == name and one.multiple == 1 and one.sku in popular]
     first, second = dice.sample(offered, 2) if len(offered) > 1 else (offered * 2)[:2]
@@ -127,14 +128,14 @@ def _human(plan: TradingDay, name: str, starts: datetime, dice: random.Random) -
     return [
         Deed(
             what="typo",
-            at=starts + timedelta(hours=dice.uniform(14, 22)),
+            at=starts + lasts * dice.uniform(0.5, 0.8),
             key=NumberKey(first.listing_id),
             number=slip,
             corrected_after=timedelta(minutes=dice.uniform(4, 18)),
         ),
         Deed(
             what="human edit",
-            at=starts + timedelta(hours=dice.uniform(14, 22)),
+            at=starts + lasts * dice.uniform(0.5, 0.8),
             key=NumberKey(second.listing_id),
             number=dice.randint(0, opening[second.sku] + 3),
         ),

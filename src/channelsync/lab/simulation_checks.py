@@ -103,6 +103,7 @@ def tolerance_of(channel: ChannelSetup) -> Tolerance:
         window=max(channel.tick * 1.5, timing.staleness * 2) + timing.staleness + timing.skew * 2,
         settles=timing.grace + timing.staleness if later else timedelta(0),
         doubt=timing.grace + timing.staleness + channel.tick,
+        blur=timing.staleness + timing.skew,
         cap=timing.cap,
         step=timing.step,
         physical=capabilities.meaning == "physical",

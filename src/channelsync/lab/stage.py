@@ -86,6 +86,7 @@ class StageOptions:
     seed: of the retries' jitter and the run's name. transports: by marketplace; None: in process. addresses: base
     URLs of marketplaces that are servers. referee: of a stage that is opened again on the same marketplaces and
     database; everything is in place then. setup: locations, rules and the like; channels and recipes are filled in.
+    pull: bring the listings before the loops run; False leaves that to the loops, who do it first of all.
     """
 
     seed: int = 0
@@ -93,6 +94,7 @@ class StageOptions:
     addresses: Mapping[str, str] = field(default_factory=dict)
     referee: Referee | None = None
     setup: Setup | None = None
+    pull: bool = True
 
     def transport(self, site: Site) -> httpx.AsyncBaseTransport | None:
         """The way to a marketplace; None: the network."""
@@ -182,7 +184,7 @@ async def open_stage(
                     transport=chosen.transport(site),
                 )
             )
-        if chosen.referee is None:
+        if chosen.pull and chosen.referee is None:
             async with asyncio.TaskGroup() as tasks:
                 for channel in agent.channels.values():
                     tasks.create_task(_connect(agent, channel))

@@ -20,6 +20,8 @@ from channelsync.sdk.breaker import Breaker
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.limiter import Budget, Limiter
 from channelsync.sdk.values import (
+    Deducts,
+    GivesBack,
     KeyRead,
     Listing,
     NumberBehaviour,
@@ -54,6 +56,7 @@ class Capabilities:
     compare_and_set: a push may carry the expected number; the channel refuses when it shows another.
     answers_with_number: a push's answer states the number that is now in force.
     meaning: what the number is. available: units a buyer may buy. physical: also those in the channel's open orders.
+    committed_readable: reads tell the units in open orders, so that a physical number tells what a buyer may buy.
     zero: what writing 0 does to the listing: shows 0; deactivates it (a later raise brings it back); ends it.
     behaviour: when the channel deducts and gives back by itself. moves: which keys an order line of a bundle moves.
     timing: staleness of reads, clock skew, visibility of writes, order of applying, cap.
@@ -70,6 +73,7 @@ class Capabilities:
     compare_and_set: bool = False
     answers_with_number: bool = False
     meaning: QuantityMeaning = "available"
+    committed_readable: bool = False
     zero: ZeroPolicy = "shows 0"
     behaviour: NumberBehaviour = field(default_factory=NumberBehaviour)
     moves: Moves = "own"
@@ -78,6 +82,23 @@ class Capabilities:
     order_overlap: timedelta = timedelta(minutes=5)
     pending_limit: timedelta | None = timedelta(days=7)
     unique_skus: bool = False
+
+    @property
+    def blind(self) -> bool:
+        """Whether no sale can be seen in its numbers: they are physical, and nobody tells what open orders hold."""
+        return self.meaning == "physical" and not self.committed_readable
+
+    @property
+    def read_behaviour(self) -> NumberBehaviour:
+        """How the number that reads are understood in follows orders: `behaviour`, as it was told.
+
+        Of a physical number the units in open orders are taken off, so an order lowers it at once, whatever was
+        ordered less raises it, and a shipment changes nothing: it takes units off both.
+        """
+        if self.meaning != "physical" or self.blind:
+            return self.behaviour
+        restock = self.behaviour.gives_back & {GivesBack.ON_RESTOCK}
+        return NumberBehaviour(Deducts.AT_ORDER, restock | {GivesBack.ON_CANCEL, GivesBack.ON_EDIT})
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,3 +129,12 @@ def open_question(connection: Connection, ids: Sequence[int]) -> list[int]:
         {"ids": values(connection, list(ids))},
     )
     return list(found.scalars())
+
+
+def unexplained_keys(connection: Connection, identity: str) -> tuple[list[int], list[int]]:
+    """Keys of an account that hold provisional reservations, and keys whose number rose unexplained."""
+    provisional = metadata.tables["provisional"]
+    theirs = select(_KEY.c.id).where(_KEY.c.identity == identity)
+    held = theirs.join(provisional, provisional.c.key == _KEY.c.id).where(provisional.c.open > 0).distinct()
+    risen = theirs.where(_KEY.c.rise > 0)
+    return list(connection.execute(held).scalars()), list(connection.execute(risen).scalars())

@@ -228,6 +228,18 @@ def _select_due() -> Select[Any]:
     )
 
 
+def items_shown(connection: Connection, ids: Sequence[int]) -> set[str]:
+    """The items that these keys show, as far as they are ours."""
+    found = connection.execute(_select_items(connection.dialect.name), {"ids": values(connection, ids)})
+    return set(found.scalars())
+
+
+@cache
+def _select_items(dialect: str) -> Select[Any]:
+    theirs = select(_KEY.c.item).where(among(_KEY.c.id, "ids", dialect))
+    return theirs.where(_KEY.c.ours.is_(True), _KEY.c.item.is_not(None)).distinct()
+
+
 def keys_sharing(connection: Connection, items: Iterable[str]) -> list[int]:
     """Every key of ours, on any channel, that shows one of these items."""
     wanted = sorted(set(items))
@@ -386,12 +398,3 @@ def want_reads(connection: Connection, ids: Iterable[int]) -> None:
             update(_KEY).where(among(_KEY.c.id, "ids", connection.dialect.name)).values(read_wanted=True),
             {"ids": values(connection, wanted)},
         )
-
-
-def unexplained_keys(connection: Connection, identity: str) -> tuple[list[int], list[int]]:
-    """Keys of an account that hold provisional reservations, and keys whose number rose unexplained."""
-    provisional = metadata.tables["provisional"]
-    theirs = select(_KEY.c.id).where(_KEY.c.identity == identity)
-    held = theirs.join(provisional, provisional.c.key == _KEY.c.id).where(provisional.c.open > 0).distinct()
-    risen = theirs.where(_KEY.c.rise > 0)
-    return list(connection.execute(held).scalars()), list(connection.execute(risen).scalars())

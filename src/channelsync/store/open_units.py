@@ -1,4 +1,4 @@
-"""Units of a channel's listings in its own open orders, as far as we have booked them."""
+"""Units that a channel's own open orders hold, as far as we know: booked ones, less what seems to have shipped."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from channelsync.store.among import among, values
-from channelsync.store.codec import load, load_snapshot
+from channelsync.store.codec import load_booked, load_snapshot
 from channelsync.store.tables import metadata
 
 _ORDER = metadata.tables["sales_order"]
 _RESERVATION = metadata.tables["reservation"]
+_PROVISIONAL = metadata.tables["provisional"]
 
 
 def open_units(connection: Connection, channel: str, items: Iterable[str]) -> dict[str, int]:
@@ -27,10 +28,13 @@ def open_units(connection: Connection, channel: str, items: Iterable[str]) -> di
     units: dict[str, int] = {}
     for row in found:
         listings = {line.line: line.listing for line in load_snapshot(row.said).lines}
-        for line in load(row.booked)["lines"]:
-            listing = listings.get(line["line"])
+        booked = load_booked(
+            row.booked, channel=channel, order=row.order, version=row.version, content=row.content, status=row.status
+        )
+        for line in booked.lines:
+            listing = listings.get(line.line)
             if listing is not None:
-                units[listing] = units.get(listing, 0) + sum(leg[2] for leg in line["legs"])
+                units[listing] = units.get(listing, 0) + line.sum("open")
     return units
 
 
@@ -42,6 +46,23 @@ def _select_open(dialect: str) -> Select[Any]:
         _RESERVATION.c.open > 0,
         among(_RESERVATION.c.item, "items", dialect),
     )
-    return select(_ORDER.c.said, _ORDER.c.booked).where(
-        _ORDER.c.channel == bindparam("channel"), _ORDER.c.order.in_(open_orders)
+    columns = (_ORDER.c.order, _ORDER.c.version, _ORDER.c.content, _ORDER.c.status, _ORDER.c.said, _ORDER.c.booked)
+    return select(*columns).where(_ORDER.c.channel == bindparam("channel"), _ORDER.c.order.in_(open_orders))
+
+
+def unexplained_units(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
+    """By key: units that its number lost and that no order explains yet."""
+    wanted = sorted(set(keys))
+    if not wanted:
+        return {}
+    found = connection.execute(_select_unexplained(connection.dialect.name), {"keys": values(connection, wanted)})
+    return {row.key: int(row.units) for row in found}
+
+
+@cache
+def _select_unexplained(dialect: str) -> Select[Any]:
+    return (
+        select(_PROVISIONAL.c.key, func.sum(_PROVISIONAL.c.open).label("units"))
+        .where(among(_PROVISIONAL.c.key, "keys", dialect), _PROVISIONAL.c.open > 0)
+        .group_by(_PROVISIONAL.c.key)
     )

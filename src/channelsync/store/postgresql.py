@@ -35,8 +35,8 @@ _SESSION = {
 }
 """A process that is stopped inside a transaction gives its locks back; no lock is waited for without an end.
 
-Our statements are few, prepared, and find their rows by an index. Planned once, as for a disk without moving parts, they
-save half their time: left to itself the server plans every `= ANY` anew, because it takes each array for ten values."""
+Our statements are few, prepared, and find their rows by an index. Planned once, as for a disk without moving parts,
+they take half the time: left to itself the server plans each `= ANY` anew, as it takes an array for ten values."""
 
 _MIGRATION_LOCK = 0x6368_616E_6E65_6C73
 """Key of the advisory lock that a migration holds; the letters `channels`."""

@@ -1,6 +1,6 @@
 """Rows of several tables in one round trip.
 
-PostgreSQL takes them as arrays in one statement, each table a part of its WITH clause: that costs a fraction of a
+PostgreSQL takes them as JSON in one statement, each table a part of its WITH clause: that costs a fraction of a
 statement for each table and a message for each row. SQLite has no round trips: each table is a statement of its own.
 """
 
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, Update, bindparam, cast, func, literal_column, select
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.types import TypeEngine, UserDefinedType
+import orjson
+from sqlalchemy import JSON, Connection, Select, Table, Text, Update, bindparam, cast, func, literal_column, select
 
 from channelsync.store.upsert import insert, insert_ignoring, upsert
 
 Row = Mapping[str, object]
+
+ROWS_AT_ONCE = 1_000
+"""Rows of one table that go in one statement: what is parsed at once stays below a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,52 +52,54 @@ Change = tuple[Update, Mapping[str, object]]
 
 
 def write_together(connection: Connection, rows: Sequence[Rows], changes: Sequence[Change] = ()) -> None:
-    """Writes rows and makes changes, in this order. None of them may need to see what another one writes."""
+    """Writes rows and makes changes. None of them may need to see what another one writes; in any order."""
     given = [(into, some) for into, some in rows if some]
     if connection.dialect.name == "sqlite":
         for into, some in given:
             connection.execute(into.statement("sqlite"), some)
         for statement, parameters in changes:
             connection.execute(statement, parameters)
-    elif given or changes:
-        shape = tuple((into, tuple(some[0])) for into, some in given)
-        arrays: dict[str, object] = {
-            _name(part, column): [row[column] for row in some]
-            for part, (_, some) in enumerate(given)
-            for column in some[0]
-        }
-        for _, parameters in changes:
-            arrays |= parameters
-        connection.execute(_in_one(shape, tuple(statement for statement, _ in changes)), arrays)
+        return
+    while any(len(some) > ROWS_AT_ONCE for _, some in given):
+        _write_once(connection, [(into, some[:ROWS_AT_ONCE]) for into, some in given], ())
+        given = [(into, rest) for into, some in given if (rest := some[ROWS_AT_ONCE:])]
+    if given or changes:
+        _write_once(connection, given, changes)
+
+
+def _write_once(connection: Connection, given: Sequence[Rows], changes: Sequence[Change]) -> None:
+    shape = tuple((into, tuple(some[0])) for into, some in given)
+    parameters: dict[str, object] = {_name(part): _json(some) for part, (_, some) in enumerate(given)}
+    for _, its_own in changes:
+        parameters |= its_own
+    connection.execute(_in_one(shape, tuple(statement for statement, _ in changes)), parameters)
 
 
 @cache
 def _in_one(shape: tuple[tuple[Into, tuple[str, ...]], ...], changes: tuple[Update, ...]) -> Select[Any]:
     """The one statement for PostgreSQL. shape: of each part the columns that its rows name."""
-    parts = [_from_arrays(number, into, columns) for number, (into, columns) in enumerate(shape)]
+    parts = [_from_json(number, into, columns) for number, (into, columns) in enumerate(shape)]
     named = [part.cte(f"part_{number}") for number, part in enumerate((*parts, *changes))]
     return select(literal_column("1")).add_cte(*named)
 
 
-def _from_arrays(part: int, into: Into, columns: tuple[str, ...]) -> Any:
-    kinds = [(column, _Array(into.table.c[column].type)) for column in columns]
-    arrays = [cast(bindparam(_name(part, column), type_=kind), kind) for column, kind in kinds]
-    given = func.unnest(*arrays).table_valued(*columns, name=f"given_{part}").render_derived()
-    return into.statement("postgresql").from_select(columns, select(*(given.c[column] for column in columns)))
+def _from_json(part: int, into: Into, columns: tuple[str, ...]) -> Any:
+    rows = cast(bindparam(_name(part), type_=Text), JSON)
+    given = func.json_to_recordset(rows).table_valued(*(into.table.c[name] for name in columns), name=f"given_{part}")
+    named = given.render_derived(with_types=True)
+    return into.statement("postgresql").from_select(columns, select(*(named.c[name] for name in columns)))
 
 
-def _name(part: int, column: str) -> str:
-    return f"part_{part}_{column}"
+def _name(part: int) -> str:
+    return f"rows_{part}"
 
 
-class _Array(UserDefinedType[Any]):
-    """Values as the driver takes them: SQLAlchemy's own arrays look at each of them once more."""
+def _json(rows: Sequence[Row]) -> str:
+    return orjson.dumps(rows, default=_in_hexadecimal).decode()
 
-    cache_ok = True
 
-    def __init__(self, kind: TypeEngine[Any]) -> None:
-        self.name = f"{kind.compile(dialect=postgresql.dialect())}[]"
-
-    def get_col_spec(self) -> str:
-        """As in a CAST."""
-        return self.name
+def _in_hexadecimal(value: object) -> str:
+    """Bytes as PostgreSQL reads them from a text."""
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    raise TypeError(f"a column cannot hold {type(value).__name__}")

@@ -150,7 +150,7 @@ class _Batch:
             recipes=self.setup.recipes,
             counted_up_to=self.counted,
             run=self.run,
-            behaviour=channel.capabilities.behaviour,
+            behaviour=channel.capabilities.read_behaviour,
             moves=moves,
             settle=arrival.settle,
             withheld=self.withheld,

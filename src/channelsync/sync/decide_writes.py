@@ -232,7 +232,7 @@ def decision_for(setup: Setup, target: Target, states: Mapping[str, ChannelState
         rise = 0
     return decide(
         record.state,
-        target.units,
+        target.units + target.promised,
         capabilities.timing,
         _switches(channel, target, state),
         compare_and_set=capabilities.compare_and_set,

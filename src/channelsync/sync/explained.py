@@ -21,7 +21,7 @@ from channelsync.domain.provisional import (
 from channelsync.domain.quantities import PositionKey
 from channelsync.domain.sourcing import reachable
 from channelsync.domain.watermark import relation
-from channelsync.store import channels, findings, keys, ledger, provisionals
+from channelsync.store import agenda, channels, findings, keys, ledger, provisionals
 from channelsync.store.keys import KeyRecord
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.switches import mode_now
@@ -33,7 +33,7 @@ REPAIRS_MAX = 3
 
 def after_orders_read(connection: Connection, agent: Agent, channel: OpenChannel) -> bool:
     """Ends what the orders read so far show to be unexplained; returns whether any available changed."""
-    held, risen = keys.unexplained_keys(connection, channel.identity)
+    held, risen = agenda.unexplained_keys(connection, channel.identity)
     if not held and not risen:
         return False
     work = _Explaining(connection=connection, agent=agent, channel=channel, now=agent.clock.now())

@@ -24,7 +24,7 @@ from channelsync.sync.measures import measure
 from channelsync.sync.open_channels import save_budgets
 from channelsync.sync.publish import Published, publish_tick
 from channelsync.sync.pull_listings import identify, pull_listings
-from channelsync.sync.take_orders import poll_orders
+from channelsync.sync.take_orders import book_unmapped, poll_orders
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,10 @@ async def run_channel(agent: Agent, channel: OpenChannel, leases: Leases) -> Non
 
 
 async def keep_house(agent: Agent) -> None:
-    """Measures demand and delays, ends pending orders whose time limit passed, and stores the budgets."""
+    """Measures demand and delays, ends pending orders whose time limit passed, and stores the budgets.
+
+    Whoever maps a listing books the orders that waited for it; those that it did not come to are booked here.
+    """
     expired_at = agent.clock.now()
     while True:
         await agent.clock.sleep(60)
@@ -61,6 +64,8 @@ async def keep_house(agent: Agent) -> None:
             agent.measures = await agent.database.query(lambda c, now=now: measure(c, agent.setup, now))  # type: ignore[misc]
         if now - expired_at >= agent.setup.housekeeping:
             await _expire(agent, now)
+            for name in agent.setup.channels:
+                await book_unmapped(agent, name)
             expired_at = now
         for channel in tuple(agent.channels.values()):
             await save_budgets(agent.database, channel)

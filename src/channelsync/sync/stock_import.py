@@ -6,7 +6,7 @@ and the caller's key. Undo the run to import it anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -39,13 +39,9 @@ class BadRows(Refused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class How:
-    """How a file is imported. create_items: an unknown SKU becomes an item. skip_bad_rows: the others are imported.
-
-    feeds: locations where another system counts; its physical numbers say up to when orders are in them.
-    """
+    """How a file is imported. create_items: an unknown SKU becomes an item. skip_bad_rows: the others are imported."""
 
     declared: Declared
-    feeds: Collection[str] = ()
     create_items: bool = False
     skip_bad_rows: bool = False
 
@@ -163,8 +159,6 @@ class _Import:
             return ""
         if as_of is None:
             return "neither the row (as_of) nor --as-of says as of when the number is"
-        if up_to is None and declared.basis == "physical" and row.location in self.how.feeds:
-            return f"{row.location} is counted by another system, which must say up to when orders are in its numbers"
         if up_to is not None and up_to > as_of:
             return (
                 f"orders cannot be counted up to {up_to.isoformat()}, later than the number, as of {as_of.isoformat()}"

@@ -15,6 +15,7 @@ from channelsync.domain.rules import Computed, Resolved, Subject
 from channelsync.domain.sourcing import reachable
 from channelsync.store import channels, keys, ledger, listings
 from channelsync.store.keys import KeyRecord
+from channelsync.store.open_units import open_units, unexplained_units
 from channelsync.sync.measures import Measures
 from channelsync.sync.setup import Setup
 
@@ -25,6 +26,7 @@ class Target:
 
     units: available to sell, key units; writing it as the channel's own number is `publish`'s business.
     offer: every step that led there. rules: which rules hold for the key. hot: more of it may be sold before we hear.
+    promised: of a blind key, the units in the channel's own open orders, which its number contains as well.
     """
 
     key: KeyRecord
@@ -32,6 +34,7 @@ class Target:
     offer: Offer
     rules: Resolved
     hot: bool
+    promised: int = 0
 
 
 def compute_targets(
@@ -43,18 +46,39 @@ def compute_targets(
     Keys that are not mapped to an item, or are not ours, have no target.
     """
     asked = sorted(set(wanted))
-    items = {record.item for record in keys.load_keys(connection, asked).values() if record.item and record.ours}
+    items = keys.items_shown(connection, asked)
     used = {part for item in items for part in reachable(item, setup.recipes)}
     positions = ledger.lock_positions(connection, used) if lock else ledger.read_positions(connection, used)
     records = keys.load_keys(connection, keys.keys_sharing(connection, items), lock=lock)
     incoming = listings.incoming_units(connection, items)
     zeroed = channels.zeroed(connection)
     at = _by_location(positions.values())
+    by_item: dict[str, list[KeyRecord]] = {item: [] for item in sorted(items)}
+    for record in records.values():
+        if record.item is not None and record.channel in setup.channels:
+            by_item[record.item].append(record)
     targets: dict[int, Target] = {}
-    for item in sorted(items):
-        shown = [record for record in records.values() if record.item == item and record.channel in setup.channels]
+    for item, shown in by_item.items():
         targets |= _targets_of(item, shown, setup, measures, at, incoming, zeroed)
-    return {key: targets[key] for key in asked if key in targets}
+    found = {key: targets[key] for key in asked if key in targets}
+    return found | _with_promised(connection, setup, found.values())
+
+
+def _with_promised(connection: Connection, setup: Setup, targets: Iterable[Target]) -> dict[int, Target]:
+    """The blind ones among these, with what their number contains beside what it should offer."""
+    blind: dict[str, list[Target]] = {}
+    for target in targets:
+        if setup.channels[target.key.channel].capabilities.blind:
+            blind.setdefault(target.key.channel, []).append(target)
+    found: dict[int, Target] = {}
+    for channel, some in sorted(blind.items()):
+        parts = {part for target in some for part in reachable(target.key.item or "", setup.recipes)}
+        promised = open_units(connection, channel, parts)
+        gone = unexplained_units(connection, [target.key.id for target in some])
+        for target in some:
+            units = promised.get(target.key.listing, 0) - gone.get(target.key.id, 0)
+            found[target.key.id] = replace(target, promised=max(0, units))
+    return found
 
 
 def _targets_of(

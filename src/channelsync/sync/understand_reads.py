@@ -108,9 +108,10 @@ class _Reading:
     def take(self, record: KeyRecord, read: KeyRead) -> None:
         """One read: what it means, and what follows for the key and its position."""
         if read.value is None:  # its listing ended; should it come back, the first read of it sets the watermark anew
+            self.done.ask_orders = self.done.ask_orders or record.state.watermark is not None
             self._change(record, value=None, read_at=read.asked, read_wanted=False, due_at=None)
             return
-        number = self._number(record, read)
+        number = self._number(record, read.value, read.committed)
         if number is None:
             self._change(record, read_at=read.asked, read_wanted=False)
             return
@@ -177,26 +178,23 @@ class _Reading:
         keys.mark_keys_due(self.connection, self.look_again, self.now)
         findings.open_findings(self.connection, self.found, self.now)
 
-    def _number(self, record: KeyRecord, read: KeyRead) -> int | None:
-        """The read in units that a buyer may buy; None where it says nothing: no such key, or a blind one."""
-        if read.value is None:
-            return None
-        physical = self.channel.setup.capabilities.meaning == "physical"
-        number = available_number(read.value, read.committed, physical=physical)
-        if number is not None:
-            return number
-        subject = (str(record.id),)
-        self.found.append(
-            Finding(
-                kind=FindingKind.BLIND_KEY,
-                subject=subject,
-                channel=record.channel,
-                item=record.item or "",
-                summary=f"{record.channel} listing {record.listing}: the channel does not tell how many units are in "
-                "its open orders, so sales cannot be seen in its number; only buffers protect it.",
+    def _number(self, record: KeyRecord, told: int, committed: int | None) -> int | None:
+        """The read in units that a buyer may buy; None where the channel failed to tell it. A blind one as told."""
+        capabilities = self.channel.setup.capabilities
+        if not capabilities.blind:
+            return available_number(told, committed, physical=capabilities.meaning == "physical")
+        if record.state.watermark is None:
+            self.found.append(
+                Finding(
+                    kind=FindingKind.BLIND_KEY,
+                    subject=(str(record.id),),
+                    channel=record.channel,
+                    item=record.item or "",
+                    summary=f"{record.channel} listing {record.listing}: the channel does not tell how many units are "
+                    "in its open orders, so sales cannot be seen in its number; only buffers protect it.",
+                )
             )
-        )
-        return None
+        return told
 
     def _remember(self, record: KeyRecord, seen: Read, meant: Understood) -> None:
         dull = meant.meaning in (Meaning.AS_EXPECTED, Meaning.TOO_SOON) and meant.visible is None
@@ -273,6 +271,8 @@ class _Reading:
         locations = self.channel.setup.locations
         remote = self.channel.setup.remotes.get(record.remote)
         picks = pick(SoldAs(record.item, record.multiple), units, (remote,) if remote else locations, at, setup.recipes)
+        if self.channel.setup.capabilities.blind:  # it may have been a shipment: the key's raises wait, nobody is lowered
+            picks = tuple(replace(one, takes=()) for one in picks)
         demand = self.agent.measures.rates(record.item, (record.channel,))[record.channel]
         plausible = -(-plausible_drop(demand, max(seen.answered - before.asked, _NONE)) // record.multiple)
         rows = open_for_drop(record.id, picks, min(units, plausible), before, seen, self.timing, self.now)

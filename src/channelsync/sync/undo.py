@@ -22,7 +22,7 @@ from channelsync.store.runs import Change, Run
 from channelsync.sync.items_merge import MERGE
 from channelsync.sync.setup import Setup
 from channelsync.sync.stock import By, Refused, after_change
-from channelsync.sync.undo_changes import UNDONE, TakingBack
+from channelsync.sync.undo_changes import UNDONE, TakingBack, in_words
 
 # Who makes entries of facts that no command can take back.
 _FACTS = {"order": "orders", "read": "reads of channels", "agent": "the daemon"}
@@ -105,10 +105,9 @@ def _entries(connection: Connection, setup: Setup, by: By, run: Run, changes: Se
     skus = {name: item.sku for name, item in items.items_by_id(connection, {key.item for key in positions}).items()}
     counted = counts.counts_recorded_since(connection, run.started_at, but=run.id)
     stays = _overtaken(mine, counted, merged=any(change.kind == MERGE for change in changes))
-    for key in sorted(stays):
+    if stays:
         done.left.append(
-            f"{skus[key.item]} at {key.location} was counted since; what the count found on hand holds, also without "
-            "this run"
+            f"{_named(stays, skus)}: counted since; what the count found on hand holds, also without this run"
         )
     movements = _counter_movements(mine, positions, stays, by, run.id, done, skus)
     entries = ledger.write(connection, movements, positions, by.now)
@@ -119,6 +118,10 @@ def _entries(connection: Connection, setup: Setup, by: By, run: Run, changes: Se
         for key, now in sorted(positions.items())
         if (now.on_hand < 0 or now.available < 0) and now.available < before[key]
     ]
+
+
+def _named(keys: Iterable[PositionKey], skus: Mapping[str, str]) -> str:
+    return in_words([f"{skus[key.item]} at {key.location}" for key in sorted(keys)])
 
 
 def _can_be_taken_back(entry: LedgerEntry) -> bool:
@@ -162,6 +165,7 @@ def _counter_movements(
 ) -> list[Movement]:
     """The opposite of entries, the newest first; at the time of the entry, so that counts see both or neither."""
     withheld = {key: position.withheld for key, position in positions.items()}
+    short: set[PositionKey] = set()
     movements: list[Movement] = []
     for entry in mine:
         movement = entry.movement
@@ -170,14 +174,13 @@ def _counter_movements(
             movements.append(_opposite(movement, by, run, on_hand=-movement.on_hand))
         back = -movement.withheld
         if back < 0 and withheld[key] + back < 0:
-            done.left.append(
-                f"{skus[key.item]} at {key.location}: {-back} units were set aside, {withheld[key]} still are; more "
-                "cannot be put back"
-            )
+            short.add(key)
             back = -withheld[key]
         if back:
             withheld[key] += back
             movements.append(_opposite(movement, by, run, withheld=back))
+    if short:
+        done.left.append(f"{_named(short, skus)}: fewer units are set aside now than the run set aside; none are left")
     return movements
 
 

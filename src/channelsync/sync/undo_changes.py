@@ -36,6 +36,9 @@ UNDONE = "undone"
 """The kind of a `Change` that undoes a run. subject: the run; before, after: the run that undid it, "" for none."""
 
 
+# So many things are named in one sentence; nobody reads more.
+NAMED_MAX = 20
+
 FINDING = "finding"
 """The kind of a `Change` that closes a finding by hand."""
 
@@ -44,7 +47,8 @@ FINDING = "finding"
 class TakingBack:
     """Changes of one run on their way back. left: what stays, and why; taken: how many changes were taken back.
 
-    mapped: channels of which a listing means something again, so that orders that waited may be booked.
+    mapped: channels of which a listing means something again, so that orders that waited may be booked. made: items
+    that the run made.
     """
 
     connection: Connection
@@ -54,6 +58,7 @@ class TakingBack:
     taken: int = 0
     left: list[str] = field(default_factory=list)
     mapped: set[str] = field(default_factory=set)
+    made: list[str] = field(default_factory=list)
 
     def take_back(self, changes: Sequence[Change]) -> None:
         """Takes changes back, the last one first; those of mappings all at once, because listings share keys."""
@@ -65,8 +70,10 @@ class TakingBack:
             problem = handle(self, change) if handle else f"a change of kind {change.kind!r} cannot be taken back"
             if problem:
                 self.left.append(problem)
-            else:
+            elif change.kind != ITEM or change.before is not None:
                 self.taken += 1
+        if self.made:
+            self.left.append(f"items are never deleted, so these stay: {in_words(sorted(self.made))}")
 
     def record(self, kind: str, subject: str, before: Any, after: Any) -> None:
         """Remembers what this undoing changed."""
@@ -99,6 +106,12 @@ class TakingBack:
         self.mapped |= {one.channel for one in wanted if one.item is not None}
 
 
+def in_words(names: Sequence[str]) -> str:
+    """Names in one sentence, the first ones of many."""
+    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+    return ", ".join(names[:NAMED_MAX]) + more
+
+
 def _meaning(plain: Mapping[str, Any] | None) -> tuple[str | None, int]:
     return (None, 1) if plain is None else (plain["item"], plain["multiple"])
 
@@ -106,8 +119,8 @@ def _meaning(plain: Mapping[str, Any] | None) -> tuple[str | None, int]:
 def _item(work: TakingBack, change: Change) -> str:
     found = items.items_by_id(work.connection, [change.subject]).get(change.subject)
     if change.before is None or found is None:
-        sku = found.sku if found else change.subject
-        return f"the item {sku} stays, for items are never deleted; it has what other runs gave it"
+        work.made.append(found.sku if found else change.subject)
+        return ""
     was, became = change.before["sku"], change.after["sku"]
     if found.sku != became:
         return f"{became} was renamed to {found.sku} since; it keeps that SKU"

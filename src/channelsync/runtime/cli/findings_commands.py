@@ -99,7 +99,7 @@ def show(
 
 def close(
     context: typer.Context,
-    numbers: Annotated[list[int], typer.Argument(metavar="ID...", help="Numbers in `findings list`.")],
+    numbers: Annotated[list[int], typer.Argument(metavar="ID", help="Numbers in `findings list`.")],
     why: Annotated[str, typer.Option("--why", help="What was done about it, for the record.")] = "closed by hand",
 ) -> None:
     """Close findings that are settled. What is still wrong is found anew when it is met again."""

@@ -123,9 +123,7 @@ def show(
 
 def replay(
     context: typer.Context,
-    orders: Annotated[
-        list[str] | None, typer.Argument(metavar="[ORDER...]", help="Only these; none named: all.")
-    ] = None,
+    orders: Annotated[list[str] | None, typer.Argument(metavar="ORDER", help="Only these; none named: all.")] = None,
     channel: Annotated[str, typer.Option("--channel", metavar="NAME", help="Only of this channel.")] = "",
     since: Since = "",
     as_json: AsJson = False,

@@ -33,11 +33,11 @@ from channelsync.sync.setup import BY_HAND
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Key = Annotated[str, typer.Argument(metavar="ORDER", help="Your own id of the order; the same id is the same order.")]
 Lines = Annotated[
-    list[str], typer.Argument(metavar="SKU=UNITS...", help='What is ordered, in base units: MUG=2 "TEA SET"=1.')
+    list[str], typer.Argument(metavar="SKU=UNITS", help='What is ordered, in base units: MUG=2 "TEA SET"=1.')
 ]
 SoFar = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SKU=UNITS...]", help="So many of it so far, all together; none named: all of the order."),
+    typer.Argument(metavar="SKU=UNITS", help="So many of it so far, all together; none named: all of the order."),
 ]
 Location = Annotated[str, typer.Option("--location", metavar="NAME", help="Where the units leave from.")]
 

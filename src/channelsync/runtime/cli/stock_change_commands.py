@@ -62,7 +62,7 @@ def register_changes(group: typer.Typer) -> None:
     group.command("expect")(expect)
 
 
-def receive(
+def receive(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
     sku: Sku,
     units: Units,
@@ -97,9 +97,7 @@ def receive(
         )
         return receive_units(connection, setup, by, receipt)
 
-    ran = run_command(
-        context, "stock receive", _and_tell(work), reason=reason, key=key, new_skus=create_item
-    )
+    ran = run_command(context, "stock receive", _and_tell(work), reason=reason, key=key, new_skus=create_item)
     _tell(Output(as_json=as_json), ran)
 
 
@@ -122,7 +120,7 @@ def adjust(
     _tell(Output(as_json=as_json), run_command(context, "stock adjust", _and_tell(work), reason=reason, key=key))
 
 
-def count(
+def count(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
     sku: Sku,
     units: Units,
@@ -151,7 +149,7 @@ def count(
     _tell(Output(as_json=as_json), run_command(context, "stock count", _and_tell(work), reason=reason, key=key))
 
 
-def transfer(
+def transfer(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
     sku: Sku,
     units: Units,
@@ -253,10 +251,12 @@ def produce(
     _tell(Output(as_json=as_json), run_command(context, "stock produce", _and_tell(work), reason=reason, key=key))
 
 
-def expect(
+def expect(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
     sku: Sku,
-    units: Annotated[int, typer.Argument(metavar="UNITS", help="Base units on their way, all in all; 0: none any more.")],
+    units: Annotated[
+        int, typer.Argument(metavar="UNITS", help="Base units on their way, all in all; 0: none any more.")
+    ],
     location: Location,
     reference: Annotated[str, typer.Option("--reference", help="Under which they come: the purchase order.")],
     due: Annotated[str, typer.Option("--due", metavar="DATE", help="When they are due: 2026-03-31.")] = "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from sqlalchemy import Connection
@@ -27,7 +27,24 @@ from channelsync.sync.stock_import import BadRows, How, Imported, import_rows
 from channelsync.sync.stock_import_file import FileOfRows, Form, read_file
 from channelsync.sync.stock_import_rows import BadRow, Basis, Declared, refused_rows
 
+Choice = TypeVar("Choice", bound=str)
+
 _BASES: tuple[Basis, ...] = ("physical", "available", "delta")
+BasisSaid = Annotated[
+    str,
+    typer.Option(
+        "--basis",
+        metavar="physical|available|delta",
+        help="What the numbers are: units that are there, units that are not promised, or changes.",
+    ),
+]
+OrdersUpTo = Annotated[
+    str,
+    typer.Option(
+        "--orders-counted-up-to", metavar="TIME", help="Orders up to then are in the numbers; default: --as-of."
+    ),
+]
+
 _FORMS: tuple[Form, ...] = ("csv", "jsonl")
 _UNSURE = ("listings disagree", "shows its cap", "no number")
 
@@ -46,26 +63,14 @@ class _OnlyLooked(Exception):
         super().__init__()
 
 
-def import_file(
+def import_file(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
     path: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON lines; - reads the standard input.")],
-    basis: Annotated[
-        str,
-        typer.Option(
-            "--basis",
-            metavar="physical|available|delta",
-            help="What the numbers are: units that are there, units that are not promised, or changes.",
-        ),
-    ],
+    basis: BasisSaid,
     as_of: Annotated[
         str, typer.Option("--as-of", metavar="TIME", help="The moment the numbers speak of; a row may have its own.")
     ] = "",
-    orders_up_to: Annotated[
-        str,
-        typer.Option(
-            "--orders-counted-up-to", metavar="TIME", help="Orders up to then are in the numbers; default: --as-of."
-        ),
-    ] = "",
+    orders_up_to: OrdersUpTo = "",
     location: Annotated[str, typer.Option("--location", metavar="NAME", help="Where a row names none.")] = "",
     currency: Annotated[str, typer.Option("--currency", metavar="CODE", help="Of costs, where a row names none.")] = "",
     create_items: Annotated[bool, typer.Option("--create-items", help="Unknown SKUs become items.")] = False,
@@ -78,7 +83,8 @@ def import_file(
     ] = "",
     as_form: Annotated[str, typer.Option("--format", metavar="csv|jsonl", help="Else by how the file begins.")] = "",
     ignore_column: Annotated[
-        list[str] | None, typer.Option("--ignore-column", metavar="NAME", help="A column to leave out; may be repeated.")
+        list[str] | None,
+        typer.Option("--ignore-column", metavar="NAME", help="A column to leave out; may be repeated."),
     ] = None,
     expect_rows: Annotated[
         int | None, typer.Option("--expect-rows", min=1, help="Refuse a file of more or fewer rows: it was cut off.")
@@ -93,20 +99,17 @@ def import_file(
     Columns: sku, units; may be: location, lot, unit_cost, currency, reason, as_of, orders_counted_up_to. Commas,
     semicolons, tabs and bars part them. Physical and available numbers need a moment (--as-of): what was shipped,
     received or sold after it stays on top. Orders that an available number leaves out are those placed up to
-    --orders-counted-up-to. Locations with truth = "feed" must say up to when orders are in a physical number.
+    --orders-counted-up-to; what left or came back by then is in a physical one. Where another system counts, import
+    its numbers so, again and again: what it has not heard of yet stays on top.
 
     A file is known by its content, what is declared of it, and --key; undoing the run lets it be imported again. Ends
     with 1 when rows were skipped.
     """
     started = invocation(context)
-    loaded = started.load()
+    started.load()
     form: Form | None = None if not as_form else _one_of("--format", as_form, _FORMS)
-    if skip_bad_rows is not None and skip_bad_rows.exists():
-        raise CommandFailed(f"{skip_bad_rows} is there already; name another file for refused rows")
-    raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    file = read_file(path.name, raw, encoding=encoding, form=form, ignore=ignore_column or ())
-    if expect_rows is not None and len(file.rows) != expect_rows:
-        raise CommandFailed(f"{path.name} has {len(file.rows)} rows, {expect_rows} were expected; nothing was imported")
+    file = read_file(path.name, _bytes(path), encoding=encoding, form=form, ignore=ignore_column or ())
+    _refuse_at_once(file, skip_bad_rows, expect_rows)
     declared = Declared(
         basis=_one_of("--basis", basis, _BASES),
         as_of=moment(as_of),
@@ -114,12 +117,7 @@ def import_file(
         location=location,
         currency=currency,
     )
-    how = How(
-        declared=declared,
-        feeds=[one.name for one in loaded.config.locations if one.truth == "feed"],
-        create_items=create_items,
-        skip_bad_rows=skip_bad_rows is not None,
-    )
+    how = How(declared=declared, create_items=create_items, skip_bad_rows=skip_bad_rows is not None)
     output = Output(as_json=as_json)
     try:
         ran = awaited(_import(started, file, how, skip_bad_rows, reason=reason, key=key, dry_run=dry_run))
@@ -127,6 +125,18 @@ def import_file(
         _tell_bad(output, file, refused.bad)
         raise typer.Exit(ExitCode.REFUSED) from refused
     _tell_imported(output, file, ran, skip_bad_rows, dry_run=dry_run)
+
+
+def _bytes(path: Path) -> bytes:
+    return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+
+
+def _refuse_at_once(file: FileOfRows, refused: Path | None, expect_rows: int | None) -> None:
+    """What needs no look into the database."""
+    if refused is not None and refused.exists():
+        raise CommandFailed(f"{refused} is there already; name another file for refused rows")
+    if expect_rows is not None and len(file.rows) != expect_rows:
+        raise CommandFailed(f"{file.name} has {len(file.rows)} rows, {expect_rows} were expected; nothing was imported")
 
 
 async def _import(
@@ -177,7 +187,9 @@ def _tell_imported(
 ) -> None:
     done = ran.result
     if output.as_json:
-        output.document({"file": file.name, "imported": not dry_run and not done.repeated, "run": ran.run, "done": done})
+        output.document(
+            {"file": file.name, "imported": not dry_run and not done.repeated, "run": ran.run, "done": done}
+        )
     elif done.repeated:
         output.say(f"{file.name} was imported already, by run {done.repeated}; nothing was changed.")
     else:
@@ -203,11 +215,11 @@ def _tell_imported(
         raise typer.Exit(ExitCode.FOUND_WRONG)
 
 
-def adopt(
+def adopt(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
+    source: Annotated[str, typer.Option("--from", metavar="CHANNEL", help="The channel whose numbers hold.")],
+    location: Annotated[str, typer.Option("--location", metavar="NAME", help="Where the units are.")],
     skus: Annotated[list[str] | None, typer.Argument(metavar="[SKU]...", help="Only these; default all.")] = None,
-    source: Annotated[str, typer.Option("--from", metavar="CHANNEL", help="The channel whose numbers hold.")] = ...,  # type: ignore[assignment]
-    location: Annotated[str, typer.Option("--location", metavar="NAME", help="Where the units are.")] = ...,  # type: ignore[assignment]
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the table; change no position.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Count items anew that were received or counted already.")
@@ -225,7 +237,7 @@ def adopt(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Open positions with what a channel shows, and the units of its open orders, which are off its number.
+    """Set opening positions from what a channel shows, and from its open orders, which are off its number.
 
     The listings are read now, and orders taken in. Several listings of one item that disagree, and other channels
     that show something else, are in the table; the first are left alone. Items that were received, counted or moved
@@ -276,7 +288,7 @@ def _tell_adopted(output: Output, ran: Ran[Adopted], source: str, *, dry_run: bo
         raise typer.Exit(ExitCode.FOUND_WRONG)
 
 
-def _one_of[T: str](option: str, said: str, known: tuple[T, ...]) -> T:
+def _one_of(option: str, said: str, known: tuple[Choice, ...]) -> Choice:
     for one in known:
         if one == said:
             return one

@@ -63,14 +63,12 @@ Work = Callable[[Connection, Setup, By], T]
 def run_command(
     context: typer.Context, command: str, work: Work[T], *, reason: str = "", key: str = "", new_skus: bool = False
 ) -> Ran[T]:
-    """Does one use case as a run of its own. new_skus: texts may lead to items now, so orders that waited are booked."""
+    """Does one use case as a run of its own. new_skus: SKUs may lead to items now, so orders that waited are booked."""
     started = invocation(context)
     return awaited(_run(started, command, work, reason, key, new_skus=new_skus))
 
 
-async def _run(
-    started: Invocation, command: str, work: Work[T], reason: str, key: str, *, new_skus: bool
-) -> Ran[T]:
+async def _run(started: Invocation, command: str, work: Work[T], reason: str, key: str, *, new_skus: bool) -> Ran[T]:
     actor = user_of(started)
     async with open_agent(started.load(), command, actor=actor, channels=()) as agent:
         by = By(actor=actor, run=agent.run, now=agent.clock.now(), reason=reason, key=key)

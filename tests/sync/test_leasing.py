@@ -1,0 +1,130 @@
+"""Who publishes to which account: taken, renewed, lost and given up; on SQLite everything is one's own."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from channelsync.sync.agent import Agent
+from channelsync.sync.leasing import Leases
+from channelsync.sync.measures import measure
+from channelsync.sync.setup import Setup
+
+LASTS = timedelta(seconds=60)
+
+
+@pytest.fixture
+def workers(postgresql_database: Any, clock: Any) -> Any:
+    """Makes the leases of a worker: workers("a")."""
+
+    def made(name: str) -> Leases:
+        return Leases(agent_on(postgresql_database, clock), name, LASTS)
+
+    return made
+
+
+def agent_on(database: Any, clock: Any) -> Agent:
+    setup = Setup(channels={}, locations=("main",))
+    measures = measure(_NoRows(), setup, clock.now())
+    return Agent(database=database, clock=clock, setup=setup, run="test", measures=measures)
+
+
+class _NoRows:
+    """A connection to a database without orders and writes."""
+
+    def execute(self, *_: object) -> Any:
+        return self
+
+    def scalar(self) -> None:
+        return None
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+
+async def test_on_sqlite_every_account_is_ones_own(sqlite_database: Any, clock: Any) -> None:
+    leases = Leases(agent_on(sqlite_database, clock), "a", LASTS)
+
+    assert leases.held("") is None
+    held = leases.held("shop")
+    assert held is not None
+    assert held.lease is None
+    assert await leases.take("shop") == held
+
+
+@pytest.mark.postgresql
+async def test_an_account_belongs_to_one_worker(workers: Any) -> None:
+    first, second = workers("a"), workers("b")
+
+    assert await first.take("shop") is not None
+    assert await second.take("shop") is None
+    assert await second.take("market") is not None
+    assert second.held("shop") is None
+
+
+@pytest.mark.postgresql
+async def test_renewing_keeps_the_token_and_a_new_holder_gets_a_larger_one(workers: Any) -> None:
+    first, second = workers("a"), workers("b")
+    taken = await first.take("shop")
+    renewed = await first.take("shop")
+    await first.give_up()
+    later = await second.take("shop")
+
+    assert taken.lease.token == renewed.lease.token < later.lease.token
+
+
+@pytest.mark.postgresql
+async def test_a_worker_that_did_not_renew_in_time_holds_nothing_by_its_own_clock(workers: Any, clock: Any) -> None:
+    leases = workers("a")
+    await leases.take("shop")
+    await clock.sleep(LASTS.total_seconds() * 0.95)
+
+    assert leases.held("shop") is None
+
+
+@pytest.mark.postgresql
+async def test_a_lease_that_ran_out_is_free(workers: Any, postgresql_database: Any) -> None:
+    first, second = workers("a"), workers("b")
+    await first.take("shop")
+    await postgresql_database.transact(lambda c: c.execute(text("UPDATE lease SET until = now() - interval '1s'")))
+
+    assert await second.take("shop") is not None
+    assert await first.take("shop") is None
+    assert first.held("shop") is None
+
+
+@pytest.mark.postgresql
+async def test_leases_are_kept_while_a_block_runs_and_given_up_at_its_end(workers: Any) -> None:
+    first, second = workers("a"), workers("b")
+    async with first.kept():
+        await first.take("shop")
+        assert await second.take("shop") is None
+    assert await second.take("shop") is not None
+
+
+class Channel:
+    """As much of a channel as leases look at."""
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+        self.wake_orders = asyncio.Event()
+        self.wake_publisher = asyncio.Event()
+
+
+@pytest.mark.postgresql
+async def test_the_channels_of_an_account_that_has_just_become_ours_are_woken(workers: Any) -> None:
+    leases = workers("a")
+    shop, market = Channel("shop"), Channel("market")
+    leases._agent.channels.update(shop=shop, market=market)
+    await leases.take("shop")
+    assert shop.wake_publisher.is_set()
+    assert shop.wake_orders.is_set()
+    assert not market.wake_publisher.is_set()
+
+    shop.wake_publisher.clear()
+    await leases.take("shop")
+    assert not shop.wake_publisher.is_set()

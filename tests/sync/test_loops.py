@@ -1,0 +1,384 @@
+"""The loops of a running agent, on simulated time: their pace, what they do first, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from channelsync.domain.findings import FindingKind
+from channelsync.domain.ledger import Cause, EntryKind, Movement
+from channelsync.domain.quantities import PositionKey
+from channelsync.lab.virtual_time import LabClock, run_virtual
+from channelsync.sdk.channel import Identity
+from channelsync.sdk.errors import TryLater
+from channelsync.sdk.values import KeyRead, PushResult, QuantityKey, QuantityUpdate
+from channelsync.store import findings, items, ledger, runs
+from channelsync.store.agenda import INTERRUPTED
+from channelsync.store.database import open_database
+from channelsync.store.items import Item, item_id
+from channelsync.store.listings import set_mapping
+from channelsync.sync.agent import Agent
+from channelsync.sync.leasing import Leases
+from channelsync.sync.loops import FINISH_WITHIN, keep_house, run_channel
+from channelsync.sync.measures import measure
+from channelsync.sync.open_channels import open_channel
+from channelsync.sync.pull_listings import identify, pull_listings
+from channelsync.sync.setup import ChannelSetup, Setup
+from channelsync_memory import CONNECTOR, MemoryChannel
+from channelsync_memory.shop import SHOPS, Shop
+from channelsync_memory.world import memory_connector
+
+START = datetime(2026, 3, 1, 9, tzinfo=UTC)
+MUG = PositionKey(item_id("MUG"), "main")
+
+
+@dataclass(slots=True)
+class Called:
+    """What was asked of the shop, in order: (what, minutes since the start)."""
+
+    calls: list[tuple[str, float]] = field(default_factory=list)
+    push_takes: float = 0.0
+    broken_until: float = 0.0
+    half_done: int = 0
+
+    def times(self, what: str) -> list[float]:
+        return [minute for name, minute in self.calls if name == what]
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.calls]
+
+
+CALLED = Called()
+
+
+class NotingChannel(MemoryChannel):
+    """Notes every call, and does what the test has set in CALLED."""
+
+    def _note(self, what: str) -> None:
+        minute = (self._clock.now() - START).total_seconds() / 60
+        CALLED.calls.append((what, minute))
+
+    async def check(self) -> Identity:
+        self._note("check")
+        if (self._clock.now() - START).total_seconds() / 60 < CALLED.broken_until:
+            raise TryLater("the shop is shut")
+        return await super().check()
+
+    async def orders(self, *, cursor: str | None) -> Any:
+        self._note("orders")
+        async for page in super().orders(cursor=cursor):
+            yield page
+
+    async def order_ids(self, day: date) -> Any:
+        self._note(f"ids of {day}")
+        async for one in super().order_ids(day):
+            yield one
+
+    async def listings(self) -> Any:
+        self._note("listings")
+        async for one in super().listings():
+            yield one
+
+    async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
+        if keys:
+            self._note("read")
+        return await super().read(keys)
+
+    async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
+        self._note("push")
+        CALLED.half_done += 1
+        await self._clock.sleep(CALLED.push_takes)
+        results = await super().push(updates)
+        CALLED.half_done -= 1
+        return results
+
+
+@dataclass(slots=True)
+class Stand:
+    """An agent with one shop that lists MUG, and its loops."""
+
+    agent: Agent
+    shop: Shop
+    listing: str
+
+    @property
+    def number(self) -> int:
+        return self.shop.items[self.listing].number
+
+    async def set_available(self, units: int) -> None:
+        """A delivery, or a loss, of so many units."""
+
+        def unit(connection: Any) -> None:
+            positions = ledger.lock_positions(connection, [MUG.item])
+            movement = Movement(
+                id=f"adjust-{positions[MUG].entries}",
+                position=MUG,
+                kind=EntryKind.ADJUST,
+                on_hand=units - positions[MUG].available,
+                at=self.agent.clock.now(),
+                cause=Cause(actor="test", run="test", reason="counted"),
+            )
+            ledger.write(connection, [movement], positions, self.agent.clock.now())
+            connection.execute(text("UPDATE quantity_key SET due_at = :now"), {"now": self.agent.clock.now()})
+
+        await self.agent.database.transact(unit)
+        self.agent.wake_publishers()
+
+    @asynccontextmanager
+    async def running(self, *, house: bool = False) -> AsyncIterator[asyncio.Task[None]]:
+        """The loops, cancelled at the end of the block."""
+        leases = Leases(self.agent, "test")
+        task = asyncio.create_task(
+            keep_house(self.agent) if house else run_channel(self.agent, self.agent.channels["shop"], leases)
+        )
+        try:
+            yield task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def rows(self, table: str) -> list[Any]:
+        return await self.agent.database.query(lambda c: c.execute(text(f"SELECT * FROM {table}")).all())
+
+
+Story = Callable[[Stand], Awaitable[None]]
+Play = Callable[..., None]
+
+
+@pytest.fixture
+def play(sqlite_url: str) -> Play:
+    """Plays a story on simulated time: play(story, number=.., units=.., known=False, **fields of ChannelSetup)."""
+
+    async def staged(story: Story, number: int, units: int, known: bool, channel: dict[str, Any]) -> None:
+        clock = LabClock()
+        connector = memory_connector(NotingChannel)
+        settings = CONNECTOR.settings(shop="shop")
+        shop = SHOPS["shop"] = Shop(clock)
+        listing = shop.list_item("MUG", number).id
+        capabilities = connector.capabilities(settings)
+        setup = Setup(
+            channels={
+                "shop": replace(ChannelSetup(name="shop", capabilities=capabilities, locations=("main",)), **channel)
+            },
+            locations=("main",),
+        )
+        async with open_database(sqlite_url, inline=True) as database, AsyncExitStack() as stack:
+            await database.transact(lambda c: _open(c, units, clock.now()))
+            measures = await database.query(lambda c: measure(c, setup, clock.now()))
+            agent = Agent(database=database, clock=clock, setup=setup, run="test", measures=measures)
+            agent.channels["shop"] = await stack.enter_async_context(
+                open_channel(
+                    setup.channels["shop"], connector, settings, database=database, clock=clock, rng=random.Random(1)
+                )
+            )
+            if known:
+                await identify(agent, agent.channels["shop"])
+                await pull_listings(agent, agent.channels["shop"])
+                await database.transact(lambda c: set_mapping(c, "shop", listing, MUG.item, 1, "test", clock.now()))
+                agent.channels["shop"].identity = ""
+                CALLED.calls.clear()
+            await story(Stand(agent, shop, listing))
+        del SHOPS["shop"]
+
+    def played(story: Story, *, number: int = 5, units: int = 5, known: bool = True, **channel: Any) -> None:
+        CALLED.__init__()  # type: ignore[misc]
+        run_virtual(staged(story, number, units, known, channel), start=START)
+
+    return played
+
+
+def _open(connection: Any, units: int, now: datetime) -> None:
+    runs.begin_run(connection, "test", "test", "test", {}, now)
+    items.add_items(connection, [Item(id=MUG.item, sku="MUG")], now)
+    ledger.open_positions(connection, [MUG])
+    positions = ledger.lock_positions(connection, [MUG.item])
+    cause = Cause(actor="test", run="test", reason="opening")
+    receipt = Movement(id="opening", position=MUG, kind=EntryKind.RECEIPT, on_hand=units, at=now, cause=cause)
+    ledger.write(connection, [receipt], positions, now)
+
+
+def test_nothing_is_asked_but_whose_account_it_is_until_that_is_known(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        CALLED.broken_until = 5
+        async with stand.running():
+            await stand.agent.clock.sleep(4.5 * 60)
+            assert set(CALLED.names()) == {"check"}
+            await stand.agent.clock.sleep(60)
+            assert {"orders", "listings"} <= set(CALLED.names())
+
+    play(story)
+
+
+def test_orders_are_polled_at_their_pace_and_at_once_when_woken_but_not_more_than_every_15_seconds(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        async with stand.running():
+            await stand.agent.clock.sleep(1201)
+            assert CALLED.times("orders") == pytest.approx([0, 10, 20])
+            for _ in range(100):
+                stand.agent.channels["shop"].wake_orders.set()
+                await stand.agent.clock.sleep(0.6)
+            assert 4 <= len(CALLED.times("orders")) - 3 <= 5
+
+    play(story, poll=timedelta(minutes=10))
+
+
+def test_a_poll_that_is_wanted_oftener_than_every_15_seconds_is_made_so_often(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        async with stand.running():
+            await stand.agent.clock.sleep(10.5)
+            assert len(CALLED.times("orders")) == 11
+
+    play(story, poll=timedelta(seconds=1))
+
+
+def test_what_changed_is_published_at_once_and_not_at_the_next_tick(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        async with stand.running():
+            await stand.agent.clock.sleep(600)
+            await stand.set_available(2)
+            await stand.agent.clock.sleep(1)
+            assert stand.number == 2
+
+    play(story, tick=timedelta(minutes=10))
+
+
+def test_an_order_is_taken_and_the_number_stays_right(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        async with stand.running():
+            await stand.agent.clock.sleep(120)
+            stand.shop.buy((stand.shop.items[stand.listing], 2))
+            await stand.agent.clock.sleep(1200)
+            position = (await stand.rows("position"))[0]
+            assert (position.on_hand, position.reserved) == (5, 2)
+            assert stand.number == 3
+            assert CALLED.names().count("push") == 0
+
+    play(story)
+
+
+@pytest.mark.parametrize(("audit", "days"), [(24, 2), (6, 5)])
+def test_yesterdays_orders_are_audited_as_often_as_the_schedule_says(play: Play, audit: int, days: int) -> None:
+    async def story(stand: Stand) -> None:
+        async with stand.running():
+            await stand.agent.clock.sleep(25 * 3600)
+            asked = [name for name in CALLED.names() if name.startswith("ids of")]
+            assert len(asked) == days
+            assert asked[0] == "ids of 2026-02-28"
+
+    play(story, audit=timedelta(hours=audit), tick=timedelta(minutes=10))
+
+
+def test_writes_without_an_answer_are_unknown_and_read_before_anything_is_written(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        async with stand.running():
+            await stand.agent.clock.sleep(300)
+        await stand.agent.database.transact(
+            lambda c: c.execute(
+                text(
+                    "INSERT INTO quantity_write (key, generation, value, run, sent_at, outcome, reason, why) "
+                    "VALUES (1, 1, 9, 'killed', :now, '', 'raise', x'')"
+                ),
+                {"now": "2026-03-01 09:05:00.000000"},
+            )
+        )
+        await stand.agent.database.transact(lambda c: c.execute(text("UPDATE quantity_key SET generation = 1")))
+        stand.shop.items[stand.listing].number = 9  # it was applied
+        CALLED.calls.clear()
+        async with stand.running():
+            await stand.agent.clock.sleep(300)
+        asked = [name for name in CALLED.names() if name in ("read", "listings", "push")]
+        assert asked[0] in ("read", "listings")  # both bring the number
+        killed = next(one for one in await stand.rows("quantity_write") if one.run == "killed")
+        assert killed.outcome == "unknown"
+        assert killed.reason == INTERRUPTED
+        assert killed.closed_at is not None
+        assert stand.number == 5
+        open_now = await stand.agent.database.query(findings.list_findings)
+        assert open_now == []
+
+    play(story)
+
+
+def test_writes_without_an_answer_are_asked_about_once(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        async with stand.running():
+            await stand.agent.clock.sleep(600)
+        assert CALLED.names().count("push") == 1
+        assert {one.outcome for one in await stand.rows("quantity_write")} == {"accepted"}
+
+    play(story, units=9)
+
+
+def test_a_push_that_is_under_way_when_the_agent_stops_gets_its_answer(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        CALLED.push_takes = FINISH_WITHIN.total_seconds() / 2
+        async with stand.running() as task:
+            while not CALLED.half_done:
+                await asyncio.sleep(0.5)
+            stand.agent.stopping = True
+            task.cancel()
+            await asyncio.wait([task])
+        (write,) = await stand.rows("quantity_write")
+        assert (write.outcome, CALLED.half_done, stand.number) == ("accepted", 0, 9)
+
+    play(story, units=9)
+
+
+def test_a_push_that_takes_too_long_is_given_up_when_the_agent_stops(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        CALLED.push_takes = 600
+        async with stand.running() as task:
+            while not CALLED.half_done:
+                await asyncio.sleep(0.5)
+            stand.agent.stopping = True
+            began = stand.agent.clock.monotonic()
+            task.cancel()
+            await asyncio.wait([task])
+            assert stand.agent.clock.monotonic() - began == pytest.approx(FINISH_WITHIN.total_seconds())
+        (write,) = await stand.rows("quantity_write")
+        assert write.outcome == ""
+
+    play(story, units=9)
+
+
+def test_no_push_is_begun_once_the_agent_stops(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        async with stand.running():
+            await stand.agent.clock.sleep(300)
+            stand.agent.stopping = True
+            await stand.set_available(1)
+            await stand.agent.clock.sleep(300)
+        assert CALLED.names().count("push") == 0
+
+    play(story)
+
+
+@pytest.mark.parametrize(("every", "by_then"), [(1, True), (60, False)])
+def test_what_ran_out_is_released_as_often_as_the_schedule_says(play: Play, every: int, by_then: bool) -> None:
+    async def story(stand: Stand) -> None:
+        stand.agent.setup = replace(stand.agent.setup, housekeeping=timedelta(minutes=every))
+        async with stand.running(), stand.running(house=True):
+            await stand.agent.clock.sleep(60)
+            stand.shop.buy((stand.shop.items[stand.listing], 2))
+            await stand.agent.clock.sleep(900)
+            await stand.agent.database.transact(
+                lambda c: c.execute(text("UPDATE sales_order SET expires_at = placed_at"))
+            )
+            await stand.agent.clock.sleep(300)
+            position = (await stand.rows("position"))[0]
+            assert (position.reserved == 0) is by_then
+
+    play(story)
+
+
+def test_a_finding_kind_exists_for_parts_that_fail() -> None:
+    assert FindingKind.TASK_FAILED.value == "task failed"
