@@ -64,9 +64,7 @@ def played(shops: dict[str, Shop], minutes: float, *, updates_per_push: int = 50
             mine = {one.listing: one for one in WARES.listings if one.marketplace == name}
             sent = {key: WARES.shown(one, WARES.opening) for key, one in mine.items()}
             capabilities = Capabilities(updates_per_push=updates_per_push)
-            channels.append(
-                PlainChannel(name=name, channel=shop, capabilities=capabilities, listings=mine, sent=sent)
-            )
+            channels.append(PlainChannel(name=name, channel=shop, capabilities=capabilities, listings=mine, sent=sent))
         seller = PlainSeller(WARES, channels, LabClock())
         running = asyncio.create_task(seller.run(POLL, TICK))
         await asyncio.sleep(minutes * 60)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from pydantic import BaseModel, SecretStr
 
+from channelsync.runtime.cli import main
 from channelsync.runtime.config import Loaded, load
 from channelsync.runtime.config_errors import ConfigInvalid
 from channelsync.sdk.budgets import Budget
 from channelsync.sdk.channel import Capabilities, Channel, Connector, Resources
+from channelsync.sdk.clock import SystemClock
 from channelsync.sdk.discovery import Catalogue, catalogue_with
+from channelsync_memory.shop import SHOPS, Shop
 
 ReadConfig = Callable[..., Loaded]
 Complaints = Callable[..., list[str]]
@@ -100,3 +105,103 @@ def complaints(read_config: ReadConfig) -> Complaints:
         return [str(problem) for problem in refused.value.problems]
 
     return read
+
+
+TWO_SHOPS = """\
+[database]
+url = "{url}"
+
+[schedule]
+publish_tick = "1s"
+order_poll = "1s"
+
+[[location]]
+name = "main"
+
+[[sku_class]]
+name = "fragile"
+skus = ["MUG"]
+
+[[channel]]
+name = "shop"
+connector = "memory"
+{shop}
+settings = {{ shop = "two-shop" }}
+
+[[channel]]
+name = "market"
+connector = "memory"
+settings = {{ shop = "two-market" }}
+"""
+
+
+class Ran:
+    """How a command ended and what it printed."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What it printed as JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What it printed as one JSON document."""
+        (row,) = self.rows
+        return row
+
+
+class Shopkeeper:
+    """A seller with two memory shops, "shop" and "market", and the command line."""
+
+    def __init__(self, config: Path, shops: Mapping[str, Shop], capsys: pytest.CaptureFixture[str]) -> None:
+        self.config, self.shops, self._capsys = config, shops, capsys
+
+    def runs(self, *arguments: str) -> Ran:
+        """Runs a command."""
+        self._capsys.readouterr()
+        code = main(["--config", str(self.config), *arguments], {})
+        printed = self._capsys.readouterr()
+        return Ran(code, printed.out, printed.err)
+
+    def sells(self, sku: str, number: int, *, units: int | None = None, channel: str = "shop") -> str:
+        """A SKU that is there (`units`, else `number` of it; 0: nothing new), listed, pulled and mapped."""
+        listing = self.shops[channel].list_item(sku, number).id
+        arrived = number if units is None else units
+        if arrived:
+            receive = ("stock", "receive", sku, str(arrived), "--location", "main", "--create-item")
+            assert self.runs(*receive).code == 0
+        assert self.runs("listings", "pull", "--channel", channel).code == 0
+        assert self.runs("listings", "map", channel, listing, sku, "--create-item").code == 0
+        return listing
+
+    def number(self, listing: str, channel: str = "shop") -> int:
+        """What a shop shows."""
+        return self.shops[channel].items[listing].number
+
+
+OpenShops = Callable[..., Shopkeeper]
+
+
+@pytest.fixture
+def open_shops(tmp_path: Path, sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> Iterator[OpenShops]:
+    """Opens the two shops; open_shops("mode = ...") adds lines to the channel "shop"."""
+    shops = {name: Shop(SystemClock()) for name in ("shop", "market")}
+    SHOPS.update({f"two-{name}": shop for name, shop in shops.items()})
+
+    def opened(shop: str = "", *, url: str = sqlite_url) -> Shopkeeper:
+        config = tmp_path / "two-shops.toml"
+        config.write_text(TWO_SHOPS.format(url=url, shop=shop))
+        return Shopkeeper(config, shops, capsys)
+
+    yield opened
+    for name in shops:
+        del SHOPS[f"two-{name}"]
+
+
+@pytest.fixture
+def shopkeeper(open_shops: OpenShops) -> Shopkeeper:
+    """The two shops, both live."""
+    return open_shops()

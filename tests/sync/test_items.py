@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from channelsync.domain.booked import BookedLine, BookedOrder, Leg
@@ -18,6 +20,7 @@ from channelsync.domain.sourcing import SoldAs
 from channelsync.store import incoming, items, items_view, keys, ledger, listings, positions_view, provisionals, runs
 from channelsync.store.incoming import Incoming
 from channelsync.store.items import Item, item_id
+from channelsync.store.open_orders import names
 from channelsync.sync.book_orders import Arrival, book_orders
 from channelsync.sync.items import (
     SplitOff,
@@ -372,6 +375,49 @@ def test_a_leg_that_takes_both_items_takes_their_sum_and_gives_the_first_one_s_p
     assert [one.units for one in there.held] == [3]
     assert back.order == order
     assert back.held == there.held
+
+
+def legs() -> st.SearchStrategy[tuple[Leg, ...]]:
+    """Legs at locations of their own, so that no two of them can become alike."""
+    takes = st.dictionaries(st.sampled_from(["cup", "mug", "lid"]), st.integers(1, 5), min_size=1)
+    units = st.integers(0, 9)
+
+    def numbered(drawn: list[tuple[dict[str, int], int, int]]) -> tuple[Leg, ...]:
+        return tuple(
+            Leg(number=n, location=f"place {n}", takes=tuple(sorted(one.items())), open=opened, shipped=shipped)
+            for n, (one, opened, shipped) in enumerate(drawn, 1)
+        )
+
+    return st.lists(st.tuples(takes, units, units), max_size=4).map(numbered)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["cup", "mug", "set"]), legs()), min_size=1, max_size=3))
+def test_an_order_that_was_redirected_and_taken_back_is_as_it_was_and_holds_what_it_held(
+    drawn: list[tuple[str, tuple[Leg, ...]]],
+) -> None:
+    lines = tuple(BookedLine(line=str(n), sold=SoldAs(sold), legs=one) for n, (sold, one) in enumerate(drawn))
+    order = BookedOrder(channel="shop", order="o", version=START, content="", status=OrderStatus.OPEN, lines=lines)
+    holds = sum(leg.open * dict(leg.takes).get("cup", 0) for line in lines for leg in line.legs)
+
+    there = redirected(order, "cup", "mug")
+    back = taken_back(there.order, there.was, "cup", "mug")
+
+    assert back.order == order
+    assert not names(there.order, "cup")
+    assert sum(one.units for one in there.held) == sum(one.units for one in back.held) == holds
+
+
+def test_a_leg_that_takes_something_else_since_is_not_given_back() -> None:
+    leg = Leg(number=1, location="main", takes=(("cup", 1),), open=3)
+    line = BookedLine(line="1", sold=SoldAs("cup"), legs=(leg,))
+    order = BookedOrder(channel="shop", order="o", version=START, content="", status=OrderStatus.OPEN, lines=(line,))
+    there = redirected(order, "cup", "mug")
+    further = redirected(there.order, "mug", "glass")
+
+    back = taken_back(further.order, there.was, "cup", "mug")
+
+    assert back.order == further.order
+    assert back.held == ()
 
 
 async def test_a_split_item_gets_its_listings_and_units_and_booked_orders_stay(office: Office) -> None:

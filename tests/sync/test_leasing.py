@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from channelsync.sdk.clock import SystemClock
 from channelsync.sync.agent import Agent
 from channelsync.sync.leasing import Leases
 from channelsync.sync.measures import measure
@@ -100,6 +101,7 @@ async def test_a_lease_that_ran_out_is_free(workers: Any, postgresql_database: A
 @pytest.mark.postgresql
 async def test_leases_are_kept_while_a_block_runs_and_given_up_at_its_end(workers: Any) -> None:
     first, second = workers("a"), workers("b")
+    first._agent.clock = SystemClock()  # one that really waits: it renews in the background
     async with first.kept():
         await first.take("shop")
         assert await second.take("shop") is None

@@ -48,6 +48,7 @@ class Called:
     push_takes: float = 0.0
     broken_until: float = 0.0
     half_done: int = 0
+    pushing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def times(self, what: str) -> list[float]:
         return [minute for name, minute in self.calls if name == what]
@@ -95,6 +96,7 @@ class NotingChannel(MemoryChannel):
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
         self._note("push")
         CALLED.half_done += 1
+        CALLED.pushing.set()
         await self._clock.sleep(CALLED.push_takes)
         results = await super().push(updates)
         CALLED.half_done -= 1
@@ -322,8 +324,7 @@ def test_a_push_that_is_under_way_when_the_agent_stops_gets_its_answer(play: Pla
     async def story(stand: Stand) -> None:
         CALLED.push_takes = FINISH_WITHIN.total_seconds() / 2
         async with stand.running() as task:
-            while not CALLED.half_done:
-                await asyncio.sleep(0.5)
+            await CALLED.pushing.wait()
             stand.agent.stopping = True
             task.cancel()
             await asyncio.wait([task])
@@ -337,8 +338,7 @@ def test_a_push_that_takes_too_long_is_given_up_when_the_agent_stops(play: Play)
     async def story(stand: Stand) -> None:
         CALLED.push_takes = 600
         async with stand.running() as task:
-            while not CALLED.half_done:
-                await asyncio.sleep(0.5)
+            await CALLED.pushing.wait()
             stand.agent.stopping = True
             began = stand.agent.clock.monotonic()
             task.cancel()

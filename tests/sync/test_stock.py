@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -182,6 +183,21 @@ async def test_a_command_repeated_under_its_key_is_done_once_and_says_by_which_r
     assert (again.entries, again.repeated) == (0, "test")
     assert [one.on_hand for one in again.positions] == [15]
     assert await desk.sums("MUG") == (15, 0, 0)
+
+
+async def test_of_many_that_give_one_command_under_one_key_at_once_one_does_it(desk: Desk) -> None:
+    done = await asyncio.gather(*(desk.receives("MUG", 5, key="delivery 7") for _ in range(8)))
+
+    assert sorted(one.entries for one in done) == [0] * 7 + [1]
+    assert await desk.sums("MUG") == (15, 0, 0)
+
+
+async def test_of_many_that_set_units_aside_at_once_as_many_do_as_there_are_units(desk: Desk) -> None:
+    calls = (desk.do(withhold, ("MUG", "main"), 3, key=f"call {number}") for number in range(8))
+    done = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert sum(isinstance(one, Refused) for one in done) == 5
+    assert await desk.sums("MUG") == (10, 0, 9)
 
 
 async def test_a_key_that_was_used_for_another_command_is_refused(desk: Desk) -> None:

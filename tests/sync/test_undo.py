@@ -469,3 +469,29 @@ async def test_a_change_of_a_kind_that_cannot_be_taken_back_is_named(office: Off
         "a change of kind 'weather' cannot be taken back",
         "finding 7 stays closed; what is still wrong is found anew",
     ]
+
+
+async def test_units_of_an_item_that_was_merged_since_are_taken_off_the_item_that_it_became(office: Office) -> None:
+    receipt = Receipt(place=office.place("CUP"), units=5, withheld=True)
+    run = await office.run(lambda c, setup, by: receive(c, setup, by, receipt))
+    await merged(office)
+    assert await office.sums("MUG") == (18, 0, 5)
+
+    await office.undoes(run)
+
+    assert (await office.sums("MUG"), await office.sums("CUP")) == ((13, 0, 0), (0, 0, 0))
+
+
+async def test_a_merge_on_which_another_was_built_is_taken_back_after_that_one(office: Office) -> None:
+    await office.seller.has("GLASS", 1)
+    first = await merged(office)
+    second = await office.run(lambda c, setup, by: merge(c, setup, by, item_itself(c, "MUG"), item_named(c, "GLASS")))
+
+    with pytest.raises(Refused, match="CUP was merged into MUG, which has become another item since"):
+        await office.undoes(first)
+
+    await office.undoes(second)
+    await office.undoes(first)
+    sums = [await office.sums(sku) for sku in ("MUG", "CUP", "GLASS")]
+    assert sums == [(10, 0, 0), (3, 0, 0), (1, 0, 0)]
+    assert [await office.leads(sku) for sku in ("MUG", "CUP", "GLASS")] == ["MUG", "CUP", "GLASS"]

@@ -13,7 +13,7 @@ import multiprocessing
 import random
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from channelsync.domain.demand import DemandRate
 from channelsync.lab.baskets import DEFAULT_DAY, load_day
 from channelsync.lab.marketplace_referee import Referee
 from channelsync.lab.marketplace_site import Site
+from channelsync.lab.marketplace_values import NumberChange, NumberKey
 from channelsync.lab.plain_set import PlainChannel, PlainSeller
 from channelsync.lab.replay_day import BEFORE, POLL, TICK, day_begins, open_day
 from channelsync.lab.stage import (
@@ -67,6 +68,9 @@ _LOOK_EVERY = timedelta(minutes=10)
 _SWEEP = timedelta(hours=12)
 """Every number is read at least so often, which is what finds the slips of human hands."""
 
+_THROWN_AWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+"""The server's files end with the demo: nothing in them has to outlive the machine."""
+
 _PRIOR = DemandRate(0.03)
 """How fast an item of such an assortment sells before it was watched: most sell once a day or less."""
 
@@ -89,7 +93,7 @@ class DemoOptions:
 class Counted:
     """What a day came to, by the marketplaces' own logs. units: of the items that a sale really took.
 
-    writes: accepted pushes of numbers; fewest: those that changed what was shown: a day cannot do with fewer.
+    writes: pushed numbers that came into force; fewest: see `fewest_writes`.
     missed_while_left: units that buyers wanted and were there, but were not shown.
     """
 
@@ -122,11 +126,12 @@ class Ours:
 
 
 def run_demo(options: DemoOptions, told: Told) -> tuple[Ours, Counted]:
-    """Both days at once: ours here, the plain one in a process of its own."""
+    """Both days at once: ours here, the plain one in a process of its own. Raises what `DemoOptions.plan` raises."""
+    plan = options.plan()
     spawning = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawning, initializer=_be_quiet) as beside:
-        plain = beside.submit(run_plain, options)
-        ours = run_ours(options, told)
+        plain = beside.submit(run_plain, options, plan)
+        ours = run_ours(options, told, plan)
         told(1.0, "the same day, plainly")
         return ours, plain.result()
 
@@ -289,7 +294,7 @@ def counted(sites: Mapping[str, Site], referee: Referee) -> Counted:
     for site in sites.values():
         for entry in site.marketplace.log:
             units[entry.what] += entry.units * sum(each for _, each in entry.takes)
-    changes = [change for site in sites.values() for change in site.marketplace.changes if change.why == "write"]
+    written = [[change for change in site.marketplace.changes if change.why == "write"] for site in sites.values()]
     return Counted(
         orders=sum(len(site.marketplace.orders) for site in sites.values()),
         lines=sum(len(order.lines) for site in sites.values() for order in site.marketplace.orders.values()),
@@ -302,9 +307,20 @@ def counted(sites: Mapping[str, Site], referee: Referee) -> Counted:
         missed_while_left=referee.missed_while_left,
         violations=sum(len(site.api.meter.violations) for site in sites.values()),
         faults=sum(len(site.api.faults.log) for site in sites.values()),
-        writes=len(changes),
-        fewest=sum(change.before != change.after for change in changes),
+        writes=sum(map(len, written)),
+        fewest=sum(map(fewest_writes, written)),
     )
+
+
+def fewest_writes(written: Iterable[NumberChange]) -> int:
+    """What somebody who knew all would have written at one marketplace: in every tick every number at most once, and
+    only one that is another after the tick's writes than before them. written: our writes, in order of time."""
+    spans: dict[tuple[NumberKey, int], tuple[int, int]] = {}
+    for change in written:
+        name = (change.key, int(change.at.timestamp() // TICK.total_seconds()))
+        before, _ = spans.get(name, (change.before, 0))
+        spans[name] = (before, change.after)
+    return sum(before != after for before, after in spans.values())
 
 
 @asynccontextmanager
@@ -316,12 +332,18 @@ async def _database(engine: Engine) -> AsyncIterator[Database]:
                 await upgrade(database)
                 yield database
             return
-        Path(folder).chmod(0o711)  # run by root, the server is another user, who must get to its data
-        with EmbeddedPostgres(Path(folder) / "data") as server:
+        with EmbeddedPostgres(_reachable(folder) / "data", settings=_THROWN_AWAY) as server:
             server.create_database("demo")
             async with open_database(server.url("demo")) as database:
                 await upgrade(database)
                 yield database
+
+
+def _reachable(folder: str) -> Path:
+    """The folder, which others may enter but not list: started by root, the server is another user."""
+    path = Path(folder)
+    path.chmod(0o711)
+    return path
 
 
 async def _unless_ended(work: Coroutine[Any, Any, None], running: asyncio.Task[None]) -> None:

@@ -57,7 +57,11 @@ class Report:
         for what, name in _COUNTS:
             yield Row(what, f"{getattr(ours, name):,}", f"{getattr(plain, name):,}")
         yield Row("units still reserved", f"{self.ours.reserved_units:,}")
-        yield Row("pushes, of which changed a number", f"{ours.writes:,} / {ours.fewest:,}", f"{plain.writes:,}")
+        yield Row(
+            "numbers pushed / fewest possible",
+            f"{ours.writes:,} / {ours.fewest:,}",
+            f"{plain.writes:,} / {plain.fewest:,}",
+        )
         yield Row("drift left", f"{self.ours.drift:,} numbers, {_spoken(self.ours.settled_after.total_seconds())}")
         for name, (missing, known) in self.ours.missing.items():
             yield Row(f"orders of {name}", f"{missing} of {known} missing")
@@ -84,7 +88,13 @@ class Report:
             Figure(name="missed_while_left_plain_set", value=plain.missed_while_left, unit="units"),
             Figure(name="drift_left", value=self.ours.drift, unit="numbers", aim="= 0"),
             Figure(name="orders_missing", value=self.missing, unit="orders", aim="= 0"),
-            Figure(name="pushes", value=ours.writes, unit="numbers", against="those that changed a number"),
+            Figure(
+                name="pushes",
+                value=ours.writes,
+                unit="numbers",
+                against="the fewest possible",
+                ratio=ours.writes / ours.fewest if ours.fewest else None,
+            ),
             Figure(name="pushes_fewest", value=ours.fewest, unit="numbers"),
             Figure(name="calls_over_budget", value=ours.violations, unit="calls", aim="= 0"),
             Figure(name="ledger_verified", value=int(not self.ours.ledger_problems), unit="", aim="= 1"),

@@ -24,7 +24,7 @@ _WRITE = metadata.tables["quantity_write"]
 _READ = metadata.tables["quantity_read"]
 
 # The empty text is part of the statement, so that the index of just these rows is used; see `provisionals.HOLDING`.
-_UNSETTLED = _EFFECT.c.settled.in_([literal_column("''"), literal_column("'shown'")])
+UNSETTLED = _EFFECT.c.settled.in_([literal_column("''"), literal_column("'shown'")])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def _select_keys(dialect: str) -> Select[Any]:
 @cache
 def _select_effects(dialect: str) -> Select[Any]:
     return (
-        select(_EFFECT).where(among(_EFFECT.c.key, "ids", dialect), _UNSETTLED).order_by(_EFFECT.c.latest, _EFFECT.c.id)
+        select(_EFFECT).where(among(_EFFECT.c.key, "ids", dialect), UNSETTLED).order_by(_EFFECT.c.latest, _EFFECT.c.id)
     )
 
 
@@ -226,18 +226,6 @@ def _select_due() -> Select[Any]:
         .order_by(_KEY.c.urgency, _KEY.c.due_at, _KEY.c.id)
         .limit(bindparam("most"))
     )
-
-
-def items_shown(connection: Connection, ids: Sequence[int]) -> set[str]:
-    """The items that these keys show, as far as they are ours."""
-    found = connection.execute(_select_items(connection.dialect.name), {"ids": values(connection, ids)})
-    return set(found.scalars())
-
-
-@cache
-def _select_items(dialect: str) -> Select[Any]:
-    theirs = select(_KEY.c.item).where(among(_KEY.c.id, "ids", dialect))
-    return theirs.where(_KEY.c.ours.is_(True), _KEY.c.item.is_not(None)).distinct()
 
 
 def keys_sharing(connection: Connection, items: Iterable[str]) -> list[int]:

@@ -176,19 +176,30 @@ def raises_waiting_for_reads(
             by_item.setdefault(other.item, []).append(other)
     waiting: set[int] = set()
     missing: dict[int, KeyRecord] = {}
+    this_round = fresh_since + (agent.clock.now() - fresh_since) / 2
     for key, items in sharing.items():
-        for other in (one for item in items for one in by_item.get(item, ())):
-            watermark = other.state.watermark
-            # A key that was read and has no number any more (its listing ended) sells nothing: nobody waits for it.
-            read_at = watermark.asked if watermark else other.read_at
-            if read_at is None or read_at < fresh_since:
-                missing[other.id] = other
-                waiting.add(key)
-            elif watermark and other.id != key and other.state.writes and other.state.writes[-1].value < watermark.value:
-                waiting.add(key)
+        others = [other for item in sorted(items) for other in by_item.get(item, ())]
+        if not all(_read_since(other, fresh_since) for other in others):
+            waiting.add(key)
+            # All of one round: were only the oldest read, the others would be too old by the time that it is there.
+            missing |= {other.id: other for other in others if not _read_since(other, this_round)}
+        elif any(_is_being_lowered(other) for other in others if other.id != key):
+            waiting.add(key)
     keys.want_reads(connection, missing)
     asked_anew = frozenset(other.channel for other in missing.values() if not other.read_wanted)
     return Waiting(frozenset(waiting), asked_anew)
+
+
+def _read_since(record: KeyRecord, moment: datetime) -> bool:
+    """Whether its number was read since then. One that has none any more (its listing ended) sells nothing."""
+    watermark = record.state.watermark
+    asked = watermark.asked if watermark else record.read_at
+    return asked is not None and asked >= moment
+
+
+def _is_being_lowered(record: KeyRecord) -> bool:
+    watermark, writes = record.state.watermark, record.state.writes
+    return watermark is not None and bool(writes) and writes[-1].value < watermark.value
 
 
 def prepare(

@@ -13,7 +13,7 @@ from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.risk import computed_buffer
 from channelsync.domain.rules import Computed, Resolved, Subject
 from channelsync.domain.sourcing import reachable
-from channelsync.store import channels, keys, ledger, listings
+from channelsync.store import channels, key_rows, keys, ledger, listings
 from channelsync.store.keys import KeyRecord
 from channelsync.store.open_units import open_units, unexplained_units
 from channelsync.sync.measures import Measures
@@ -46,7 +46,7 @@ def compute_targets(
     Keys that are not mapped to an item, or are not ours, have no target.
     """
     asked = sorted(set(wanted))
-    items = keys.items_shown(connection, asked)
+    items = key_rows.items_shown(connection, asked)
     used = {part for item in items for part in reachable(item, setup.recipes)}
     positions = ledger.lock_positions(connection, used) if lock else ledger.read_positions(connection, used)
     records = keys.load_keys(connection, keys.keys_sharing(connection, items), lock=lock)

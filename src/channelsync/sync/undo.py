@@ -66,7 +66,7 @@ def undo(connection: Connection, setup: Setup, by: By, run: str) -> Undone:
         undone_by = known.undone_by or "another run, just now"
         raise Refused(f"Run {run} ({known.command}) was undone by {undone_by} already. To have it back, undo that run.")
     changes = runs.changes_of(connection, run)
-    _refuse_if_undone_again(connection, run, changes)
+    _refuse_if_gone_on(connection, run, changes)
     done = Undone(run=run, command=known.command)
     _entries(connection, setup, by, known, changes, done)
     taking_back = TakingBack(connection=connection, setup=setup, by=by, run=run)
@@ -81,35 +81,44 @@ def undo(connection: Connection, setup: Setup, by: By, run: str) -> Undone:
     return done
 
 
-def _refuse_if_undone_again(connection: Connection, run: str, changes: Iterable[Change]) -> None:
-    """A run that undid another one can be taken back only while that one still is undone by it, or not at all."""
+def _refuse_if_gone_on(connection: Connection, run: str, changes: Iterable[Change]) -> None:
+    """Runs on which later ones have built are taken back after those, or not at all."""
     for change in changes:
-        undone = runs.get_run(connection, change.subject) if change.kind == UNDONE else None
-        if undone is not None and undone.undone_by != change.after:
-            raise Refused(
-                f"Run {run} dealt with run {undone.id}, which was undone by {undone.undone_by or 'nothing'} since. "
-                "Undo that run instead."
-            )
+        if change.kind == UNDONE:
+            undone = runs.get_run(connection, change.subject)
+            if undone is not None and undone.undone_by != change.after:
+                raise Refused(
+                    f"Run {run} dealt with run {undone.id}, which was undone by {undone.undone_by or 'nothing'} since. "
+                    "Undo that run instead."
+                )
+        elif change.kind == MERGE and change.after is not None:
+            into = change.after["into"]
+            found = items.items_by_id(connection, [change.subject, into])
+            if found[change.subject].merged_into != into:
+                raise Refused(
+                    f"{found[change.subject].sku} was merged into {found[into].sku}, which has become another item "
+                    "since. Undo that first."
+                )
 
 
 def _entries(connection: Connection, setup: Setup, by: By, run: Run, changes: Sequence[Change], done: Undone) -> None:
     """Writes the counter-entries."""
     made = undoing.entries_of_run(connection, run.id)
     _name_facts(made, done)
-    mine = [entry for entry in made if _can_be_taken_back(entry)]
-    again = {change.subject for change in changes if change.kind == MERGE and change.after is None}
-    again |= {change.before["into"] for change in changes if change.kind == MERGE and change.after is None}
-    mine = [entry for entry in mine if entry.movement.position.item not in again]  # they are merged again as a whole
-    positions = ledger.lock_positions(connection, {entry.movement.position.item for entry in mine})
+    told = _where_they_are_now(connection, [entry.movement for entry in made if _can_be_taken_back(entry)], changes)
+    ledger.open_positions(connection, {movement.position for movement in told})
+    positions = ledger.lock_positions(connection, {movement.position.item for movement in told})
     before = {key: position.available for key, position in positions.items()}
     skus = {name: item.sku for name, item in items.items_by_id(connection, {key.item for key in positions}).items()}
     counted = counts.counts_recorded_since(connection, run.started_at, but=run.id)
-    stays = _overtaken(mine, counted, merged=any(change.kind == MERGE for change in changes))
+    stays = _overtaken(told, counted, merged=any(change.kind == MERGE for change in changes))
     if stays:
         done.left.append(
             f"{_named(stays, skus)}: counted since; what the count found on hand holds, also without this run"
         )
-    movements = _counter_movements(mine, positions, stays, by, run.id, done, skus)
+    movements, short = _counter_movements(told, positions, stays, by, run.id)
+    if short:
+        done.left.append(f"{_named(short, skus)}: fewer units are set aside now than the run set aside; none are left")
     entries = ledger.write(connection, movements, positions, by.now)
     after_change(connection, setup, entries, before, positions, by.now)
     done.entries = len(entries)
@@ -120,8 +129,26 @@ def _entries(connection: Connection, setup: Setup, by: By, run: Run, changes: Se
     ]
 
 
+def _where_they_are_now(connection: Connection, told: Sequence[Movement], changes: Iterable[Change]) -> list[Movement]:
+    """The movements at the positions where their units are by now: those of an item that was merged since went on.
+
+    A run that merged items says itself where its units were. One that took a merge back is left out for those items:
+    they are merged again as a whole.
+    """
+    merges = [change for change in changes if change.kind == MERGE]
+    again = {name for one in merges if one.after is None for name in (one.subject, one.before["into"])}
+    own = {name for one in merges if one.after is not None for name in (one.subject, one.after["into"])}
+    known = items.items_by_id(connection, {movement.position.item for movement in told})
+    became = {name: item.merged_into for name, item in known.items() if item.merged_into and name not in own}
+    return [
+        replace(one, position=PositionKey(became.get(one.position.item) or one.position.item, one.position.location))
+        for one in told
+        if one.position.item not in again
+    ]
+
+
 def _named(keys: Iterable[PositionKey], skus: Mapping[str, str]) -> str:
-    return in_words([f"{skus[key.item]} at {key.location}" for key in sorted(keys)])
+    return in_words(sorted(f"{skus[key.item]} at {key.location}" for key in keys))
 
 
 def _can_be_taken_back(entry: LedgerEntry) -> bool:
@@ -136,52 +163,39 @@ def _name_facts(made: Iterable[LedgerEntry], done: Undone) -> None:
             done.left.append(f"{facts[actor]} entries by {told} stay: they say what has happened")
 
 
-def _overtaken(
-    mine: Iterable[LedgerEntry], counted: Mapping[PositionKey, datetime], *, merged: bool
-) -> set[PositionKey]:
+def _overtaken(told: Iterable[Movement], counted: Mapping[PositionKey, datetime], *, merged: bool) -> set[PositionKey]:
     """Positions that were counted since, as of after what the run said of them.
 
     Of a merge everything stays then: the count found the units of both items, and only another one can part them.
     """
-    named = {entry.movement.position for entry in mine}
     stays = {
-        entry.movement.position
-        for entry in mine
-        if entry.movement.on_hand
-        and entry.movement.position in counted
-        and entry.movement.at <= counted[entry.movement.position]
+        one.position for one in told if one.on_hand and one.position in counted and one.at <= counted[one.position]
     }
-    return named if merged and stays else stays
+    return {one.position for one in told} if merged and stays else stays
 
 
 def _counter_movements(
-    mine: Iterable[LedgerEntry],
-    positions: Mapping[PositionKey, Position],
-    stays: set[PositionKey],
-    by: By,
-    run: str,
-    done: Undone,
-    skus: Mapping[str, str],
-) -> list[Movement]:
-    """The opposite of entries, the newest first; at the time of the entry, so that counts see both or neither."""
+    told: Iterable[Movement], positions: Mapping[PositionKey, Position], stays: set[PositionKey], by: By, run: str
+) -> tuple[list[Movement], set[PositionKey]]:
+    """The opposite of movements, the newest first; at their own times, so that counts see both or neither.
+
+    Returns also where fewer units are set aside by now than would have to be put back.
+    """
     withheld = {key: position.withheld for key, position in positions.items()}
     short: set[PositionKey] = set()
     movements: list[Movement] = []
-    for entry in mine:
-        movement = entry.movement
+    for movement in told:
         key = movement.position
         if movement.on_hand and key not in stays:
             movements.append(_opposite(movement, by, run, on_hand=-movement.on_hand))
         back = -movement.withheld
-        if back < 0 and withheld[key] + back < 0:
+        if withheld[key] + back < 0:
             short.add(key)
             back = -withheld[key]
         if back:
             withheld[key] += back
             movements.append(_opposite(movement, by, run, withheld=back))
-    if short:
-        done.left.append(f"{_named(short, skus)}: fewer units are set aside now than the run set aside; none are left")
-    return movements
+    return movements, short
 
 
 def _opposite(movement: Movement, by: By, run: str, *, on_hand: int = 0, withheld: int = 0) -> Movement:
