@@ -29,16 +29,12 @@ class ChannelNumbers:
 
 def channel_numbers(connection: Connection) -> dict[str, ChannelNumbers]:
     """By channel; a channel without such numbers is left out."""
-    held = dict(
-        connection.execute(
-            select(_PROVISIONAL.c.channel, func.sum(_PROVISIONAL.c.open))
-            .where(_PROVISIONAL.c.open > 0)
-            .group_by(_PROVISIONAL.c.channel)
-        )
-        .tuples()
-        .all()
+    holding = connection.execute(
+        select(_PROVISIONAL.c.channel, func.sum(_PROVISIONAL.c.open).label("units"))
+        .where(_PROVISIONAL.c.open > 0)
+        .group_by(_PROVISIONAL.c.channel)
     )
-
+    held = {row.channel: row.units for row in holding}
     found = connection.execute(
         select(
             _KEY.c.channel,

@@ -27,8 +27,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 COMPUTED_BY = {
     "demo": ("-c", "from channelsync.runtime.cli import main; raise SystemExit(main(['demo']))"),
     "bench": ("-m", "benchmarks"),
-    "strategies": ("-m", "channelsync.lab.strategies"),
-    "soak": ("-m", "pytest", "-m", "soak"),
 }
 """What computes the figures of a name: arguments for Python."""
 
@@ -107,7 +105,7 @@ def _progress() -> Iterator[Told]:
 
 
 def figures(
-    name: Annotated[str | None, typer.Argument(help="Compute these anew: demo, bench, strategies or soak.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Compute these anew: demo or bench.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print all figures that were computed, and render the tables of the documents from them.
