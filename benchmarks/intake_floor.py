@@ -156,7 +156,7 @@ async def floor_sqlite3(url: str, scene: Scene) -> AsyncIterator[Tasks]:
 
 
 _KEYS = "SELECT id FROM quantity_key ORDER BY id"  # laid out in the order of the SKUs
-_WHICH = {table: "WHERE \"order\" <> '' LIMIT 1" for table in COPIED}
+_WHICH = dict.fromkeys(COPIED, "WHERE \"order\" <> '' LIMIT 1")
 
 
 async def _book_one(url: str, scene: Scene) -> None:

@@ -106,9 +106,7 @@ def units_are_true(ours: Mapping[str, int], truth: Mapping[str, int]) -> list[Br
     ]
 
 
-def rows_within_limit(
-    rows: Iterable[Provisional], now: datetime, limits: Mapping[int, timedelta]
-) -> list[Breach]:
+def rows_within_limit(rows: Iterable[Provisional], now: datetime, limits: Mapping[int, timedelta]) -> list[Breach]:
     """Invariant 3: no provisional row is older than its limit. limits: by key, from the end of a row's window on."""
     return [
         Breach("3", f"a provisional row of key {row.key} still holds {row.open} units, found at {row.found_at}")

@@ -23,7 +23,6 @@ from sqlalchemy import Connection
 
 from channelsync.lab.buyers import send_buyers
 from channelsync.lab.invariants import Breach, budget_is_kept, generations_in_order
-from channelsync.lab.marketplace import Marketplace
 from channelsync.lab.marketplace_referee import Referee
 from channelsync.lab.marketplace_site import Site, open_site
 from channelsync.lab.simulation_checks import Judged, at_the_end, of_raises, while_it_runs
@@ -276,4 +275,3 @@ async def _until(moment: datetime | None, clock: LabClock) -> AsyncIterator[None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(wait):
             yield
-

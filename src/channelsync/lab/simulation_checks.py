@@ -1,4 +1,4 @@
-"""Gathers the facts of a simulated day, from our database and from the marketplaces, and puts them to the invariants."""
+"""Gathers the facts of a simulated day, from our database and the marketplaces, and puts them to the invariants."""
 
 from __future__ import annotations
 

@@ -100,7 +100,9 @@ def plan_simulation(
         },
         webhooks=frozenset(name for name in names if rng.random() < 0.5),
         polls={name: timedelta(minutes=rng.choice((5, 10, 10, 15))) for name in names},
-        stops=tuple(STARTS + CALM + rng.random() * (size.troubled - CALM) for _ in range(rng.randint(0, 2) if faults else 0)),
+        stops=tuple(
+            STARTS + CALM + rng.random() * (size.troubled - CALM) for _ in range(rng.randint(0, 2) if faults else 0)
+        ),
     )
 
 

@@ -260,9 +260,7 @@ def set_meaning(
     )
 
 
-def set_meanings(
-    connection: Connection, meanings: Sequence[tuple[str, str, str, int]], by: str, now: datetime
-) -> None:
+def set_meanings(connection: Connection, meanings: Sequence[tuple[str, str, str, int]], by: str, now: datetime) -> None:
     """Says what many listings mean: (channel, listing, item, multiple). As `set_meaning`, in one statement for all."""
     if meanings:
         connection.execute(

@@ -77,6 +77,7 @@ class SqliteDatabase(Database):
         finally:
             rebuilding.dispose()
 
+
 def sqlite_path(url: str) -> Path:
     """The absolute path of the file that a `sqlite:///` address names; ValueError where it names none."""
     try:

@@ -271,7 +271,9 @@ class _Reading:
         locations = self.channel.setup.locations
         remote = self.channel.setup.remotes.get(record.remote)
         picks = pick(SoldAs(record.item, record.multiple), units, (remote,) if remote else locations, at, setup.recipes)
-        if self.channel.setup.capabilities.blind:  # it may have been a shipment: the key's raises wait, nobody is lowered
+        if (
+            self.channel.setup.capabilities.blind
+        ):  # it may have been a shipment: the key's raises wait, nobody is lowered
             picks = tuple(replace(one, takes=()) for one in picks)
         demand = self.agent.measures.rates(record.item, (record.channel,))[record.channel]
         plausible = -(-plausible_drop(demand, max(seen.answered - before.asked, _NONE)) // record.multiple)

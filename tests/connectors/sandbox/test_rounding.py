@@ -7,7 +7,8 @@ from channelsync_sandbox import CONNECTOR
 
 
 @pytest.mark.parametrize(
-    ("preset", "step", "step_shown"), [("plain", 1, False), ("rounds to 5", 5, False), ("shows multiples of 5", 5, True)]
+    ("preset", "step", "step_shown"),
+    [("plain", 1, False), ("rounds to 5", 5, False), ("shows multiples of 5", 5, True)],
 )
 def test_what_is_rounded_and_where_is_declared(preset: str, step: int, step_shown: bool) -> None:
     declared = PRESETS[preset].declares()

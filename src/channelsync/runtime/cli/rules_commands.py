@@ -111,9 +111,7 @@ def set_rule(
     context: typer.Context,
     assignments: Annotated[
         list[str],
-        typer.Argument(
-            metavar="KEY=VALUE...", help=f"Of {', '.join(FIELDS)}. KEY= takes it out."
-        ),
+        typer.Argument(metavar="KEY=VALUE...", help=f"Of {', '.join(FIELDS)}. KEY= takes it out."),
     ],
     channel: Annotated[str | None, typer.Option("--channel", metavar="NAME", help="For this channel.")] = None,
     sku: Annotated[str | None, typer.Option("--sku", metavar="SKU", help="For this SKU.")] = None,

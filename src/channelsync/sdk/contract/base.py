@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - the contract is made of tests
 """What every part of the contract starts from: fixtures that a connector's test overrides, ways to ask a channel."""
 
 from __future__ import annotations

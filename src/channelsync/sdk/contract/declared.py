@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - the contract is made of tests
 """What a connector declares is what its channel does."""
 
 from __future__ import annotations

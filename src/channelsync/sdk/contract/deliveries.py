@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - the contract is made of tests
 """Webhooks: a genuine delivery is a hint, anything else is nothing, and no delivery raises."""
 
 from __future__ import annotations

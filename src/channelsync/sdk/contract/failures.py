@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - the contract is made of tests
 """Failures: each becomes the error that says what the daemon does next, and none of them tells a secret."""
 
 from __future__ import annotations

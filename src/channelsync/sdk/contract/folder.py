@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - the contract is made of tests
 """The connector's folder: what a seller reads, what the configuration takes, what is done and what is not."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - the contract is made of tests
 """Numbers: what is read, what is listed, what is pushed."""
 
 from __future__ import annotations

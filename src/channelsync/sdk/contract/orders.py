@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - the contract is made of tests
 """Orders: none is lost, none comes from nowhere, and each says the same whenever and however it is asked for."""
 
 from __future__ import annotations
