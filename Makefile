@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: help setup demo test check bench soak figures pins clean
+.PHONY: help setup demo test check soak figures pins clean
 
 help:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,9 +32,6 @@ check: $(STAMP)  ## ruff, mypy --strict, import-linter, the architecture tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture
-
-bench: $(STAMP)  ## the benchmarks, ratios in one run
-	$(BIN)/python -m benchmarks $(ARGS)
 
 soak: $(STAMP)  ## the long simulations and the thousand kills
 	$(BIN)/python -m pytest -m soak $(ARGS)

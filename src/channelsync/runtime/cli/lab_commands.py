@@ -26,7 +26,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 
 COMPUTED_BY = {
     "demo": ("-c", "from channelsync.runtime.cli import main; raise SystemExit(main(['demo']))"),
-    "bench": ("-m", "benchmarks"),
 }
 """What computes the figures of a name: arguments for Python."""
 
@@ -105,7 +104,7 @@ def _progress() -> Iterator[Told]:
 
 
 def figures(
-    name: Annotated[str | None, typer.Argument(help="Compute these anew: demo or bench.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Compute these anew: demo.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print all figures that were computed, and render the tables of the documents from them.
