@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from sqlalchemy import text
@@ -101,6 +101,28 @@ class NotingChannel(MemoryChannel):
         results = await super().push(updates)
         CALLED.half_done -= 1
         return results
+
+
+class OthersHoldAll(Leases):
+    """The leases of a worker whose accounts another one has."""
+
+    def held(self, identity: str) -> None:
+        return None
+
+    async def take(self, identity: str) -> None:
+        return None
+
+
+class EagerEvent(asyncio.Event):
+    """Raises when it is waited for again and again although it is set: such a wait gives nobody else a turn."""
+
+    waits = 0
+
+    async def wait(self) -> Literal[True]:
+        self.waits = self.waits + 1 if self.is_set() else 0
+        if self.waits > 10:
+            raise AssertionError("the loop goes round without a pause")
+        return await super().wait()
 
 
 @dataclass(slots=True)
@@ -251,6 +273,24 @@ def test_what_changed_is_published_at_once_and_not_at_the_next_tick(play: Play) 
             assert stand.number == 2
 
     play(story, tick=timedelta(minutes=10))
+
+
+def test_a_wake_up_while_another_worker_has_the_account_is_waited_out_and_not_looked_at_without_end(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        channel = stand.agent.channels["shop"]
+        channel.wake_publisher, channel.wake_orders = EagerEvent(), EagerEvent()
+        task = asyncio.create_task(run_channel(stand.agent, channel, OthersHoldAll(stand.agent, "test")))
+        for _ in range(3):
+            await stand.agent.clock.sleep(60)
+            channel.wake_publisher.set()
+            channel.wake_orders.set()
+        await stand.agent.clock.sleep(60)
+        assert not task.done(), task.exception()
+        assert CALLED.names() == ["check"]
+        task.cancel()
+        await asyncio.wait([task])
+
+    play(story)
 
 
 def test_an_order_is_taken_and_the_number_stays_right(play: Play) -> None:

@@ -80,8 +80,8 @@ async def _expire(agent: Agent, now: datetime) -> None:
 
 async def _take_orders(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
     while True:
+        channel.wake_orders.clear()  # even where another worker has the account, or this would go round without a pause
         if leases.held(channel.identity):
-            channel.wake_orders.clear()
             taken = await poll_orders(agent, channel)
             if taken.booked:
                 log.info("orders.taken", channel=channel.name, seen=taken.orders, booked=taken.booked)
@@ -97,9 +97,9 @@ async def _publish(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
     """
     asked_for: int | None = None
     while True:
+        channel.wake_publisher.clear()
         held = leases.held(channel.identity)
         if held:
-            channel.wake_publisher.clear()
             token = held.lease.token if held.lease else 0
             if token != asked_for:
                 await ask_again(agent, channel)
