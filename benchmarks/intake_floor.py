@@ -97,7 +97,9 @@ async def floor_asyncpg(url: str, scene: Scene, senders: int) -> AsyncIterator[T
         rows = {name: dict(await connections[0].fetchrow(f"SELECT * FROM {name} {_WHICH[name]}")) for name in COPIED}
         keys = [row["id"] for row in await connections[0].fetch(_KEYS)]
         copies = Copies(rows, keys, lambda n: f"${n + 1}")
-        yield Tasks([_asyncpg_book(connection, copies) for connection in connections])
+        tasks = Tasks([_asyncpg_book(connection, copies) for connection in connections])
+        yield tasks
+        _check(tasks, await connections[0].fetchval(_RESERVED))
 
 
 def _asyncpg_book(connection: asyncpg.Connection, copies: Copies) -> Book:
@@ -128,7 +130,10 @@ async def floor_aiosqlite(url: str, scene: Scene) -> AsyncIterator[Tasks]:
                     await connection.execute(statement, values)
                 await connection.execute("COMMIT")
 
-        yield Tasks([book])
+        tasks = Tasks([book])
+        yield tasks
+        ((reserved,),) = await connection.execute_fetchall(_RESERVED)
+        _check(tasks, reserved)
 
 
 @asynccontextmanager
@@ -151,12 +156,20 @@ async def floor_sqlite3(url: str, scene: Scene) -> AsyncIterator[Tasks]:
         async def book(sku: int) -> None:
             await loop.run_in_executor(thread, in_thread, sku)
 
-        yield Tasks([book])
+        tasks = Tasks([book])
+        yield tasks
+    ((reserved,),) = connection.execute(_RESERVED).fetchall()
     connection.close()
+    _check(tasks, reserved)
 
 
+_RESERVED = "SELECT sum(reserved) FROM position"
 _KEYS = "SELECT id FROM quantity_key ORDER BY id"  # laid out in the order of the SKUs
 _WHICH = dict.fromkeys(COPIED, "WHERE \"order\" <> '' LIMIT 1")
+
+
+def _check(tasks: Tasks, reserved: int) -> None:
+    assert reserved == tasks.booked + 1, f"{reserved} units are reserved by {tasks.booked} copies of one order"
 
 
 async def _book_one(url: str, scene: Scene) -> None:

@@ -4,8 +4,8 @@ One operation is what a program writes that takes an order for one unit: in one 
 looked up and `allocate(1)` is called on it. It checks no availability, keeps no order and writes no ledger row, so
 it does less than an order intake does.
 
-Django is set up in a process of its own, once for each database (`python -m benchmarks.intake_peer ADDRESS`), which
-is told over standard input what to run. Senders are processes, as a Django site has them.
+Django is set up in a process of its own, once for each database (`python -m benchmarks.intake_peer ADDRESS SKUS`),
+which is told over standard input what to run. Senders are processes, as a Django site has them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from benchmarks.contenders import Load
-from benchmarks.scene import PLENTY, SKUS
+from benchmarks.scene import PLENTY
 
 OSCAR = (
     "analytics",
@@ -71,10 +71,10 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(url: str) -> AsyncIterator[Peer]:
-    """django-oscar on an empty database. Ends with AssertionError when its counters are not what it was told to do."""
+async def peer(url: str, skus: int) -> AsyncIterator[Peer]:
+    """django-oscar on an empty database, with so many SKUs. Raises AssertionError when its counters do not add up."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __name__, url, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", __name__, url, str(skus), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     told = Peer(process)
     try:
@@ -93,13 +93,13 @@ async def peer(url: str) -> AsyncIterator[Peer]:
 
 def _main() -> None:
     """The peer's own process: sets Django up, makes the tables, then runs what standard input asks for."""
-    _set_up(sys.argv[1])
+    _set_up(sys.argv[1], int(sys.argv[2]))
     for line in sys.stdin:
         told = json.loads(line)
         print(json.dumps(_run(Load(**told)) if told else _allocated()), flush=True)
 
 
-def _set_up(url: str) -> None:
+def _set_up(url: str, skus: int) -> None:
     import django
     from django.apps import apps
     from django.conf import settings
@@ -131,7 +131,7 @@ def _set_up(url: str) -> None:
     kind = apps.get_model("catalogue", "ProductClass").objects.create(name="thing", track_stock=True)
     partner = apps.get_model("partner", "Partner").objects.create(name="seller")
     things = apps.get_model("catalogue", "Product")
-    for number in range(SKUS):
+    for number in range(skus):
         thing = things.objects.create(title=f"SKU {number}", upc=str(number), product_class=kind)
         _records().create(product=thing, partner=partner, partner_sku=f"SKU-{number}", num_in_stock=PLENTY)
     connections.close_all()

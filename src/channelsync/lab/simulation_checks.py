@@ -22,8 +22,7 @@ from channelsync.lab.marketplace_site import Site
 from channelsync.lab.marketplace_values import ENDED, NumberKey, Takes
 from channelsync.lab.simulation_watch import Name, Witness
 from channelsync.lab.stage import Wares
-from channelsync.sdk.channel import Capabilities
-from channelsync.sdk.values import Applies
+from channelsync.sdk.values import Applies, Deducts
 from channelsync.store import keys, proof
 from channelsync.store.tables import metadata
 from channelsync.sync.measures import Measures
@@ -107,14 +106,8 @@ def tolerance_of(channel: ChannelSetup) -> Tolerance:
         cap=timing.cap,
         step=timing.step,
         physical=capabilities.meaning == "physical",
-        moves_at_once=_moves_at_once(capabilities),
+        moves_at_once=capabilities.read_behaviour.deducts is Deducts.AT_ORDER,
     )
-
-
-def _moves_at_once(capabilities: Capabilities) -> bool:
-    if capabilities.meaning == "physical":
-        return True
-    return capabilities.behaviour.deducts.value == "at order"
 
 
 def _takes(sites: Mapping[str, Site]) -> dict[Name, Takes]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, bindparam, select
 
+from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import insert_ignoring
 
@@ -39,28 +42,42 @@ class ChannelState:
 
 def channel_state(connection: Connection, name: str) -> ChannelState:
     """A channel's row; made when it is missing."""
-    row = connection.execute(select(_CHANNEL).where(_CHANNEL.c.name == name)).mappings().first()
+    row = connection.execute(_select_one(), {"name": name}).mappings().first()
     if row is None:
         connection.execute(insert_ignoring(_CHANNEL, connection.dialect.name), [{"name": name, **_EMPTY}])
-        row = connection.execute(select(_CHANNEL).where(_CHANNEL.c.name == name)).mappings().one()
+        row = connection.execute(_select_one(), {"name": name}).mappings().one()
     return ChannelState(**row)
+
+
+@cache
+def _select_one() -> Select[Any]:
+    return select(_CHANNEL).where(_CHANNEL.c.name == bindparam("name"))
 
 
 def channel_states(connection: Connection) -> dict[str, ChannelState]:
     """All rows, by name."""
-    rows = connection.execute(select(_CHANNEL).order_by(_CHANNEL.c.name)).mappings()
-    return {row["name"]: ChannelState(**row) for row in rows}
+    return {row["name"]: ChannelState(**row) for row in connection.execute(_select_all()).mappings()}
+
+
+@cache
+def _select_all() -> Select[Any]:
+    return select(_CHANNEL).order_by(_CHANNEL.c.name)
 
 
 def save_channel(connection: Connection, name: str, **fields: object) -> None:
     """Writes single columns of a channel's row, which is made when it is missing."""
     connection.execute(insert_ignoring(_CHANNEL, connection.dialect.name), [{"name": name, **_EMPTY}])
-    connection.execute(update(_CHANNEL).where(_CHANNEL.c.name == name).values(**fields))
+    update_rows(connection, _CHANNEL, ("name",), [((name,), fields)])
 
 
 def zeroed(connection: Connection) -> frozenset[str]:
     """The channels on holiday: they show 0 for everything."""
-    return frozenset(connection.execute(select(_CHANNEL.c.name).where(_CHANNEL.c.zeroed.is_(True))).scalars())
+    return frozenset(connection.execute(_select_zeroed()).scalars())
+
+
+@cache
+def _select_zeroed() -> Select[Any]:
+    return select(_CHANNEL.c.name).where(_CHANNEL.c.zeroed.is_(True))
 
 
 _EMPTY: dict[str, object] = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, select, update
 
 from channelsync.domain.findings import Finding
 from channelsync.store.among import among, values
@@ -59,13 +60,17 @@ def close_findings(connection: Connection, fingerprints: Iterable[str], why: str
     wanted = sorted(set(fingerprints))
     if wanted:
         connection.execute(
-            update(_FINDING)
-            .where(
-                among(_FINDING.c.fingerprint, "fingerprints", connection.dialect.name), _FINDING.c.closed_at.is_(None)
-            )
-            .values(closed_at=bindparam("b_now"), closed_why=bindparam("b_why")),
-            {"fingerprints": values(connection, wanted), "b_now": now, "b_why": why},
+            _close(connection.dialect.name), {"fingerprints": values(connection, wanted), "b_now": now, "b_why": why}
         )
+
+
+@cache
+def _close(dialect: str) -> Update:
+    return (
+        update(_FINDING)
+        .where(among(_FINDING.c.fingerprint, "fingerprints", dialect), _FINDING.c.closed_at.is_(None))
+        .values(closed_at=bindparam("b_now"), closed_why=bindparam("b_why"))
+    )
 
 
 def list_findings(

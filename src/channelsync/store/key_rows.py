@@ -1,15 +1,17 @@
-"""Quantity keys and positions as plain rows, page by page of items: for whoever looks at a whole catalogue.
+"""A whole catalogue of quantity keys, page by page: one row for each item, which says in which situation it is.
 
-The rows are the driver's own: at a catalogue's length an object for each costs more than what is found out with it.
+The situation is a text that the database makes, to be compared and to be looked up: most items of a catalogue are in
+one of a few thousand situations, and an object for each key would cost more than all that is found out with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column, select, union
+import orjson
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, literal_column, or_, select, union
 
 from channelsync.store.among import among, values
 from channelsync.store.keys import UNSETTLED
@@ -23,52 +25,63 @@ _INCOMING = metadata.tables["incoming"]
 _ITEM = metadata.tables["item"]
 
 
-class KeyRow(NamedTuple):
-    """What the columns of `Page.keys` mean; the rows themselves are plain tuples.
+class Page(NamedTuple):
+    """Some items. rows: (item, the ids of its keys, what they are now), the last two as texts in one order.
 
-    Everything from the third column on says in which situation the key is. clear: its number was read, nothing about
-    it is in doubt, and no question about it is open. Unsettled effects and open writes are told by `keys_in_motion`.
+    available, incoming: by item, the units at each location as a text; an item that has none is left out.
     """
 
-    id: int
-    item: str
-    listing: str
+    rows: Sequence[tuple[str, str, str]]
+    available: Mapping[str, str]
+    incoming: Mapping[str, str]
+
+
+class KeyNow(NamedTuple):
+    """What a key's target and next step follow from, beside the units of its item, as long as it is clear.
+
+    clear: its number was read, nothing about it is in doubt, and no question about it is open.
+    """
+
     channel: str
     remote: str
     multiple: int
-    value: int
+    value: int | None
     sells_below_zero: bool
     clear: bool
 
 
-class Page(NamedTuple):
-    """Some items, in the order of their ids, with all keys of ours that show them.
+def key_ids(text: str) -> list[int]:
+    """The ids of an item's keys."""
+    ids: list[int] = orjson.loads(text)
+    return ids
 
-    units: (item, location, available, 0) and (item, location, 0, incoming), in base units.
-    """
 
-    keys: Sequence[tuple[Any, ...]]
-    units: Sequence[tuple[str, str, int, int]]
+def keys_now(text: str) -> list[KeyNow]:
+    """What an item's keys are now."""
+    return [KeyNow(*row) for row in orjson.loads(text)]
 
 
 def pages(connection: Connection, items_at_once: int) -> Iterator[Page]:
-    """All keys of ours that are mapped, so many items at a time."""
-    last = ""
+    """All items that keys of ours show, so many at a time."""
+    dialect = connection.dialect.name
+    last: str | None = ""
     while True:
-        span = {"after": last, "most": items_at_once}
-        last = connection.execute(_select_last(), span).scalar_one()
+        span: dict[str, object] = {"after": last}
+        last = connection.execute(_select_last(), {**span, "most": items_at_once}).scalar_one()
         if last is None:
             return
-        span = {"after": span["after"], "last": last}
-        keys = _plain(connection, _select_keys(), span)
-        yield Page(keys, [*_plain(connection, _select_units(), span), *_plain(connection, _select_incoming(), span)])
+        span["last"] = last
+        available = dict(_plain(connection, _select_available(dialect), span))
+        incoming = dict(_plain(connection, _select_incoming(dialect), span))
+        yield Page(_plain(connection, _select_keys(dialect), span), available, incoming)
 
 
-def keys_in_motion(connection: Connection) -> set[int]:
-    """Keys with effects that are not settled, or with writes that may still come to be applied."""
-    moved = select(_EFFECT.c.key).where(UNSETTLED)
-    written = select(_WRITE.c.key).where(_WRITE.c.closed_at.is_(None))
-    return set(connection.execute(union(moved, written)).scalars())
+def items_apart(connection: Connection, listings: Collection[str]) -> set[str]:
+    """Items with a key that has unsettled effects or open writes, or that stands behind one of these listings."""
+    moving = union(select(_EFFECT.c.key).where(UNSETTLED), select(_WRITE.c.key).where(_WRITE.c.closed_at.is_(None)))
+    named = among(_KEY.c.listing, "listings", connection.dialect.name)
+    apart = select(_KEY.c.item).where(_KEY.c.item.is_not(None), or_(_KEY.c.id.in_(moving), named)).distinct()
+    return set(connection.execute(apart, {"listings": values(connection, sorted(listings))}).scalars())
 
 
 def items_shown(connection: Connection, ids: Sequence[int]) -> set[str]:
@@ -78,6 +91,7 @@ def items_shown(connection: Connection, ids: Sequence[int]) -> set[str]:
 
 
 def _plain(connection: Connection, statement: Select[Any], parameters: dict[str, object]) -> Sequence[Any]:
+    """The driver's own rows."""
     cursor = connection.execute(statement, parameters).cursor
     return cursor.fetchall() if cursor is not None else []
 
@@ -90,30 +104,40 @@ def _select_last() -> Select[Any]:
 
 
 @cache
-def _select_keys() -> Select[Any]:
-    clear = and_(_KEY.c.value.is_not(None), _KEY.c.verified.is_(True), _KEY.c.rise == 0, _KEY.c.held == "")
-    columns = (_KEY.c[name] for name in KeyRow._fields if name != "clear")
-    of_page = (_KEY.c.item > bindparam("after"), _KEY.c.item <= bindparam("last"))
-    return select(*columns, clear.label("clear")).where(*of_page, _KEY.c.ours.is_(True)).order_by(_KEY.c.item)
+def _select_keys(dialect: str) -> Select[Any]:
+    key = _KEY.c
+    clear = and_(key.value.is_not(None), key.verified.is_(True), key.rise == 0, key.held == literal_column("''"))
+    now = {name: key[name] for name in KeyNow._fields if name != "clear"} | {"clear": clear}
+    ids, keys = _list(dialect, key.id), _list(dialect, _row(dialect, *(now[name] for name in KeyNow._fields)))
+    return select(key.item, ids, keys).where(*_of_page(key.item), key.ours.is_(True)).group_by(key.item)
 
 
 @cache
-def _select_units() -> Select[Any]:
-    available = _POSITION.c.on_hand - _POSITION.c.reserved - _POSITION.c.withheld
-    of_page = (_POSITION.c.item > bindparam("after"), _POSITION.c.item <= bindparam("last"))
-    rows = select(_POSITION.c.item, _POSITION.c.location, available, literal_column("0")).where(*of_page)
-    return rows.order_by(_POSITION.c.item, _POSITION.c.location)
+def _select_available(dialect: str) -> Select[Any]:
+    place = _POSITION.c
+    units = _list(dialect, _row(dialect, place.location, place.on_hand - place.reserved - place.withheld))
+    return select(place.item, units).where(*_of_page(place.item)).group_by(place.item)
 
 
 @cache
-def _select_incoming() -> Select[Any]:
-    of_page = (_INCOMING.c.item > bindparam("after"), _INCOMING.c.item <= bindparam("last"))
-    units = func.sum(_INCOMING.c.units)
-    rows = select(_INCOMING.c.item, _INCOMING.c.location, literal_column("0"), units).where(*of_page)
-    return rows.group_by(_INCOMING.c.item, _INCOMING.c.location).order_by(_INCOMING.c.item, _INCOMING.c.location)
+def _select_incoming(dialect: str) -> Select[Any]:
+    units = _list(dialect, _row(dialect, _INCOMING.c.location, _INCOMING.c.units))
+    return select(_INCOMING.c.item, units).where(*_of_page(_INCOMING.c.item)).group_by(_INCOMING.c.item)
 
 
 @cache
 def _select_items(dialect: str) -> Select[Any]:
     theirs = select(_KEY.c.item).where(among(_KEY.c.id, "ids", dialect))
     return theirs.where(_KEY.c.ours.is_(True), _KEY.c.item.is_not(None)).distinct()
+
+
+def _of_page(item: ColumnElement[Any]) -> tuple[ColumnElement[bool], ...]:
+    return item > bindparam("after"), item <= bindparam("last")
+
+
+def _row(dialect: str, *columns: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.json_array(*columns) if dialect == "sqlite" else func.json_build_array(*columns)
+
+
+def _list(dialect: str, each: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.json_group_array(each) if dialect == "sqlite" else func.json_agg(each)

@@ -65,16 +65,16 @@ def load_keys(connection: Connection, ids: Iterable[int], *, lock: bool = False)
     if not wanted:
         return {}
     listed = {"ids": values(connection, wanted)}
-    statement = _select_keys(connection.dialect.name)
-    rows = (connection.execute(statement.with_for_update() if lock else statement, listed)).all()
+    rows = connection.execute(_select_keys(connection.dialect.name, lock), listed).all()
     effects = _effects(connection, listed)
     writes = _writes(connection, listed)
     return {row.id: _record(row, effects.get(row.id, _NO_EFFECTS), writes.get(row.id, ())) for row in rows}
 
 
 @cache
-def _select_keys(dialect: str) -> Select[Any]:
-    return select(_KEY).where(among(_KEY.c.id, "ids", dialect)).order_by(_KEY.c.id)
+def _select_keys(dialect: str, lock: bool) -> Select[Any]:  # noqa: FBT001 - a cache's key
+    statement = select(_KEY).where(among(_KEY.c.id, "ids", dialect)).order_by(_KEY.c.id)
+    return statement.with_for_update() if lock else statement
 
 
 @cache
@@ -382,7 +382,9 @@ def want_reads(connection: Connection, ids: Iterable[int]) -> None:
     """A raise waits for fresh reads of these keys."""
     wanted = sorted(set(ids))
     if wanted:
-        connection.execute(
-            update(_KEY).where(among(_KEY.c.id, "ids", connection.dialect.name)).values(read_wanted=True),
-            {"ids": values(connection, wanted)},
-        )
+        connection.execute(_want_reads(connection.dialect.name), {"ids": values(connection, wanted)})
+
+
+@cache
+def _want_reads(dialect: str) -> Update:
+    return update(_KEY).where(among(_KEY.c.id, "ids", dialect)).values(read_wanted=True)

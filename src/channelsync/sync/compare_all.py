@@ -8,24 +8,23 @@ its situation, so they are asked once for each. A key about which anything is in
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from channelsync.domain.offering import Offer
 from channelsync.domain.publishing import Decision
 from channelsync.domain.rules import Computed
+from channelsync.domain.watermark import KeyState, Read
 from channelsync.store import channels, key_rows
 from channelsync.store.channels import ChannelState
-from channelsync.store.key_rows import Page
+from channelsync.store.key_rows import KeyNow, Page, key_ids, keys_now
 from channelsync.sync.decide_writes import decision_for
 from channelsync.sync.measures import Measures
 from channelsync.sync.setup import Setup
-from channelsync.sync.targets import compute_targets
+from channelsync.sync.targets import Target, compute_targets
 
 ITEMS_AT_ONCE = 1_000
 SITUATIONS_MAX = 50_000
@@ -50,115 +49,127 @@ class Compared:
 
 def compare_all(connection: Connection, setup: Setup, measures: Measures, now: datetime) -> Iterator[Compared]:
     """Every mapped key of ours on a configured channel, page by page. Reads only, and locks nothing."""
+    rules = setup.rules
+    listings = {rule.scope.listing for rule in rules if rule.scope.listing is not None}
+    apart: set[str | None] = {*setup.recipes, *(rule.scope.item for rule in rules)}
+    apart |= key_rows.items_apart(connection, listings)
+    if any(isinstance(rule.values.buffer, Computed) for rule in rules):
+        apart |= measures.demand.keys()
     work = _Comparison(
         connection=connection,
         setup=setup,
         measures=measures,
         now=now,
         states=channels.channel_states(connection),
-        moving=key_rows.keys_in_motion(connection),
+        apart=apart,
     )
     for page in key_rows.pages(connection, ITEMS_AT_ONCE):
         yield work.compare(page)
 
 
-_Rows = Sequence[tuple[Any, ...]]
-_ID, _ITEM, _LISTING, _CHANNEL, _VALUE, _CLEAR = (
-    key_rows.KeyRow._fields.index(name) for name in ("id", "item", "listing", "channel", "value", "clear")
-)
-_item = itemgetter(_ITEM)
+_Text = str | None
+_Situation = tuple[_Text, str, _Text, _Text]
+"""The class of an item, what its keys are now, and its units, available and incoming."""
 
-
-class _Situation(NamedTuple):
-    """units: by location, as a page has them. keys: their rows from the channel on; of one in doubt up to the value."""
-
-    sku_class: str | None
-    units: tuple[tuple[object, ...], ...]
-    keys: tuple[tuple[object, ...], ...]
+_Shape = tuple[_Text, _Text, _Text, tuple[tuple[str, str, int], ...]]
+"""What offers follow from: the same without the numbers that the keys show."""
 
 
 class _Answer(NamedTuple):
-    """What is to be done about the keys of an item, by their place; in_doubt: ask about these places themselves."""
+    """What is to be done about the keys of an item, by their place; in_doubt: ask about these places themselves.
+
+    right: how many of the other places are right.
+    """
 
     steps: tuple[tuple[int, Step], ...]
     in_doubt: tuple[int, ...]
+    right: int
 
 
 @dataclass(slots=True, kw_only=True)
 class _Comparison:
-    """One walk over the catalogue. moving: keys with effects or writes that are open. answers: by situation."""
+    """One walk over the catalogue. apart: items like no other; the None among them is none.
+
+    answers, targets: what holds for a situation, and for a shape, by place. decisions: of keys in no doubt.
+    """
 
     connection: Connection
     setup: Setup
     measures: Measures
     now: datetime
     states: Mapping[str, ChannelState]
-    moving: set[int]
+    apart: set[_Text]
     answers: dict[_Situation, _Answer] = field(default_factory=dict)
-    own_items: set[str | None] = field(init=False)
-    own_listings: set[str] = field(init=False)
-    blind: set[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """own_items, own_listings: those that are in a situation of their own."""
-        rules = self.setup.rules
-        self.own_items = {*self.setup.recipes, *(rule.scope.item for rule in rules)}
-        if any(isinstance(rule.values.buffer, Computed) for rule in rules):
-            self.own_items |= self.measures.demand.keys()
-        self.own_listings = {rule.scope.listing for rule in rules if rule.scope.listing is not None}
-        self.blind = {name for name, channel in self.setup.channels.items() if channel.capabilities.blind}
+    targets: dict[_Shape, list[Target | None]] = field(default_factory=dict)
+    decisions: dict[tuple[object, ...], Decision] = field(default_factory=dict)
 
     def compare(self, page: Page) -> Compared:
-        """Asks about one item of every situation that is new, and about every key that is in doubt."""
+        """Asks about one item of every shape that is new, and about all keys that no situation tells of."""
         if len(self.answers) > SITUATIONS_MAX:
-            self.answers.clear()
-        units: dict[str, list[tuple[object, ...]]] = {}
-        for item, *there in page.units:
-            units.setdefault(item, []).append(tuple(there))
-        keys = [row for row in page.keys if row[_CHANNEL] in self.setup.channels]
-        alike: dict[_Situation, list[_Rows]] = {}
+            self.answers, self.targets, self.decisions = {}, {}, {}
         themselves: list[int] = []
-        for item, found in groupby(keys, _item):
-            rows: _Rows = tuple(found)
-            if item in self.own_items or (
-                self.own_listings and any(row[_LISTING] in self.own_listings for row in rows)
-            ):
-                themselves += [row[_ID] for row in rows]
+        alike: dict[_Situation, list[str]] = {}
+        classes, available, incoming = self.setup.classes, page.available, page.incoming
+        for item, ids, keys in page.rows:
+            if item in self.apart:
+                themselves += key_ids(ids)
             else:
-                situation = self._situation(item, rows, units.get(item, ()))
-                alike.setdefault(situation, []).append(rows)
-        new = {situation: group[0] for situation, group in alike.items() if situation not in self.answers}
-        asked = self._ask([row[_ID] for rows in new.values() for row in rows])
-        for situation, rows in new.items():
-            self.answers[situation] = _answer(situation, [asked[row[_ID]] for row in rows])
+                situation = (classes.get(item), keys, available.get(item), incoming.get(item))
+                alike.setdefault(situation, []).append(ids)
+        self._learn({situation: ids[0] for situation, ids in alike.items() if situation not in self.answers})
+        right = 0
         steps: list[Step] = []
-        for situation, group in alike.items():
+        for situation, texts in alike.items():
             answer = self.answers[situation]
-            for rows in group if answer.steps or answer.in_doubt else ():
-                steps += [Step(rows[place][_ID], step.offer, step.decision) for place, step in answer.steps]
-                themselves += [rows[place][_ID] for place in answer.in_doubt]
-        steps += [step for step in self._ask(themselves).values() if step.decision.action != "none"]
-        return Compared(len(keys) - len(steps), steps)
+            right += answer.right * len(texts)
+            for some in map(key_ids, texts if answer.steps or answer.in_doubt else ()):
+                steps += [Step(some[place], step.offer, step.decision) for place, step in answer.steps]
+                themselves += [some[place] for place in answer.in_doubt]
+        for key, target in self._ask(themselves).items():
+            decision = decision_for(self.setup, target, self.states, self.now)
+            if decision.action == "none":
+                right += 1
+            else:
+                steps.append(Step(key, target.offer, decision))
+        return Compared(right, steps)
 
-    def _situation(self, item: str, rows: _Rows, units: Sequence[tuple[object, ...]]) -> _Situation:
-        """All that the offers and decisions of an item's keys follow from."""
-        keys = [
-            row[_CHANNEL:]
-            if row[_CLEAR] and row[_ID] not in self.moving and row[_CHANNEL] not in self.blind
-            else row[_CHANNEL:_VALUE]
-            for row in rows
-        ]
-        return _Situation(self.setup.classes.get(item), tuple(units), tuple(keys))
-
-    def _ask(self, ids: Sequence[int]) -> dict[int, Step]:
-        targets = compute_targets(self.connection, self.setup, self.measures, ids) if ids else {}
-        return {
-            key: Step(key, target.offer, decision_for(self.setup, target, self.states, self.now))
-            for key, target in targets.items()
+    def _learn(self, new: Mapping[_Situation, str]) -> None:
+        """Finds out what holds for all items in these situations, of each of which the keys of one are given."""
+        now = {situation: keys_now(situation[1]) for situation in new}
+        shapes = {situation: _shape(situation, keys) for situation, keys in now.items()}
+        asked = {
+            shapes[situation]: key_ids(ids) for situation, ids in new.items() if shapes[situation] not in self.targets
         }
+        targets = self._ask([key for ids in asked.values() for key in ids])
+        self.targets |= {shape: [targets.get(key) for key in ids] for shape, ids in asked.items()}
+        for situation, keys in now.items():
+            known = [
+                (place, key, target)
+                for place, (key, target) in enumerate(zip(keys, self.targets[shapes[situation]], strict=True))
+                if target is not None
+            ]
+            clear = [one for one in known if one[1].clear and not self._blind(one[1].channel)]
+            said = [(place, Step(0, target.offer, self._decision(key, target))) for place, key, target in clear]
+            steps = tuple((place, step) for place, step in said if step.decision.action != "none")
+            in_doubt = {place for place, *_ in known} - {place for place, *_ in clear}
+            self.answers[situation] = _Answer(steps, tuple(sorted(in_doubt)), len(clear) - len(steps))
+
+    def _decision(self, key: KeyNow, target: Target) -> Decision:
+        """The next step of a key of which there is no more to say than the number that it shows."""
+        name = (key.channel, key.value, key.sells_below_zero, target.units, id(target.rules))
+        if name not in self.decisions:
+            state = KeyState(watermark=Read(key.value or 0, self.now, self.now))
+            record = replace(target.key, state=state, sells_below_zero=key.sells_below_zero, rise=0, held="")
+            self.decisions[name] = decision_for(self.setup, replace(target, key=record), self.states, self.now)
+        return self.decisions[name]
+
+    def _ask(self, ids: Sequence[int]) -> dict[int, Target]:
+        return compute_targets(self.connection, self.setup, self.measures, ids) if ids else {}
+
+    def _blind(self, channel: str) -> bool:
+        return self.setup.channels[channel].capabilities.blind
 
 
-def _answer(situation: _Situation, asked: Sequence[Step]) -> _Answer:
-    in_doubt = tuple(place for place, key in enumerate(situation.keys) if len(key) == _VALUE - _CHANNEL)
-    wrong = [(place, step) for place, step in enumerate(asked) if step.decision.action != "none"]
-    return _Answer(tuple((place, step) for place, step in wrong if place not in in_doubt), in_doubt)
+def _shape(situation: _Situation, keys: Sequence[KeyNow]) -> _Shape:
+    sku_class, _, available, incoming = situation
+    return sku_class, available, incoming, tuple((key.channel, key.remote, key.multiple) for key in keys)

@@ -14,7 +14,7 @@ import structlog
 from channelsync.sdk.budgets import Lane, in_lane
 from channelsync.sdk.errors import AnswerUnreadable, ChannelError, NeedsSeller, NotSent, OutcomeUnknown
 from channelsync.sdk.values import KeyRead, PushResult, QuantityKey
-from channelsync.store import channels, keys
+from channelsync.store import channels, key_names, keys
 from channelsync.store.leases import Lease
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.decide_writes import Prepared, Survey, prepare, raises_waiting_for_reads, survey
@@ -67,10 +67,10 @@ async def read_keys(agent: Agent, channel: OpenChannel, wanted: Sequence[int], d
     size = channel.setup.capabilities.reads_per_call
     for start in range(0, len(wanted), size):
         some = wanted[start : start + size]
-        records = await agent.database.query(lambda c, some=some: keys.load_keys(c, some))  # type: ignore[misc]
-        asked = [records[key] for key in some if key in records]
-        answers = await channel.channel.read([QuantityKey(record.key, record.remote) for record in asked])
-        reads = [(record.id, answer) for record, answer in zip(asked, answers, strict=True)]
+        names = await agent.database.query(lambda c, some=some: key_names.names_of(c, some))  # type: ignore[misc]
+        asked = [key for key in some if key in names]
+        answers = await channel.channel.read([QuantityKey(*names[key]) for key in asked])
+        reads = list(zip(asked, answers, strict=True))
         await take_reads(agent, channel, reads, done)
         done.reads += len(reads)
         done.read_calls += 1

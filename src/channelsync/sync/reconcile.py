@@ -25,7 +25,7 @@ from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.decide_writes import decision_for
 from channelsync.sync.leasing import Leases
 from channelsync.sync.measures import Measures
-from channelsync.sync.publish import Published, publish_keys, read_keys, read_wanted
+from channelsync.sync.publish import SURVEYED_AT_ONCE, Published, publish_keys, read_keys, read_wanted
 from channelsync.sync.pull_listings import identify, pull_listings
 from channelsync.sync.setup import Setup
 from channelsync.sync.take_orders import poll_orders
@@ -186,18 +186,24 @@ async def publish_until_settled(
     """
     ends = agent.clock.monotonic() + within.total_seconds()
     pause = _FIRST_PAUSE
+    # Once for all, the right ones too: that takes them off the agenda, and records what is only observed.
+    await _rounds(agent, leases, await planned_now(agent, ids), looked)
     while True:
         rows = await planned_now(agent, ids)
         left = [row for row in rows if row.state in LEFT and row.state != "question"]
         left = [row for row in left if row.channel in agent.channels and row.channel not in looked.failures]
         if not left or agent.clock.monotonic() >= ends:
             return rows
-        for channel in tuple(agent.channels.values()):
-            here = [row for row in left if row.channel == channel.name]
-            if here:
-                await _one_round(agent, channel, leases, here, looked)
         await agent.clock.sleep(min(pause, max(0.0, ends - agent.clock.monotonic())))
         pause = min(_LONGEST_PAUSE, pause * 2)
+        await _rounds(agent, leases, left, looked)
+
+
+async def _rounds(agent: Agent, leases: Leases, rows: Sequence[Planned], looked: Looked) -> None:
+    for channel in tuple(agent.channels.values()):
+        here = [row for row in rows if row.channel == channel.name]
+        if here and channel.name not in looked.failures:
+            await _one_round(agent, channel, leases, here, looked)
 
 
 async def _one_round(
@@ -211,7 +217,9 @@ async def _one_round(
     done = Published()
     try:
         await read_keys(agent, channel, [row.key for row in rows if row.state == "on its way"], done)
-        await publish_keys(agent, channel, [row.key for row in rows if row.state != "on its way"], held.lease, done)
+        wanted = [row.key for row in rows if row.state != "on its way"]
+        for start in range(0, len(wanted), SURVEYED_AT_ONCE):
+            await publish_keys(agent, channel, wanted[start : start + SURVEYED_AT_ONCE], held.lease, done)
         for other in agent.channels.values():
             if other.name not in looked.failures:
                 await read_wanted(agent, other, done)

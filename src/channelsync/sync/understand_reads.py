@@ -18,7 +18,7 @@ from channelsync.domain.risk import plausible_drop
 from channelsync.domain.sourcing import AvailableAt, SoldAs, pick, reachable
 from channelsync.domain.watermark import Meaning, Read, Timing, Understood, understand
 from channelsync.sdk.values import KeyRead
-from channelsync.store import agenda, channels, findings, keys, ledger, provisionals
+from channelsync.store import agenda, channels, findings, key_rows, keys, ledger, provisionals
 from channelsync.store.agenda import KeyNumber
 from channelsync.store.channels import ChannelState
 from channelsync.store.keys import KeyRecord
@@ -94,12 +94,12 @@ class _Reading:
 
     def lock(self, wanted: Iterable[int]) -> None:
         """Positions first, then keys, then provisional rows: the one order of locks."""
-        unlocked = keys.load_keys(self.connection, wanted)
-        recipes = self.agent.setup.recipes
-        items = {part for record in unlocked.values() if record.item for part in reachable(record.item, recipes)}
+        ids = sorted(set(wanted))
+        shown = key_rows.items_shown(self.connection, ids)
+        items = {part for item in shown for part in reachable(item, self.agent.setup.recipes)}
         self.positions = ledger.lock_positions(self.connection, items)
         self.before = {key: position.available for key, position in self.positions.items()}
-        self.records = keys.load_keys(self.connection, unlocked, lock=True)
+        self.records = keys.load_keys(self.connection, ids, lock=True)
         self.held = provisionals.open_provisionals(self.connection, self.records)
         self.states = channels.channel_states(self.connection)
         observed = [record.id for record in self.records.values() if self._observed(record)]
@@ -107,6 +107,8 @@ class _Reading:
 
     def take(self, record: KeyRecord, read: KeyRead) -> None:
         """One read: what it means, and what follows for the key and its position."""
+        if not record.ours:  # the channel's own units, or none that are counted: its number says nothing of ours
+            return
         if read.value is None:  # its listing ended; should it come back, the first read of it sets the watermark anew
             self.done.ask_orders = self.done.ask_orders or record.state.watermark is not None
             self._change(record, value=None, read_at=read.asked, read_wanted=False, due_at=None)
@@ -271,9 +273,7 @@ class _Reading:
         locations = self.channel.setup.locations
         remote = self.channel.setup.remotes.get(record.remote)
         picks = pick(SoldAs(record.item, record.multiple), units, (remote,) if remote else locations, at, setup.recipes)
-        if (
-            self.channel.setup.capabilities.blind
-        ):  # it may have been a shipment: the key's raises wait, nobody is lowered
+        if self.channel.setup.capabilities.blind:  # it may have been a shipment: only raises of this key wait
             picks = tuple(replace(one, takes=()) for one in picks)
         demand = self.agent.measures.rates(record.item, (record.channel,))[record.channel]
         plausible = -(-plausible_drop(demand, max(seen.answered - before.asked, _NONE)) // record.multiple)

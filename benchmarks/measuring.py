@@ -1,0 +1,57 @@
+"""Measuring on a machine that is never quite the same twice: contenders take turns, ratios are taken within a turn."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+FOLDER = Path("build/bench")
+"""Where databases are made: on the disk of the checkout, for /tmp may be memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How much is measured. quick: a look at whether all runs; its figures mean little.
+
+    seconds: of one turn. rounds: turns of each contender. skus: of the intake. plan_skus: of the reconcile plan,
+    small and large. scale: share of the day's baskets. latency_seconds: for how long orders arrive.
+    """
+
+    seconds: float = 1.0
+    rounds: int = 5
+    skus: int = 1_000
+    plan_skus: tuple[int, int] = (25_000, 100_000)
+    scale: float = 0.5
+    latency_seconds: float = 20.0
+
+
+QUICK = Effort(seconds=0.2, rounds=1, skus=50, plan_skus=(500, 2_000), scale=0.02, latency_seconds=1.0)
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A new folder for databases, which a server that runs as another user may enter; gone afterwards."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER) as made:
+        Path(made).chmod(0o711)
+        yield Path(made).resolve()
+
+
+async def in_turns(contenders: Mapping[str, Callable[[], Awaitable[float]]], rounds: int) -> dict[str, list[float]]:
+    """What each contender measured in each round; every round begins with another of them."""
+    names = list(contenders)
+    measured: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds):
+        start = number % len(names)
+        for name in (*names[start:], *names[:start]):
+            measured[name].append(await contenders[name]())
+    return measured
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median over the rounds of ours over theirs: what the machine did meanwhile, it did to both."""
+    return median(one / other for one, other in zip(ours, theirs, strict=True))
