@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
 from channelsync.sdk.clock import SystemClock
+from channelsync.sdk.right_to_write import may_write
+from channelsync.store.sessions import session_of
 from channelsync.sync.agent import Agent
 from channelsync.sync.leasing import Leases
 from channelsync.sync.measures import measure
@@ -130,3 +133,59 @@ async def test_the_channels_of_an_account_that_has_just_become_ours_are_woken(wo
     shop.wake_publisher.clear()
     await leases.take("shop")
     assert not shop.wake_publisher.is_set()
+
+
+class LeapingClock:
+    """A clock whose wall time leaps, as after a machine has slept, while its other time stands still."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self.leapt = timedelta()
+
+    def now(self) -> datetime:
+        return self._clock.now() + self.leapt
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+
+@pytest.mark.postgresql
+async def test_a_machine_that_slept_past_its_lease_holds_nothing(workers: Any) -> None:
+    leases = workers("a")
+    clock = leases._agent.clock = LeapingClock(leases._agent.clock)
+    await leases.take("shop")
+    clock.leapt = LASTS
+
+    assert leases.held("shop") is None
+
+
+@pytest.mark.postgresql
+async def test_writes_may_leave_as_long_as_the_account_is_held_and_not_when_it_was_lost_in_between(
+    workers: Any,
+) -> None:
+    first, second = workers("a"), workers("b")
+    with first.writing("shop", await first.take("shop")):
+        assert may_write()
+        await first.take("shop")
+        assert may_write()
+        await first.give_up()
+        assert not may_write()
+        await second.take("shop")
+        await second.give_up()
+        await first.take("shop")
+        assert not may_write()
+
+
+@pytest.mark.postgresql
+async def test_who_takes_an_account_over_is_not_held_up_by_what_the_last_holder_has_locked(
+    workers: Any, postgresql_database: Any, postgresql_url: str
+) -> None:
+    sleeper, second = workers("sleeper"), workers("b")
+    await sleeper.take("shop")
+    await postgresql_database.transact(lambda c: c.execute(text("UPDATE lease SET until = now() - interval '1s'")))
+    stuck = await asyncpg.connect(postgresql_url, server_settings={"application_name": session_of("sleeper")})
+    await stuck.execute("BEGIN; SELECT * FROM lease FOR UPDATE")
+
+    assert await second.take("shop") is not None
+    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
+        await stuck.fetch("SELECT 1")

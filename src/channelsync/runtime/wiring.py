@@ -69,7 +69,8 @@ async def open_run(
     clock = clock or SystemClock()
     run = new_run_id(clock.now())
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(loaded.config.database.url))
+        url = loaded.config.database.url
+        database = await stack.enter_async_context(open_database(url, worker=worker_name(run)))
         await check_schema(database)
         if publisher:
             stack.enter_context(publisher_lock(loaded.config))

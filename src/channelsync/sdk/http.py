@@ -41,6 +41,7 @@ from channelsync.sdk.limiter import Grant, Limiter, current_lane
 from channelsync.sdk.outcomes import error_of_failure, error_of_status
 from channelsync.sdk.redaction import KnownSecrets
 from channelsync.sdk.retries import Backoff, may_retry
+from channelsync.sdk.right_to_write import check_may_write, may_write
 
 __all__ = ["Answer", "Backoff", "Call", "HttpSettings", "HttpTransport", "Timeouts"]
 
@@ -132,7 +133,8 @@ class HttpTransport:
         attempts_max = run.call.attempts or backoff.attempts
 
         def again(error: BaseException) -> bool:
-            return may_retry(error, repeatable=run.repeatable, unreadable_before=run.unreadable > 1)
+            lost = run.call.kind == "write" and not may_write()
+            return not lost and may_retry(error, repeatable=run.repeatable, unreadable_before=run.unreadable > 1)
 
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
@@ -203,7 +205,8 @@ class HttpTransport:
         now = self._clock.monotonic()
         if run.deadline is None:
             run.deadline = now + self._settings.timeouts.total
-        progress = _Progress()
+        progress = _Progress(run)
+        progress.check()  # here too, for a transport that tells nothing of its progress
         request = self._build(run, progress)
         asked_at = self._clock.now()
         try:
@@ -346,6 +349,7 @@ class _Run:
 class _Progress:
     """How far one request got, as httpcore's trace tells. Transports that tell nothing leave all False."""
 
+    run: _Run
     connecting: bool = False
     sending: bool = False
     answering: bool = False
@@ -354,7 +358,13 @@ class _Progress:
         if event == "connection.connect_tcp.started":
             self.connecting = True
         elif event.endswith(".send_request_headers.started"):
+            self.check()
             self.sending = True
+
+    def check(self) -> None:
+        """The last look before the first byte leaves. Raises NotSent."""
+        if self.run.call.kind == "write":
+            check_may_write(self.run.name)
 
     @property
     def may_have_left(self) -> bool:

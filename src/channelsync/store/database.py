@@ -143,7 +143,7 @@ def in_one_transaction(connection: Connection, work: Work[T]) -> T:
 
 @asynccontextmanager
 async def open_database(
-    url: str, *, in_flight: InFlight = nullcontext, inline: bool = False, pool_size: int = 8
+    url: str, *, in_flight: InFlight = nullcontext, inline: bool = False, pool_size: int = 8, worker: str = ""
 ) -> AsyncGenerator[Database]:
     """Opens the database at `url` and closes it at the end of the block.
 
@@ -153,9 +153,10 @@ async def open_database(
     in_flight: entered around every use; simulated time stands still inside.
     inline: SQLite in the event loop itself, without threads: for simulations, which must be deterministic.
     pool_size: connections to PostgreSQL, or readers of SQLite beside its one writer.
+    worker: by which name this process holds leases; PostgreSQL knows its sessions by it.
     Raises ValueError for an address that is none of these, and DatabaseError when it cannot be opened or reached.
     """
-    database = _choose(url, in_flight, inline=inline, pool_size=pool_size)
+    database = _choose(url, in_flight, inline=inline, pool_size=pool_size, worker=worker)
     try:
         await database.query(lambda connection: connection.execute(text("SELECT 1")).scalar_one())
         yield database
@@ -163,7 +164,7 @@ async def open_database(
         await database.close()
 
 
-def _choose(url: str, in_flight: InFlight, *, inline: bool, pool_size: int) -> Database:
+def _choose(url: str, in_flight: InFlight, *, inline: bool, pool_size: int, worker: str) -> Database:
     scheme = url.partition(":")[0]
     if scheme == "sqlite":
         from channelsync.store.sqlite import SqliteDatabase
@@ -174,8 +175,9 @@ def _choose(url: str, in_flight: InFlight, *, inline: bool, pool_size: int) -> D
     if inline:
         raise ValueError("only SQLite can run inline: PostgreSQL is another process")
     from channelsync.store.postgresql import PostgresqlDatabase
+    from channelsync.store.sessions import session_of
 
-    return PostgresqlDatabase(url, in_flight, pool_size=pool_size)
+    return PostgresqlDatabase(url, in_flight, pool_size=pool_size, session=session_of(worker))
 
 
 @contextmanager

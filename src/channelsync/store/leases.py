@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select, update
 
+from channelsync.store.sessions import end_sessions
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import insert_ignoring
 
@@ -41,13 +42,20 @@ def database_now(connection: Connection, local: datetime) -> datetime:
 
 
 def take_lease(connection: Connection, identity: str, owner: str, local: datetime, lasts: timedelta) -> Lease | None:
-    """Takes or renews the lease of an account; None while another holds it."""
+    """Takes or renews the lease of an account; None while another holds it.
+
+    Whose lease has run out may be asleep inside a transaction, with this very row locked: its sessions are ended first.
+    """
     now = database_now(connection, local)
     connection.execute(
         insert_ignoring(_LEASE, connection.dialect.name),
         [{"identity": identity, "owner": "", "token": 0, "until": now}],
     )
-    row = connection.execute(select(_LEASE).where(_LEASE.c.identity == identity).with_for_update()).one()
+    found = select(_LEASE).where(_LEASE.c.identity == identity)
+    last = connection.execute(found).one()
+    if last.owner not in ("", owner) and last.until <= now:
+        end_sessions(connection, last.owner)
+    row = connection.execute(found.with_for_update()).one()
     mine = row.owner == owner and row.until > now
     if row.owner not in ("", owner) and row.until > now:
         return None

@@ -28,12 +28,13 @@ exempt."""
 
 _SESSION = {
     "lock_timeout": "30s",
-    "idle_in_transaction_session_timeout": "60s",
+    "idle_in_transaction_session_timeout": "10s",
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
     "random_page_cost": "1.1",
 }
-"""A process that is stopped inside a transaction gives its locks back; no lock is waited for without an end.
+"""A process that is stopped inside a transaction loses its locks, well before others run out of patience: they are
+those who take over its accounts. No lock is waited for without an end.
 
 Our statements are few, prepared, and find their rows by an index. Planned once, as for a disk without moving parts,
 they take half the time: left to itself the server plans each `= ANY` anew, as it takes an array for ten values."""
@@ -49,7 +50,8 @@ class PostgresqlDatabase(Database):
 
     dialect: ClassVar[Dialect] = "postgresql"
 
-    def __init__(self, url: str, in_flight: InFlight, *, pool_size: int) -> None:
+    def __init__(self, url: str, in_flight: InFlight, *, pool_size: int, session: str) -> None:
+        self._session = session
         self._dsn, self._pooled = _split(url)
         super().__init__(url, _shown(self._dsn), in_flight)
         self._engine = self._new_engine(pool_size)
@@ -140,7 +142,7 @@ class PostgresqlDatabase(Database):
         )
 
     async def _connect(self) -> Any:
-        settings = {"application_name": "channelsync", "timezone": "UTC"} | ({} if self._pooled else _SESSION)
+        settings = {"application_name": self._session, "timezone": "UTC"} | ({} if self._pooled else _SESSION)
         try:
             return await asyncpg.connect(
                 self._dsn,

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from channelsync.sdk.right_to_write import writing_while
 from channelsync.store.leases import Lease, give_up_lease, take_lease
 from channelsync.sync.agent import Agent
 
 LASTS = timedelta(seconds=60)
+
+_TRUSTED = 0.9
+"""Of a lease's time we count on so much: clocks differ, and a request needs a moment to leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,15 @@ class Held:
     lease: Lease | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Until:
+    """How long we count on a lease. By both clocks: the monotonic one may stand still while a machine sleeps."""
+
+    lease: Lease
+    monotonic: float
+    wall: datetime
+
+
 class Leases:
     """The leases of one worker. `keep` renews them; `held` says what may be written to now."""
 
@@ -31,7 +44,7 @@ class Leases:
         self._agent = agent
         self._owner = owner
         self._lasts = lasts
-        self._held: dict[str, tuple[Lease, float]] = {}
+        self._held: dict[str, _Until] = {}
         self._alone = agent.database.dialect == "sqlite"
 
     def held(self, identity: str) -> Held | None:
@@ -40,8 +53,14 @@ class Leases:
             return None
         if self._alone:
             return Held(None)
-        lease, until = self._held.get(identity, (None, 0.0))
-        return Held(lease) if lease is not None and self._agent.clock.monotonic() < until else None
+        until = self._held.get(identity)
+        if until is None or self._agent.clock.monotonic() >= until.monotonic or self._agent.clock.now() >= until.wall:
+            return None
+        return Held(until.lease)
+
+    def writing(self, identity: str, held: Held) -> AbstractContextManager[None]:
+        """Around writes: a request that has not left when the account is no longer ours, or is again, stays here."""
+        return writing_while(lambda: self.held(identity) == held)
 
     async def keep(self) -> None:
         """Takes free accounts and renews held ones, until it is cancelled; then gives them up."""
@@ -69,7 +88,7 @@ class Leases:
     async def give_up(self) -> None:
         """Ends every lease that is held, so that another worker need not wait for them to run out."""
         while self._held:
-            _, (lease, _) = self._held.popitem()
+            lease = self._held.popitem()[1].lease
             now = self._agent.clock.now()
             await self._agent.database.transact(lambda c, lease=lease, now=now: give_up_lease(c, lease, now))  # type: ignore[misc]
 
@@ -88,7 +107,8 @@ class Leases:
         else:
             if self.held(identity) is None:
                 self._wake(identity)
-            self._held[identity] = (lease, asked + self._lasts.total_seconds() * 0.9)
+            trusted = self._lasts * _TRUSTED
+            self._held[identity] = _Until(lease, asked + trusted.total_seconds(), now + trusted)
 
     def _wake(self, identity: str) -> None:
         """The account has just become ours: its loops need not wait for their next tick."""

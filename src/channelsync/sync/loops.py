@@ -105,7 +105,8 @@ async def _publish(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
                 await ask_again(agent, channel)
                 asked_for = token
             try:
-                await _finished(agent, publish_tick(agent, channel, held.lease), channel.name)
+                with leases.writing(channel.identity, held):
+                    await _finished(agent, publish_tick(agent, channel, held.lease), channel.name)
             except LeaseLost as error:
                 log.warning("publish.lease_lost", channel=channel.name, reason=str(error))
         await _woken(channel.wake_publisher, channel.setup.tick)

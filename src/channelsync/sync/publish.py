@@ -13,6 +13,7 @@ import structlog
 
 from channelsync.sdk.budgets import Lane, in_lane
 from channelsync.sdk.errors import AnswerUnreadable, ChannelError, NeedsSeller, NotSent, OutcomeUnknown
+from channelsync.sdk.right_to_write import check_may_write
 from channelsync.sdk.values import KeyRead, PushResult, QuantityKey
 from channelsync.store import channels, key_names, keys
 from channelsync.store.leases import Lease
@@ -177,6 +178,7 @@ async def _read_before_write(agent: Agent, channel: OpenChannel, wanted: Sequenc
 async def _push(agent: Agent, channel: OpenChannel, prepared: Sequence[Prepared], done: Published) -> None:
     asked = agent.clock.now()
     try:
+        check_may_write(f"{channel.name}: quantities")
         results = await channel.channel.push([one.update for one in prepared])
     except (OutcomeUnknown, AnswerUnreadable) as error:
         results = [PushResult.unknown(one.update.key, str(error)) for one in prepared]

@@ -219,7 +219,9 @@ async def _one_round(
         await read_keys(agent, channel, [row.key for row in rows if row.state == "on its way"], done)
         wanted = [row.key for row in rows if row.state != "on its way"]
         for start in range(0, len(wanted), SURVEYED_AT_ONCE):
-            await publish_keys(agent, channel, wanted[start : start + SURVEYED_AT_ONCE], held.lease, done)
+            some = wanted[start : start + SURVEYED_AT_ONCE]
+            with leases.writing(channel.identity, held):
+                await publish_keys(agent, channel, some, held.lease, done)
         for other in agent.channels.values():
             if other.name not in looked.failures:
                 await read_wanted(agent, other, done)
