@@ -5,9 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.bench-installed
 WORKERS ?= 2
+SEEDS ?= 200
 
-.PHONY: help setup demo test check soak figures pins clean
+.PHONY: help setup demo test check simulate soak bench figures pins clean
 
 help:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +18,11 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# The peer that order intake is compared with; no test needs it.
+$(BENCH_STAMP): $(STAMP) requirements/bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	touch $@
 
 setup: $(STAMP)  ## the environment, in .venv
@@ -33,14 +40,24 @@ check: $(STAMP)  ## ruff, mypy --strict, import-linter, the architecture tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture
 
+simulate: $(STAMP)  ## simulated days with everything going wrong; SEEDS=200
+	$(BIN)/channelsync simulate --seeds $(SEEDS) --workers $(WORKERS) $(ARGS)
+
 soak: $(STAMP)  ## the long simulations and the thousand kills
 	$(BIN)/python -m pytest -m soak $(ARGS)
+	$(BIN)/channelsync simulate --seeds 10000 --workers $(WORKERS) --figures soak
 
-figures: $(STAMP)  ## all figures as one table; NAME=x computes x anew
+bench: $(BENCH_STAMP)  ## the benchmarks, ten minutes at most; ARGS='--quick intake'
+	$(BIN)/python -m benchmarks $(ARGS)
+
+figures: $(STAMP) $(if $(filter bench,$(NAME)),$(BENCH_STAMP))  ## all figures as one table; NAME=x computes x anew
 	$(BIN)/channelsync figures $(NAME)
 
+PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade
+
 pins: $(STAMP)  ## pins every dependency with its hashes, naming no index
-	$(BIN)/uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --all-extras --group dev --upgrade pyproject.toml -o requirements/dev.txt
+	$(PIN) --all-extras --group dev pyproject.toml -o requirements/dev.txt
+	$(PIN) --group pyproject.toml:bench -c requirements/dev.txt -o requirements/bench.txt
 
 clean:
 	rm -rf $(VENV) build dist

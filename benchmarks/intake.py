@@ -6,9 +6,8 @@ on SQLite and PostgreSQL, for one sender and eight, over a thousand SKUs and ove
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -17,7 +16,7 @@ import asyncpg
 from sqlalchemy import text
 
 from benchmarks.contenders import Contender, Load, Tasks
-from benchmarks.intake_floor import floor_aiosqlite, floor_asyncpg, floor_sqlite3
+from benchmarks.intake_floor import floor_asyncpg, floor_sqlite3
 from benchmarks.intake_peer import peer
 from benchmarks.measuring import Effort, folder, in_turns, ratio
 from benchmarks.scene import RUN, Scene
@@ -28,11 +27,7 @@ from channelsync.store.embedded_postgres import EmbeddedPostgres
 from channelsync.sync.intake import Intake
 
 SENDERS = (1, 8)
-
-FLOORS = {"aiosqlite": "hand-written SQL on aiosqlite", "asyncpg": "hand-written SQL on asyncpg"}
-STRICT = {"sqlite3": "hand-written SQL on sqlite3, a hop to its thread for each order"}
-PEER = {"oscar": "django-oscar's allocate"}
-"""What each contender is called in the figures."""
+CONTENDERS = ("ours", "floor", "oscar")
 
 
 async def figures(effort: Effort) -> AsyncIterator[Figure]:
@@ -70,29 +65,29 @@ async def _on_sqlite(there: Path, effort: Effort) -> AsyncIterator[dict[str, Con
         return f"sqlite:///{there / name}.db"
 
     async with AsyncExitStack() as stack:
-        yield {
+        contenders: dict[str, Contender] = {
             "ours": await stack.enter_async_context(ours(url("ours"), effort.skus)),
-            "aiosqlite": await stack.enter_async_context(floor_aiosqlite(url("aiosqlite"), Scene(effort.skus))),
-            "sqlite3": await stack.enter_async_context(floor_sqlite3(url("sqlite3"), Scene(effort.skus))),
+            "floor": await stack.enter_async_context(floor_sqlite3(url("floor"), Scene(effort.skus))),
             "oscar": await stack.enter_async_context(peer(url("oscar"), effort.skus)),
         }
+        await _warm_up(contenders, effort)
+        yield contenders
 
 
 @asynccontextmanager
 async def _on_postgresql(server: EmbeddedPostgres, effort: Effort) -> AsyncIterator[dict[str, Contender]]:
     """After some orders the tables are analyzed, as autovacuum does it in a daemon's first minutes."""
-    names = ("ours", "floor", "oscar")
-    for name in names:
+    for name in CONTENDERS:
         server.create_database(name)
     async with AsyncExitStack() as stack:
         floor = floor_asyncpg(server.url("floor"), Scene(effort.skus), max(SENDERS))
         contenders: dict[str, Contender] = {
             "ours": await stack.enter_async_context(ours(server.url("ours"), effort.skus)),
-            "asyncpg": await stack.enter_async_context(floor),
+            "floor": await stack.enter_async_context(floor),
             "oscar": await stack.enter_async_context(peer(server.url("oscar"), effort.skus)),
         }
         await _warm_up(contenders, effort)
-        for name in names:
+        for name in CONTENDERS:
             connection = await asyncpg.connect(server.url(name))
             await connection.execute("VACUUM ANALYZE")
             await connection.close()
@@ -105,30 +100,39 @@ async def _warm_up(contenders: Mapping[str, Contender], effort: Effort) -> None:
 
 
 async def _race(engine: str, contenders: Mapping[str, Contender], effort: Effort) -> AsyncIterator[Figure]:
-    await _warm_up(contenders, effort)
     for senders in SENDERS:
         for spread in (True, False):
             load = Load(senders=senders, skus=effort.skus if spread else 1, seconds=effort.seconds)
             turns = {name: partial(contender.rate, load) for name, contender in contenders.items()}
             rates = await in_turns(turns, effort.rounds)
             name = f"intake_{engine}_{senders}_{'spread' if spread else 'one_sku'}"
-            value = median(rates["ours"])
-            for theirs, measured in rates.items():
-                if theirs != "ours":
-                    figure = Figure(name=f"{name}_to_{theirs}", value=round(value, 1), unit="orders/s")
-                    yield replace(
-                        figure,
-                        against=f"{_TITLES[theirs]}: {number(round(median(measured), 1))}",
-                        ratio=round(ratio(rates["ours"], measured), 3),
-                        aim=_aim(theirs, senders),
-                    )
+            for figure in compared(name, rates, single=senders == 1):
+                yield figure
 
 
-_TITLES = FLOORS | STRICT | PEER
+def compared(name: str, rates: Mapping[str, Sequence[float]], *, single: bool) -> list[Figure]:
+    """Ours against the floor and against the peer, from orders per second of each, round by round.
+
+    single: there was one sender, who keeps half of the floor; several share commits, so they pass it.
+    """
+    floor, peers = rates["floor"], rates["oscar"]
+    times = f"; the floor is {number(round(ratio(floor, peers), 1))} times that"
+    against = {
+        "floor": (f"hand-written SQL: {_rate(floor)}", ">= 0.5" if single else ">= 1"),
+        "oscar": (f"django-oscar's allocate: {_rate(peers)}{times}", ">= 10"),
+    }
+    return [
+        Figure(
+            name=f"{name}_to_{other}",
+            value=round(median(rates["ours"]), 1),
+            unit="orders/s",
+            against=words,
+            ratio=round(ratio(rates["ours"], rates[other]), 3),
+            aim=aim,
+        )
+        for other, (words, aim) in against.items()
+    ]
 
 
-def _aim(theirs: str, senders: int) -> str:
-    """A single sender keeps half of the floor; eight share commits, so they pass it. The strict floor is only told."""
-    if theirs in FLOORS:
-        return ">= 0.5" if senders == 1 else ">= 1"
-    return ">= 10" if theirs in PEER else ""
+def _rate(rates: Sequence[float]) -> str:
+    return number(round(median(rates)))

@@ -4,8 +4,8 @@ The rows are those that `book_orders` writes: the floor lets it book one order a
 reservation, order and effect with new ids from then on; the position is moved, and the key put on the agenda, by an
 UPDATE each. It reads nothing, decides nothing and hashes nothing, so it is cheaper than any real intake can be.
 
-Three floors: asyncpg; aiosqlite, where every statement is a hop to its thread; and `sqlite3` with one hop for the
-whole transaction, which is the driver that the store uses and the way it uses it.
+On the drivers that the store uses, and in the way it uses them: asyncpg; `sqlite3`, with one hop to its thread for
+the whole transaction.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-import aiosqlite
 import asyncpg
 
 from benchmarks.contenders import Book, Tasks
@@ -114,31 +113,8 @@ def _asyncpg_book(connection: asyncpg.Connection, copies: Copies) -> Book:
 
 
 @asynccontextmanager
-async def floor_aiosqlite(url: str, scene: Scene) -> AsyncIterator[Tasks]:
-    """Hand-written SQL through aiosqlite; SQLite has one writer, so all senders share a connection and take turns."""
-    await _book_one(url, scene)
-    path = sqlite_path(url)
-    copies = _sqlite_copies(url)
-    turn = asyncio.Lock()
-    async with aiosqlite.Connection(lambda: connect(path), 64) as connection:
-
-        async def book(sku: int) -> None:
-            async with turn:
-                await connection.execute("BEGIN IMMEDIATE")
-                ((number, _),) = await connection.execute_fetchall(*copies.moved(sku))
-                for statement, values in copies.added(sku, number):
-                    await connection.execute(statement, values)
-                await connection.execute("COMMIT")
-
-        tasks = Tasks([book])
-        yield tasks
-        ((reserved,),) = await connection.execute_fetchall(_RESERVED)
-        _check(tasks, reserved)
-
-
-@asynccontextmanager
 async def floor_sqlite3(url: str, scene: Scene) -> AsyncIterator[Tasks]:
-    """Hand-written SQL through `sqlite3`, the whole transaction of an order in one hop to one thread."""
+    """Hand-written SQL through `sqlite3`; SQLite has one writer, so all senders share a thread and take turns."""
     await _book_one(url, scene)
     connection = connect(sqlite_path(url))
     copies = _sqlite_copies(url)

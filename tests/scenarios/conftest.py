@@ -6,29 +6,37 @@ A story is a test that is marked with what takes its rule out:
     async def test_a_cancel_of_an_older_order_is_no_rise(open_world): ...
 
 It then runs twice: as it is, and with the name replaced; the second run passes only if the story fails there by an
-assertion. `around=` instead of the replacement is given what it replaces. Several marks are several runs.
+assertion. `around=` instead of the replacement is given what it replaces. `declares={"staleness_s": 0}` takes a rule
+out by letting the marketplaces declare what is not so. Several marks are several runs.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import text
 
 from channelsync.domain.bundles import Part, Recipe
+from channelsync.domain.ledger import Cause, EntryKind, Movement, entry_id
 from channelsync.domain.quantities import PositionKey
 from channelsync.domain.rules import Rule, RuleScope, RuleValues
 from channelsync.lab.faults import Fault, FaultPlan
 from channelsync.lab.marketplace import Marketplace
+from channelsync.lab.marketplace_accounts import Seller
+from channelsync.lab.marketplace_fronts import InProcessTransport
+from channelsync.lab.marketplace_http import MarketplaceApi
 from channelsync.lab.marketplace_rules import MarketplaceRules
 from channelsync.lab.marketplace_site import Site, open_site
-from channelsync.lab.marketplace_values import NumberKey
+from channelsync.lab.marketplace_values import NumberKey, Offer
 from channelsync.lab.simulation_checks import while_it_runs
 from channelsync.lab.stage import LOCATION, Stage, StagedListing, StageOptions, Wares, open_stage
 from channelsync.sdk.channel import Capabilities
@@ -36,10 +44,12 @@ from channelsync.sdk.values import KeyRead, PushResult, QuantityKey, QuantityUpd
 from channelsync.store import agenda, findings, keys, ledger, proof
 from channelsync.store.database import open_database
 from channelsync.store.findings import StoredFinding
+from channelsync.store.incoming import Incoming, save_incoming
 from channelsync.store.items import item_id, items_by_id
 from channelsync.store.keys import KeyRecord
 from channelsync.sync.agent import OpenChannel
 from channelsync.sync.explain import Explanation, explain_now, explain_then
+from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.publish import Published, publish_tick
 from channelsync.sync.pull_listings import pull_listings
 from channelsync.sync.setup import ChannelSetup, Setup
@@ -103,6 +113,17 @@ class Wire:
     def values(self) -> list[int]:
         """Every number that was pushed, in order."""
         return [update.value for batch in self.pushed for update in batch]
+
+
+class Scripted(random.Random):
+    """Draws what the story says, then the least there is."""
+
+    def __init__(self, drawn: Sequence[float]) -> None:
+        super().__init__(0)
+        self._drawn = list(drawn)
+
+    def uniform(self, a: float, b: float) -> float:
+        return self._drawn.pop(0) if self._drawn else a
 
 
 @dataclass(slots=True)
@@ -190,6 +211,57 @@ class World:
         """The listings of a marketplace are pulled."""
         await pull_listings(self.agent, self.channel(name))
 
+    async def lists(self, name: str, offer: Offer, number: int | None = None, *, means: str, multiple: int = 1) -> None:
+        """A listing appears at a marketplace, is pulled, and mapped to a SKU."""
+        self.market(name).open_listing(offer, number)
+        await self.pulls(name)
+        await self.maps(name, offer.listing, means, multiple)
+
+    async def maps(self, name: str, listing: str, sku: str, multiple: int = 1) -> None:
+        """Says what a listing means."""
+        agent, now = self.agent, self.clock.now()
+        wanted = [Wanted(name, listing, item_id(sku), multiple)]
+        await agent.database.transact(
+            lambda c: map_listings(c, agent.setup, wanted, by="story", run=agent.run, now=now)
+        )
+
+    async def expects(self, units: int, sku: str = "tea") -> None:
+        """Units are on their way."""
+        coming = Incoming(position=PositionKey(item_id(sku), LOCATION), reference="story", units=units)
+        await self.agent.database.transact(lambda c: save_incoming(c, coming, self.agent.run))
+
+    async def receives(self, units: int, sku: str = "tea", location: str = LOCATION) -> None:
+        """Units come in, or (negative) were fewer than we thought; with 0 the numbers are only looked at anew."""
+        agent, now, key = self.agent, self.clock.now(), PositionKey(item_id(sku), location)
+        self.stage.referee.receive(sku, units)
+
+        def unit(connection: Any) -> None:
+            ledger.open_positions(connection, [key])
+            positions = ledger.lock_positions(connection, [key.item])
+            movement = Movement(
+                id=entry_id("story", key.item, positions[key].entries),
+                position=key,
+                kind=EntryKind.ADJUST,
+                on_hand=units,
+                at=now,
+                cause=Cause(actor="story", run=agent.run, reason="counted"),
+            )
+            ledger.write(connection, [movement] if units else [], positions, now)
+            keys.mark_due(connection, agent.setup.shown_by(key.item), now)
+
+        await agent.database.transact(unit)
+
+    def delays(self, name: str, *seconds: float) -> None:
+        """The next writes that this marketplace accepts are applied after so many seconds each."""
+        numbers = self.market(name)._shelf.numbers
+        numbers._rng = Scripted(seconds)
+
+    def has_left(self, name: str, units: float) -> None:
+        """So much is left of a marketplace's budget of calls, and we know it."""
+        meter = self.stage.sites[name].api.meter
+        meter._left, meter._at = units, self.clock.now()
+        self.channel(name).limiter.observe(units)
+
     async def available(self, sku: str = "tea", location: str = LOCATION) -> int:
         key = PositionKey(item_id(sku), location)
         found = await self.agent.database.query(lambda c: ledger.read_positions(c, [key.item]))
@@ -227,10 +299,10 @@ class World:
         """Rows of a query, for what no part of the agent tells."""
         return await self.agent.database.query(lambda c: c.execute(text(statement), values).all())
 
-    def rule(self, *, channel: str | None = None, sku: str | None = None, **values: Any) -> None:
-        """A rule holds from now on; see `RuleValues`."""
+    def rule(self, scope: RuleScope | None = None, *, channel: str | None = None, **values: Any) -> None:
+        """A rule holds from now on, for a scope or a channel; see `RuleValues`."""
         rules = self.agent.setup.rules
-        scope = RuleScope(channel=channel, item=item_id(sku) if sku else None)
+        scope = scope or RuleScope(channel=channel)
         one = Rule(f"#{len(rules) + 1}", scope, RuleValues(**values), "the story")
         self.agent.setup = replace(self.agent.setup, rules=(*rules, one))
 
@@ -245,12 +317,13 @@ OpenWorld = Callable[..., Awaitable[World]]
 
 
 @pytest.fixture
-async def open_world(story_url: str, taken_out: object) -> AsyncIterator[OpenWorld]:
+async def open_world(story_url: str, taken_out: TakenOut | None) -> AsyncIterator[OpenWorld]:
     """Opens a world: open_world({"shop": MarketplaceRules(), "market": ...}, 10, faults={...}, channel={...}, ...).
 
     units: of "tea", or by SKU. Every marketplace lists every SKU and bundle, unless `listings` says which do.
-    recipes: virtual bundles, by SKU. channel: fields of every ChannelSetup. rules: (scope, values) pairs, with SKUs
-    for items. The rest goes to Setup. At the end of an unbroken story the database is proved.
+    recipes: virtual bundles, by SKU. twins: channels that are a second access to the marketplace of another.
+    channel: fields of every ChannelSetup. The rest goes to Setup. At the end of an unbroken story the database is
+    proved.
     """
     worlds: list[World] = []
     async with AsyncExitStack() as stack:
@@ -262,16 +335,20 @@ async def open_world(story_url: str, taken_out: object) -> AsyncIterator[OpenWor
             listings: Sequence[StagedListing] | None = None,
             recipes: Mapping[str, Mapping[str, int]] | None = None,
             faults: Mapping[str, Sequence[Fault]] | None = None,
+            twins: Mapping[str, str] | None = None,
             channel: Mapping[str, Any] | None = None,
-            rules: Sequence[tuple[RuleScope, RuleValues]] = (),
             **setup: Any,
         ) -> World:
             clock = HandClock()
-            how = markets if isinstance(markets, Mapping) else {name: MarketplaceRules() for name in markets}
+            how = dict(markets) if isinstance(markets, Mapping) else {name: MarketplaceRules() for name in markets}
+            if taken_out is not None and taken_out.declares:
+                how = {name: replace(each, understates=taken_out.declares) for name, each in how.items()}
             sites: dict[str, Site] = {
                 name: open_site(name, each, clock, faults=FaultPlan((faults or {}).get(name, ())))
                 for name, each in how.items()
             }
+            for name, of in (twins or {}).items():
+                sites |= _twins(name, sites[of], clock)
             inline = story_url.startswith("sqlite")
             database = await stack.enter_async_context(open_database(story_url, inline=inline))
             stage = await stack.enter_async_context(
@@ -287,19 +364,16 @@ async def open_world(story_url: str, taken_out: object) -> AsyncIterator[OpenWor
                         )
                         for name in how
                     },
-                    options=StageOptions(
-                        setup=Setup(
-                            **{"channels": {}, "locations": (LOCATION,)}
-                            | {"rules": _rules(rules)}
-                            | setup
-                        )
-                    ),
+                    options=StageOptions(setup=Setup(**{"channels": {}, "locations": (LOCATION,)} | setup)),
                 )
             )
             wires = {}
             for name, one in stage.agent.channels.items():
                 one.channel = wires[name] = Wire(one.channel)
             world = World(stage, clock, wires)
+            for name, of in (twins or {}).items():
+                world.market(of).on_log.pop()  # the referee hears of each sale once
+                await _part_sites(world, name, of)
             worlds.append(world)
             world.passes(minutes=10)
             await world.poll()
@@ -317,6 +391,24 @@ async def open_world(story_url: str, taken_out: object) -> AsyncIterator[OpenWor
                 await world.judged()
 
 
+def _twins(name: str, site: Site, clock: HandClock) -> dict[str, Site]:
+    """One marketplace with a site for each of two configured channels, by these."""
+    first, second = (replace(site.account, site=each) for each in (site.marketplace.name, name))
+    second = replace(second, name=name, refresh_token=f"rt-{name}")
+    api = MarketplaceApi(site.marketplace, [first, second], random.Random(0), seller=Seller("seller"))
+    way = InProcessTransport(api, clock, random.Random(0))
+    return {one.site: Site(site.marketplace, api, one, way, site.app) for one in (first, second)}
+
+
+async def _part_sites(world: World, name: str, of: str) -> None:
+    """Every listing is on its own site, and both are listings of one number."""
+    for sku in world.stage.wares.opening:
+        offer = world.market(of).offers[f"{of}-{sku}"]
+        offer.site = of
+        await world.pulls(of)
+        await world.lists(name, replace(offer, listing=f"{name}-{sku}", site=name), means=sku)
+
+
 def _wares(
     names: Sequence[str],
     units: int | Mapping[str, int],
@@ -329,23 +421,26 @@ def _wares(
         for sku, parts in (recipes or {}).items()
     }
     everywhere = [
-        StagedListing(marketplace=name, listing=f"{name}-{sku}", sku=sku) for name in names for sku in (*opening, *bundles)
+        StagedListing(marketplace=name, listing=f"{name}-{sku}", sku=sku)
+        for name in names
+        for sku in (*opening, *bundles)
     ]
     return Wares(opening=opening, listings=everywhere if listings is None else listings, recipes=bundles)
 
 
-def _rules(said: Sequence[tuple[RuleScope, RuleValues]]) -> tuple[Rule, ...]:
-    return tuple(
-        Rule(f"#{number}", replace(scope, item=item_id(scope.item) if scope.item else None), values, "the story")
-        for number, (scope, values) in enumerate(said, 1)
-    )
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Only warnings are logged: what every call did is told by the story."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture
 def story_url(request: pytest.FixtureRequest) -> str:
-    """Where a story's data are: SQLite, or PostgreSQL where the story is marked so."""
-    on_postgresql = request.node.get_closest_marker("postgresql") is not None
-    url: str = request.getfixturevalue("postgresql_url" if on_postgresql else "sqlite_url")
+    """Where a story's data are: SQLite, and PostgreSQL as well where the story is marked `on_both_databases`."""
+    url: str = request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_url")
     return url
 
 
@@ -354,13 +449,22 @@ def story_url(request: pytest.FixtureRequest) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TakenOut:
-    """A name below `channelsync` and what stands there instead. around: makes that of what was there."""
+    """A name below `channelsync` and what stands there instead. around: makes that of what was there.
 
-    name: str
+    declares: what every marketplace declares instead of the truth; then there is no name.
+    """
+
+    name: str = ""
     instead: object = None
     around: Callable[[Any], Any] | None = None
+    declares: Mapping[str, object] | None = None
+
+    def __str__(self) -> str:
+        return f"without {self.name or ', '.join(self.declares or ())}"
 
     def apply(self, patch: pytest.MonkeyPatch) -> None:
+        if not self.name:
+            return
         where, attribute = self._found()
         patch.setattr(where, attribute, self.around(getattr(where, attribute)) if self.around else self.instead)
 
@@ -378,14 +482,18 @@ class TakenOut:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "fails_without(name, instead, around=None): what the story fails without")
+    config.addinivalue_line("markers", "on_both_databases: the story runs on SQLite and on PostgreSQL")
+    config.addinivalue_line("markers", "fails_without(name, instead, around=, declares=): what the story fails without")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = [TakenOut(*mark.args, **mark.kwargs) for mark in metafunc.definition.iter_markers("fails_without")]
     if marks:
-        ids = ["as it is", *(f"without {one.name}" for one in marks)]
+        ids = ["as it is", *map(str, marks)]
         metafunc.parametrize("taken_out", [None, *marks], ids=ids, indirect=True)
+    if metafunc.definition.get_closest_marker("on_both_databases"):
+        engines = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+        metafunc.parametrize("story_url", engines, indirect=True)
 
 
 @pytest.fixture

@@ -255,6 +255,17 @@ def test_orders_are_polled_at_their_pace_and_at_once_when_woken_but_not_more_tha
     play(story, poll=timedelta(minutes=10))
 
 
+def test_a_poll_in_between_moves_no_later_one(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        async with stand.running():
+            await stand.agent.clock.sleep(4 * 60)
+            stand.agent.channels["shop"].wake_orders.set()
+            await stand.agent.clock.sleep(17 * 60)
+            assert CALLED.times("orders") == pytest.approx([0, 4, 10, 20])
+
+    play(story, poll=timedelta(minutes=10))
+
+
 def test_a_poll_that_is_wanted_oftener_than_every_15_seconds_is_made_so_often(play: Play) -> None:
     async def story(stand: Stand) -> None:
         async with stand.running():

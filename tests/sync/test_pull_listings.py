@@ -114,18 +114,53 @@ async def test_numbers_count_as_asked_when_the_pull_began(seller: Any, shows: An
 
 async def test_a_listing_that_is_no_longer_there_is_gone_and_comes_back(seller: Any, shows: Any) -> None:
     mug = await seller.sells("MUG", 5)
+    await seller.lists("LAMP", 5)
+    await pulled(seller)
     await seller.clock.sleep(60)
-    shows(lambda one: None)
+    shows(lambda one: None if one.sku == "MUG" else one)
 
     assert (await pulled(seller)).gone == 1
-    (gone,) = await stored(seller)
+    (gone,) = [one for one in await stored(seller) if one.listing == mug]
     assert (gone.gone_at, gone.item) == (seller.clock.now(), item_id("MUG"))
     assert (await pulled(seller)).gone == 0, "it is gone already"
 
     shows(lambda one: one)
     await pulled(seller)
-    (back,) = await stored(seller)
+    (back,) = [one for one in await stored(seller) if one.listing == mug]
     assert (back.listing, back.gone_at, back.item) == (mug, None, item_id("MUG"))
+
+
+@pytest.mark.parametrize(("known", "brought"), [(1, 0), (10, 0), (11, 1)])
+async def test_a_pull_that_brings_far_too_few_ends_no_listing_until_somebody_says_so(
+    seller: Any, shows: Any, known: int, brought: int
+) -> None:
+    for number in range(known):
+        await seller.lists(f"MUG-{number}", 5)
+    await pulled(seller)
+    await seller.clock.sleep(60)
+    kept = {f"MUG-{number}" for number in range(brought)}
+    shows(lambda one: one if one.sku in kept else None)
+
+    result = await pulled(seller)
+
+    assert (result.gone, result.missing) == (0, known - brought)
+    assert {one.gone_at for one in await stored(seller)} == {None}
+    (found,) = await seller.findings()
+    assert (found.kind, found.evidence) == ("catalogue shrank", {"known": known, "missing": known - brought})
+    assert (await pull_listings(seller.agent, seller.channel(), accept_fewer=True)).gone == known - brought
+    assert await seller.findings() == []
+
+
+@pytest.mark.parametrize(("known", "brought"), [(9, 1), (10, 1), (20, 2)])
+async def test_what_a_seller_may_have_ended_is_gone(seller: Any, shows: Any, known: int, brought: int) -> None:
+    for number in range(known):
+        await seller.lists(f"MUG-{number}", 5)
+    await pulled(seller)
+    await seller.clock.sleep(60)
+    kept = {f"MUG-{number}" for number in range(brought)}
+    shows(lambda one: one if one.sku in kept else None)
+
+    assert (await pulled(seller)).gone == known - brought
 
 
 async def test_a_pull_that_breaks_off_takes_no_listing_for_gone(seller: Any, shows: Any) -> None:

@@ -21,6 +21,7 @@ class FindingKind(StrEnum):
     ANOTHER_WRITER = "another writer"
     BLIND_KEY = "blind key"
     LISTING_GONE = "listing gone"
+    CATALOGUE_SHRANK = "catalogue shrank"
     CHANNEL_DOWN = "channel down"
     NEEDS_SELLER = "needs the seller"
     LINT = "lint"

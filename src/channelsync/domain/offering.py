@@ -7,7 +7,7 @@ The order of the steps, and why it is this one:
 2.  **others' ring fence** comes before everything that this channel's own rules do: those units are not there for it.
 3.  **share** is taken of what is not ring-fenced for anybody, and the channel's own fence is added whole. A share of
     the own fence would leave units that nobody may sell. Rounded down, so that shares of 100 % in sum never promise
-    a unit twice.
+    a unit twice. A bundle shows no more than these rules leave to the channel of each of its **parts**.
 4.  **buffer**, of what is left after the share: a percentage of all that is available could rise faster than the
     share of it and show less when more is there. It may go below 0: where selling beyond available is allowed, the
     buffer protects that limit.
@@ -41,6 +41,7 @@ class Ask:
     incoming: base units on their way to those locations; counted only where a rule says so.
     computed_buffer: what `risk.computed_buffer` gave; needed where the buffer rule is Computed.
     multiple: base units in one unit of the key. cap: the largest number the channel can show; None: no limit.
+    reach: of a bundle, as many as rules on its parts leave to this channel (`left_to`); None: none restrict them.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Ask:
     computed_buffer: int | None = None
     multiple: int = 1
     cap: int | None = None
+    reach: int | None = None
 
     def __post_init__(self) -> None:
         if self.multiple < 1:
@@ -160,6 +162,16 @@ def couple(asks: Sequence[Ask]) -> dict[str, Coupling]:
     return couplings
 
 
+def left_to(ask: Ask, coupling: Coupling) -> int:
+    """Base units that a channel's bundles may take of a part: what fences, share and last units leave to the channel.
+
+    ask: of the part itself, at that channel. Buffers are not taken off: they protect the bundle's own number, too.
+    """
+    trail = _Trail(ask)
+    _available(trail, coupling)
+    return min(trail.units, 0) if coupling.kept_by not in (None, ask.channel) else trail.units
+
+
 def offers_for_channels(asks: Sequence[Ask]) -> dict[str, Offer]:
     """What every key of one item may show, by key, when share, ring fence and last units couple the channels.
 
@@ -217,6 +229,9 @@ def _available(trail: _Trail, coupling: Coupling) -> None:
         part = own + (common * share // 100 if common > 0 else common)
         fenced = f" and {own} fenced for it" if own else ""
         trail.to("share", part, f"{share} % of {common}{fenced}", "share")
+    reach = trail.ask.reach
+    if reach is not None and trail.units > reach:
+        trail.to("rules on its parts", reach, "of its parts, no more is left to this channel")
 
 
 def _buffer(trail: _Trail) -> None:

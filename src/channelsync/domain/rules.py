@@ -233,7 +233,10 @@ class Resolved:
 
 
 class RuleBook:
-    """Rules, ready for many look-ups; never changes after it is made. Raises BadRule when two rules have one id."""
+    """Rules, ready for many look-ups; never changes after it is made. Raises BadRule when two rules have one id.
+
+    ties_channels: whether any of them makes what one channel may show depend on what others do.
+    """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
@@ -244,6 +247,11 @@ class RuleBook:
                 raise BadRule(f"rule {rule.id} ({rule.source}): its id is taken by {sources[rule.id]}; rename one")
             sources[rule.id] = rule.source
             self._by_scope.setdefault(rule.scope, []).append((place, rule))
+        self.ties_channels = any(
+            said is not None
+            for rule in self.rules
+            for said in (rule.values.share, rule.values.ring_fenced, rule.values.last_units)
+        )
         self._items = {rule.scope.item for rule in self.rules}
         self._listings = {rule.scope.listing for rule in self.rules}
         # Most items and listings are named by no rule: one answer serves all of them.

@@ -1,7 +1,8 @@
 """Invariant 4: what a raise may put on sale although it is sold, checked against the marketplaces' own logs.
 
 A raise is computed from what was known when it left. What it puts on sale beyond what is left in truth must have been
-sold so shortly before that no read could tell (`Tolerance.window`), or hidden from reads:
+sold so shortly before that no read could tell (`Tolerance.window`; longer where the marketplace could not be read, for
+nobody waits for that), or hidden from reads:
 
 - the sale did not move the number (the channel deducts later or never, it stood at 0, a cap or rounding hid it);
 - something raised the number by as much before it was read: a cancel, a human; or a sale that was booked is as large
@@ -196,14 +197,24 @@ class _Judge:
 
     def _fresh(self, sale: _Sale, sent: Sent) -> bool:
         """Whether no read could have told of the sale before the write left."""
-        tolerance = self._day.tolerances[sale.key.marketplace]
         if sale.key == sent.key and sent.expected is not None:
             return sale.at > sent.at  # the channel itself compared; it refuses where a sale came in between
+        tolerances = self._day.tolerances
+        window = max(tolerances[sale.key.marketplace].window, tolerances[sent.key.marketplace].window)
         reads = self._day.witness.reads.get(sale.key, [])
         # What came back in the very instant in which the write left may have come too late for it.
-        known = (asked for asked, answered in reads if answered < sent.at)
-        last = max(known, default=sent.at - timedelta(days=1))
-        return sale.at >= min(sent.at - tolerance.window, last - tolerance.window)
+        last = max((asked for asked, answered in reads if answered < sent.at), default=None)
+        if last is None:
+            return True
+        rests_on = sent.at
+        if self._read_lately(sale.key.marketplace, last, sent.at - window * 2, sent.at):
+            rests_on = min(last, sent.at)
+        return sale.at >= rests_on - window
+
+    def _read_lately(self, marketplace: str, last: datetime, since: datetime, until: datetime) -> bool:
+        """Whether a raise may rest on this read: it is recent, or the marketplace could not be read since."""
+        failed = self._day.witness.failed.get(marketplace, [])
+        return last >= since or any(since <= at <= until for at in failed)
 
     def _hidden(self, key: Name, item: str, sales: Iterable[tuple[_Sale, int]], sent: Sent) -> int:
         """Of older sales on one key, the units that its number did not tell of."""

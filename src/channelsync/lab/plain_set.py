@@ -8,9 +8,10 @@ many tools do. It polls and publishes as often as ours, through the same connect
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Protocol
 
 import structlog
 
@@ -19,12 +20,30 @@ from channelsync.domain.booking import Terms, book
 from channelsync.domain.orders import OrderSnapshot
 from channelsync.domain.sourcing import SoldAs
 from channelsync.lab.stage import LOCATION, StagedListing, Wares
-from channelsync.sdk.channel import Capabilities, Channel
+from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import ChannelError
-from channelsync.sdk.values import QuantityKey, QuantityUpdate
+from channelsync.sdk.values import OrderPage, PushResult, QuantityKey, QuantityUpdate
 
 log = structlog.get_logger(__name__)
+
+_AT_ONCE = timedelta(0)
+
+
+class Sells(Protocol):
+    """What the plain seller needs of a channel; see `sdk.channel.Channel`."""
+
+    def orders(self, *, cursor: str | None) -> AsyncIterator[OrderPage]:
+        """Whole orders that changed since the cursor."""
+        ...
+
+    async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
+        """Shows these numbers."""
+        ...
+
+
+Shows = Callable[[StagedListing, Mapping[str, int]], int]
+"""What a listing should show when these units are available, by SKU."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +54,7 @@ class PlainChannel:
     """
 
     name: str
-    channel: Channel
+    channel: Sells
     capabilities: Capabilities
     listings: Mapping[str, StagedListing]
     sent: dict[str, int]
@@ -45,11 +64,14 @@ class PlainChannel:
 
 
 class PlainSeller:
-    """Counts and writes. available: units by SKU; below 0 while oversold."""
+    """Counts and writes. available: units by SKU; below 0 while oversold. shows: None for all that is available."""
 
-    def __init__(self, wares: Wares, channels: Sequence[PlainChannel], clock: Clock) -> None:
+    def __init__(
+        self, wares: Wares, channels: Sequence[PlainChannel], clock: Clock, *, shows: Shows | None = None
+    ) -> None:
         self.available: dict[str, int] = dict(wares.opening)
         self._wares = wares
+        self._shows = shows or wares.shown
         self._channels = channels
         self._clock = clock
         self._booked: dict[tuple[str, str], BookedOrder] = {}
@@ -58,14 +80,20 @@ class PlainSeller:
             for sku, _ in wares.takes(listing.sku, listing.multiple):
                 self._users.setdefault(sku, []).append(listing)
 
-    async def run(self, poll: timedelta, tick: timedelta) -> None:
-        """Polls and publishes, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for channel in self._channels:
-                tasks.create_task(self._poll(channel, poll), name=f"{channel.name}: plain orders")
-                tasks.create_task(self._publish(channel, tick), name=f"{channel.name}: plain numbers")
+    async def run(
+        self, poll: timedelta, tick: timedelta, *, apart: timedelta = _AT_ONCE, after: timedelta = _AT_ONCE
+    ) -> None:
+        """Polls and publishes, until cancelled.
 
-    async def _poll(self, channel: PlainChannel, every: timedelta) -> None:
+        apart: each channel is polled so much later than the one before it. after: the ticks begin so much later.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            for turn, channel in enumerate(self._channels):
+                tasks.create_task(self._poll(channel, poll, apart * turn), name=f"{channel.name}: plain orders")
+                tasks.create_task(self._publish(channel, tick, after), name=f"{channel.name}: plain numbers")
+
+    async def _poll(self, channel: PlainChannel, every: timedelta, begins: timedelta) -> None:
+        await self._clock.sleep(begins.total_seconds())
         while True:
             try:
                 async for page in channel.channel.orders(cursor=channel.cursor):
@@ -76,7 +104,8 @@ class PlainSeller:
                 log.debug("plain.poll_failed", channel=channel.name, reason=str(error))
             await self._clock.sleep(every.total_seconds())
 
-    async def _publish(self, channel: PlainChannel, every: timedelta) -> None:
+    async def _publish(self, channel: PlainChannel, every: timedelta, begins: timedelta) -> None:
+        await self._clock.sleep(begins.total_seconds())
         while True:
             size = channel.capabilities.updates_per_push
             updates = self._updates(channel)
@@ -97,7 +126,7 @@ class PlainSeller:
                 channel.writes += 1
 
     def _updates(self, channel: PlainChannel) -> list[QuantityUpdate]:
-        wanted = {name: self._wares.shown(channel.listings[name], self.available) for name in sorted(channel.due)}
+        wanted = {name: self._shows(channel.listings[name], self.available) for name in sorted(channel.due)}
         channel.due = {name for name, value in wanted.items() if channel.sent[name] != value}
         return [
             QuantityUpdate(key=QuantityKey(name), value=value, listing=name)

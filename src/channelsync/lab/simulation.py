@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import random
 import tempfile
+import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -25,7 +26,7 @@ from channelsync.lab.buyers import send_buyers
 from channelsync.lab.invariants import Breach, budget_is_kept, generations_in_order
 from channelsync.lab.marketplace_referee import Referee
 from channelsync.lab.marketplace_site import Site, open_site
-from channelsync.lab.simulation_checks import Judged, at_the_end, of_raises, while_it_runs
+from channelsync.lab.simulation_checks import Judged, at_the_end, findings_opened, of_raises, while_it_runs
 from channelsync.lab.simulation_hints import HintReceiver, subscribe
 from channelsync.lab.simulation_plan import PAYS_LATER, STARTS, USUAL, SimulationPlan, Size, pays_later, plan_simulation
 from channelsync.lab.simulation_watch import WatchedChannel, Witness
@@ -43,6 +44,7 @@ LOOKED_EVERY = timedelta(minutes=7)
 """Virtual time between two looks at what must hold while the day runs."""
 
 SWEEP = timedelta(minutes=20)
+HOUSEKEEPING = timedelta(minutes=5)
 _MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of an unguessable name is made in it
 
 
@@ -50,8 +52,9 @@ _MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of an unguessable name is m
 class Outcome:
     """One simulated day. presets: by marketplace. digest: of the whole history; the same for every replay.
 
-    units, oversold: as the marketplaces' own logs tell. raised_over: units that raises put on sale beyond what was
-    left, each of them sold too shortly before to be known. breaches: what must never be.
+    units, oversold: as the marketplaces' own logs tell. keys_read: numbers asked for, in so many read_calls.
+    raised_over: units that raises put on sale beyond what was left, each of them sold too shortly before to be known.
+    findings: that were opened. seconds: of processor time that it took. breaches: what must never be.
     """
 
     seed: int
@@ -61,11 +64,14 @@ class Outcome:
     units: int = 0
     oversold: int = 0
     calls: int = 0
+    read_calls: int = 0
     keys_read: int = 0
     writes: int = 0
     raises: int = 0
     raised_over: int = 0
+    findings: int = 0
     restarts: int = 0
+    seconds: float = field(default=0.0, compare=False)
     digest: str = ""
 
     @property
@@ -88,8 +94,10 @@ def simulate(seed: int, size: Size = USUAL) -> Outcome:
 
 def play(plan: SimulationPlan) -> Outcome:
     """Plays a day that was drawn before."""
+    began = time.process_time()
     with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
-        return run_virtual(_play(plan, f"sqlite:///{folder}/simulation.db"), start=STARTS)
+        outcome = run_virtual(_play(plan, f"sqlite:///{folder}/simulation.db"), start=STARTS)
+    return replace(outcome, seconds=time.process_time() - began)
 
 
 async def _play(plan: SimulationPlan, url: str) -> Outcome:
@@ -194,11 +202,12 @@ class _Day:
                 capabilities=Capabilities(),
                 locations=(LOCATION,),
                 poll=plan.polls[name],
+                tick=plan.ticks[name],
                 sweep=SWEEP,
             )
             for name in plan.marketplaces
         }
-        setup = Setup(channels={}, locations=(LOCATION,), rules=plan.rules)
+        setup = Setup(channels={}, locations=(LOCATION,), rules=plan.rules, housekeeping=HOUSEKEEPING)
         async with open_stage(
             database=self._database,
             clock=self._clock,
@@ -246,10 +255,12 @@ class _Day:
             units=referee.sold.total(),
             oversold=referee.oversold_units,
             calls=sum(sum(site.api.calls.values()) for site in self._sites.values()),
+            read_calls=witness.read_calls,
             keys_read=witness.keys_read,
             writes=len(witness.sent),
             raises=raises.checked,
             raised_over=raises.over,
+            findings=await self._database.query(findings_opened),
             restarts=self._now.restarts,
             digest=await self._database.query(self._digest),
         )

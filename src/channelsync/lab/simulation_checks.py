@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from channelsync.lab.invariants import (
     Breach,
@@ -20,16 +20,19 @@ from channelsync.lab.invariants_raises import Booking, Day, Raises, Tolerance, c
 from channelsync.lab.marketplace_referee import Referee
 from channelsync.lab.marketplace_site import Site
 from channelsync.lab.marketplace_values import ENDED, NumberKey, Takes
+from channelsync.lab.simulation_plan import behaves
 from channelsync.lab.simulation_watch import Name, Witness
 from channelsync.lab.stage import Wares
 from channelsync.sdk.values import Applies, Deducts
 from channelsync.store import keys, proof
 from channelsync.store.tables import metadata
+from channelsync.sync.explained import REPAIRS_MAX
 from channelsync.sync.measures import Measures
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.targets import Target, compute_targets
 from channelsync.sync.verify import verify
 
+_FINDING = metadata.tables["finding"]
 _KEY = metadata.tables["quantity_key"]
 _ENTRY = metadata.tables["ledger_entry"]
 _PROVISIONAL = metadata.tables["provisional"]
@@ -72,6 +75,11 @@ def at_the_end(connection: Connection, day: Judged) -> list[Breach]:
         for key, record in records.items()
     }
     return breaches + rows_within_limit(rows, day.now, limits)
+
+
+def findings_opened(connection: Connection) -> int:
+    """How many problems were found that day, those closed since included."""
+    return connection.execute(select(func.count()).select_from(_FINDING)).scalar_one()
 
 
 def of_raises(connection: Connection, day: Judged) -> Raises:
@@ -143,14 +151,17 @@ def _shown_of(target: Target, day: Judged) -> Shown:
     capabilities = day.setup.channels[record.channel].capabilities
     reading = marketplace.number(key)
     offered = marketplace.can_buy(record.listing) if capabilities.meaning == "physical" else reading
-    excused = record.held
+    number = reading if offered is None else offered
+    typed = sum(change.why == "human edit" for change in marketplace.changes if change.key == key)
+    # A key is held when another writer raises it again and again. Nobody else does here, but for the humans.
+    excused = record.held if typed > REPAIRS_MAX or not behaves(marketplace.rules) else ""
     if marketplace.offers[record.listing].state.value == ENDED:
         excused = "the listing has ended"
     elif day.witness.refused.get(name, "").startswith(SPENT):
         excused = "it may not be revised again today"
     return Shown(
         key=name,
-        shown=capabilities.timing.shown(reading if offered is None else offered),
+        shown=capabilities.timing.shown(number) if marketplace.rules.clamps == "on read" else number,
         should=max(0, capabilities.timing.written(target.units)),
         excused=excused,
     )

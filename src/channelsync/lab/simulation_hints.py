@@ -7,6 +7,7 @@ that is lost, doubled, late or overtaken does no harm.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import httpx
@@ -82,9 +83,7 @@ class HintReceiver(httpx.AsyncBaseTransport):
             await self._something.wait()
             self._something.clear()
             agent = self._agent()
-            try:
-                if agent is not None:
+            if agent is not None:
+                with contextlib.suppress(ChannelError):  # what was hinted at stays noted; the next poll reads it
                     await read_hinted(agent, agent.channels[self._name])
-            except ChannelError:
-                self._something.set()
             await self._clock.sleep(AT_MOST_EVERY)

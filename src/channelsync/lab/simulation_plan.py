@@ -28,6 +28,9 @@ FATES = Fates(cancelled=0.1, edited=0.08, part_shipped=0.1, returned=0.08, left_
 PAYS_LATER = replace(FATES, payment=(20.0, 1_200.0), unpaid=0.15)
 
 _LAPSE = 2_400.0
+_OPENING = (1, 2, 3, 5, 8, 12, 25)
+"""Units that a SKU begins with: few, for the last ones are where numbers go wrong."""
+
 _UNITS = (1, 1, 1, 1, 1, 2, 2, 3)
 
 
@@ -51,12 +54,23 @@ USUAL = Size()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CutWares(Wares):
+    """Wares whose first numbers are cut at the marketplaces' caps: none shows more than it can hold. caps: by name."""
+
+    caps: Mapping[str, int]
+
+    def shown(self, listing: StagedListing, available: Mapping[str, int]) -> int:
+        number = Wares.shown(self, listing, available)
+        return min(number, self.caps.get(listing.marketplace, number))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationPlan:
     """One day, drawn. Everything else follows from it: played twice it gives the same history twice.
 
     presets: by marketplace, whose rules they have (see `MarketplaceRules`). webhooks: the marketplaces whose messages
-    are taken as hints. polls: how often each one's orders are asked for. stops: when our process is stopped and
-    started anew. rules: of the offer, by item id.
+    are taken as hints. polls, ticks: how often each one's orders are asked for, and its numbers looked at. stops:
+    when our process is stopped and started anew. rules: of the offer, by item id.
     """
 
     seed: int
@@ -69,12 +83,13 @@ class SimulationPlan:
     faults: Mapping[str, FaultPlan]
     webhooks: frozenset[str]
     polls: Mapping[str, timedelta]
+    ticks: Mapping[str, timedelta]
     stops: tuple[datetime, ...]
 
     @property
     def truthful(self) -> bool:
         """Whether every marketplace behaves as it declares."""
-        return not any(rules.understates or rules.late_share for rules in self.marketplaces.values())
+        return all(behaves(rules) for rules in self.marketplaces.values())
 
 
 def plan_simulation(
@@ -84,12 +99,13 @@ def plan_simulation(
     rng = random.Random(f"{seed} plan")
     chosen = list(presets) or rng.sample(sorted(PRESETS), size.marketplaces)
     names = {f"m{number}": preset for number, preset in enumerate(chosen, 1)}
-    wares = _wares(size, list(names), rng)
+    marketplaces = {name: _rules(preset) for name, preset in names.items()}
+    wares = _wares(size, marketplaces, rng)
     return SimulationPlan(
         seed=seed,
         size=size,
         presets=names,
-        marketplaces={name: _rules(preset) for name, preset in names.items()},
+        marketplaces=marketplaces,
         wares=wares,
         rules=_offer_rules(size, list(names), rng),
         orders=_orders(seed, size, wares, rng),
@@ -100,10 +116,18 @@ def plan_simulation(
         },
         webhooks=frozenset(name for name in names if rng.random() < 0.5),
         polls={name: timedelta(minutes=rng.choice((5, 10, 10, 15))) for name in names},
+        ticks={name: timedelta(minutes=rng.choice((1, 2, 3, 5))) for name in names},
         stops=tuple(
-            STARTS + CALM + rng.random() * (size.troubled - CALM) for _ in range(rng.randint(0, 2) if faults else 0)
+            sorted(
+                STARTS + CALM + rng.random() * (size.troubled - CALM) for _ in range(rng.randint(0, 2) if faults else 0)
+            )
         ),
     )
+
+
+def behaves(rules: MarketplaceRules) -> bool:
+    """Whether such a marketplace does what it declares."""
+    return not (rules.understates or rules.late_share)
 
 
 def pays_later(rules: MarketplaceRules) -> bool:
@@ -117,9 +141,10 @@ def _rules(preset: str) -> MarketplaceRules:
     return rules if rules.pending_limit is None else replace(rules, pending_limit=min(rules.pending_limit, _LAPSE))
 
 
-def _wares(size: Size, names: Sequence[str], rng: random.Random) -> Wares:
+def _wares(size: Size, marketplaces: Mapping[str, MarketplaceRules], rng: random.Random) -> Wares:
+    names = list(marketplaces)
     skus = [f"S{number:02}" for number in range(size.skus)]
-    opening = {sku: rng.choice((2, 5, 8, 12, 20, 30, 45)) for sku in skus}
+    opening = {sku: rng.choice(_OPENING) for sku in skus}
     listings = [StagedListing(marketplace=name, listing=f"{name}-{sku}", sku=sku) for name in names for sku in skus]
     for sku in rng.sample(skus, max(1, size.skus // 10)):
         name, units = rng.choice(names), rng.randint(2, 4)
@@ -131,7 +156,8 @@ def _wares(size: Size, names: Sequence[str], rng: random.Random) -> Wares:
         recipes[bundle] = Recipe(bundle, "virtual", parts)
         sellers = rng.sample(names, min(2, len(names)))
         listings += [StagedListing(marketplace=name, listing=f"{name}-{bundle}", sku=bundle) for name in sellers]
-    return Wares(opening=opening, listings=listings, recipes=recipes)
+    caps = {name: m.cap for name, m in marketplaces.items() if m.cap is not None and m.clamps != "on read"}
+    return CutWares(opening=opening, listings=listings, recipes=recipes, caps=caps)
 
 
 def _orders(seed: int, size: Size, wares: Wares, rng: random.Random) -> list[PlannedOrder]:

@@ -51,13 +51,15 @@ class Sent:
 class Witness:
     """All that left, and when numbers were read, by key, in order of time.
 
-    reads: (asked, answered) of the reads that brought a number. uncertain: when a write left whose outcome we were
-    not told. refused: keys whose last write the channel refused, with its reason. keys_read, read_calls,
-    write_calls: how many keys were asked for, and the calls of reading and of writing.
+    reads: (asked, answered) of the reads that brought a number. failed: by marketplace, when calls for numbers failed,
+    so that nobody waits for its reads. uncertain: when a write left whose outcome we were not told. refused: keys whose
+    last write the channel refused, with its reason. keys_read, read_calls, write_calls: how many keys were asked for,
+    and the calls of reading and of writing.
     """
 
     sent: list[Sent] = field(default_factory=list)
     reads: dict[Name, list[tuple[datetime, datetime]]] = field(default_factory=dict)
+    failed: dict[str, list[datetime]] = field(default_factory=dict)
     uncertain: dict[Name, list[datetime]] = field(default_factory=dict)
     refused: dict[Name, str] = field(default_factory=dict)
     keys_read: int = 0
@@ -73,6 +75,10 @@ class Witness:
         name = Name(marketplace, update.key.key, update.key.location)
         generation = int(update.idempotency.rpartition("-")[2] or 0)
         self.sent.append(Sent(at, name, generation, update.value, update.expected, update.lowering))
+
+    def fails(self, marketplace: str, at: datetime) -> None:
+        """A call for numbers, of reading or of writing, came to nothing."""
+        self.failed.setdefault(marketplace, []).append(at)
 
     def doubts(self, marketplace: str, key: QuantityKey, at: datetime) -> None:
         """Nobody told what became of a write."""
@@ -114,7 +120,11 @@ class WatchedChannel:
     async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
         self._witness.read_calls += 1
         self._witness.keys_read += len(keys)
-        found = await self._inner.read(keys)
+        try:
+            found = await self._inner.read(keys)
+        except BaseException:
+            self._witness.fails(self._name, self._clock.now())
+            raise
         for one in found:
             if one.value is not None:
                 self._witness.saw(self._name, one.key, one.asked, one.answered)
@@ -129,6 +139,7 @@ class WatchedChannel:
         try:
             results = await self._inner.push(updates)
         except BaseException:
+            self._witness.fails(self._name, self._clock.now())
             for update in updates:
                 self._witness.doubts(self._name, update.key, asked)
             raise

@@ -186,14 +186,41 @@ def _copy_mapping_to_keys(connection: Connection, channel: str, listings: Sequen
     )
 
 
-def mark_gone(connection: Connection, channel: str, seen_before: datetime, now: datetime) -> int:
-    """Marks listings that a full pull no longer brought; returns how many. Their keys are not written any more."""
-    gone = (
-        update(_LISTING)
-        .where(_LISTING.c.channel == channel, _LISTING.c.seen_at < seen_before, _LISTING.c.gone_at.is_(None))
-        .values(gone_at=now)
+def count_unseen(connection: Connection, channel: str, seen_before: datetime) -> tuple[int, int]:
+    """How many listings a channel is known to have, and how many of them no pull has brought since then."""
+    there = select(func.count()).where(_LISTING.c.channel == channel, _LISTING.c.gone_at.is_(None))
+    return (
+        connection.execute(there).scalar_one(),
+        connection.execute(there.where(_LISTING.c.seen_at < seen_before)).scalar_one(),
     )
-    return int(connection.execute(gone).rowcount)
+
+
+def mark_gone(connection: Connection, channel: str, seen_before: datetime, now: datetime) -> list[StoredListing]:
+    """Marks listings that a full pull no longer brought; returns them.
+
+    Their keys are not ours any more, unless another listing of theirs is still there; a pull that brings one back
+    makes them ours again, and its first read sets their watermarks.
+    """
+    where = (_LISTING.c.channel == channel, _LISTING.c.seen_at < seen_before, _LISTING.c.gone_at.is_(None))
+    gone = list(connection.execute(select(_LISTING.c.listing).where(*where)).scalars())
+    if not gone:
+        return []
+    connection.execute(update(_LISTING).where(*where).values(gone_at=now))
+    there = (
+        select(_LINK.c.key)
+        .join(_LISTING, (_LINK.c.channel == _LISTING.c.channel) & (_LINK.c.listing == _LISTING.c.listing))
+        .where(_LISTING.c.gone_at.is_(None))
+    )
+    theirs = select(_LINK.c.key).where(
+        _LINK.c.channel == channel, among(_LINK.c.listing, "listings", connection.dialect.name)
+    )
+    connection.execute(
+        update(_KEY)
+        .where(_KEY.c.id.in_(theirs), _KEY.c.id.not_in(there))
+        .values(ours=False, value=None, due_at=None, read_wanted=False),
+        {"listings": values(connection, gone)},
+    )
+    return get_listings(connection, channel=channel, listings=gone)
 
 
 def get_listings(

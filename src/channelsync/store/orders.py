@@ -126,6 +126,26 @@ def mapped_listings(
     return by_id, {sku: found[0] for sku, found in of_sku.items() if len(found) == 1}
 
 
+def fulfilled_by_channel(connection: Connection, channel: str, listings: Iterable[str]) -> set[str]:
+    """Of these listings those that the channel fulfils from units that are not ours."""
+    wanted = sorted(set(listings))
+    if not wanted:
+        return set()
+    found = connection.execute(
+        _select_fulfilled(connection.dialect.name), {"channel": channel, "wanted": values(connection, wanted)}
+    )
+    return set(found.scalars())
+
+
+@cache
+def _select_fulfilled(dialect: str) -> Select[Any]:
+    return select(_LISTING.c.listing).where(
+        _LISTING.c.channel == bindparam("channel"),
+        among(_LISTING.c.listing, "wanted", dialect),
+        _LISTING.c.fulfilled_by_channel.is_(True),
+    )
+
+
 def _mapped(connection: Connection, channel: str, column: str, wanted: list[str]) -> dict[str, MappedListing]:
     if not wanted:
         return {}

@@ -93,6 +93,7 @@ class _Batch:
     known: set[tuple[str, str]] = field(default_factory=set)
     by_listing: dict[tuple[str, str], MappedListing] = field(default_factory=dict)
     by_sku: dict[tuple[str, str], MappedListing] = field(default_factory=dict)
+    foreign: set[tuple[str, str | None]] = field(default_factory=set)
     items: set[str] = field(default_factory=set)
     held: set[int] = field(default_factory=set)
     positions: dict[PositionKey, Position] = field(default_factory=dict)
@@ -115,6 +116,9 @@ class _Batch:
         if channel.capabilities.moves != "own":
             parts = [part for listing in by_listing.values() for part, _ in listing.channel_parts]
             by_listing |= orders.mapped_listings(self.connection, channel.name, parts, ())[0]
+        unknown = {line.listing for line in lines if line.listing is not None} - by_listing.keys()
+        fulfilled = orders.fulfilled_by_channel(self.connection, channel.name, unknown)
+        self.foreign |= {(channel.name, name) for name in fulfilled}
         self.by_listing |= {(channel.name, name): listing for name, listing in by_listing.items()}
         self.by_sku |= {(channel.name, sku): listing for sku, listing in by_sku.items()}
         for listing in (*by_listing.values(), *by_sku.values()):
@@ -162,12 +166,13 @@ class _Batch:
             self.done.ask_again.append(name)
         if booking.verdict != "booked":
             return
+        unmapped = [line for line in booking.unmapped if (channel.name, line.listing) not in self.foreign]
         limit = channel.capabilities.pending_limit
         pending = arrival.order.status is OrderStatus.PENDING and limit is not None
         expires_at = arrival.order.version + limit if pending and limit is not None else None
-        self.keep(arrival.order, booking, unmapped=len(booking.unmapped), expires_at=expires_at)
+        self.keep(arrival.order, booking, unmapped=len(unmapped), expires_at=expires_at)
         waited = {line.line for line in before.lines if line.sold is None} if before else set()
-        self._report_unmapped(arrival, booking.unmapped, waited)
+        self._report_unmapped(arrival, unmapped, waited)
 
     def keep(self, said: OrderSnapshot, booking: Booking, *, unmapped: int, expires_at: datetime | None) -> None:
         """Takes a booking into the batch."""

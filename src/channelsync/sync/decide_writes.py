@@ -156,8 +156,8 @@ def raises_waiting_for_reads(
     """Of these raises those that must wait, because a key that shares a position was not read since `fresh_since`.
 
     A raise is computed from reads, of the same round, of every key that shares a component position. The missing
-    reads are asked for. A raise that depends on a lowering elsewhere waits until that lowering was seen. A channel
-    that cannot be read now holds nobody up: one bad channel harms only itself.
+    reads are asked for. A raise that depends on a lowering elsewhere waits until that lowering was seen, even where
+    it has not left yet. A channel that cannot be read now holds nobody up: one bad channel harms only itself.
     """
     records = keys.load_keys(connection, raises)
     sharing = {key: agent.setup.shown_by_parts_of(record.item or "") for key, record in records.items()}
@@ -174,6 +174,7 @@ def raises_waiting_for_reads(
     for other in everyone.values():
         if other.item is not None and readable.get(other.channel):
             by_item.setdefault(other.item, []).append(other)
+    lowered = _to_be_lowered(connection, agent, everyone, states)
     waiting: set[int] = set()
     missing: dict[int, KeyRecord] = {}
     this_round = fresh_since + (agent.clock.now() - fresh_since) / 2
@@ -183,11 +184,36 @@ def raises_waiting_for_reads(
             waiting.add(key)
             # All of one round: were only the oldest read, the others would be too old by the time that it is there.
             missing |= {other.id: other for other in others if not _read_since(other, this_round)}
-        elif any(_is_being_lowered(other) for other in others if other.id != key):
+        elif any(_is_being_lowered(other) or other.id in lowered for other in others if other.id != key):
             waiting.add(key)
     keys.want_reads(connection, missing)
-    asked_anew = frozenset(other.channel for other in missing.values() if not other.read_wanted)
-    return Waiting(frozenset(waiting), asked_anew)
+    keys.mark_keys_due(connection, lowered, agent.clock.now())  # or the raises would wait for ever
+    asked_anew = {other.channel for other in missing.values() if not other.read_wanted}
+    return Waiting(frozenset(waiting), frozenset(asked_anew | {everyone[key].channel for key in lowered}))
+
+
+def _to_be_lowered(
+    connection: Connection, agent: Agent, wanted: Iterable[int], states: Mapping[str, ChannelState]
+) -> set[int]:
+    """Of these keys those that must still give up units which rules let another channel show instead.
+
+    One whose lowering is not allowed, or was refused and is held back, is not among them: it holds nobody up.
+    """
+    if not agent.setup.rule_book.ties_channels:
+        return set()
+    now = agent.clock.now()
+    found: set[int] = set()
+    for key, target in compute_targets(connection, agent.setup, agent.measures, wanted).items():
+        values, record = target.rules.values, target.key
+        tied = values.share is not None or values.ring_fenced is not None or values.last_units is not None
+        if not tied or (record.not_before is not None and record.not_before > now):
+            continue
+        decision = decision_for(agent.setup, target, states, now)
+        timing = agent.setup.channels[record.channel].capabilities.timing
+        high = max((one.high for one in expected_now(record.state, timing)), default=0)
+        if decision.action in ("lower", "read first") and high > target.units + target.promised:
+            found.add(key)
+    return found
 
 
 def _read_since(record: KeyRecord, moment: datetime) -> bool:

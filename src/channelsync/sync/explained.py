@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -63,17 +63,17 @@ class _Explaining:
         records = keys.load_keys(self.connection, unlocked, lock=True)
         rows = provisionals.open_provisionals(self.connection, records)
         limit = self.agent.measures.order_limit[self.channel.name]
-        for key, open_rows in rows.items():
-            released = to_release(open_rows, state.covered_to, state.orders_asked_at, limit)
-            self._end(open_rows, released, EntryKind.EXPIRE)
-            if released and self.live:
-                self._unexplained_drop(records[key], open_rows, released)
-        for key in risen:
+        for key in risen:  # first: what a rise takes back needs no other explanation
             record = records[key]
             if not self.live:
                 keys.save_key(self.connection, key, rise=0, rise_from=None, rise_to=None)
             elif record.rise and record.rise_to and state.orders_asked_at and state.orders_asked_at > record.rise_to:
                 self._resolve_rise(record, rows.get(key, []))
+        for key, open_rows in rows.items():
+            released = to_release(self._still_open(open_rows), state.covered_to, state.orders_asked_at, limit)
+            self._end(open_rows, released, EntryKind.EXPIRE)
+            if released and self.live:
+                self._unexplained_drop(records[key], open_rows, released)
         entries = ledger.write(self.connection, self.movements, positions, self.now)
         provisionals.close_units(self.connection, self.ended, self.now)
         changed = {e.movement.position.item for e in entries}
@@ -81,6 +81,10 @@ class _Explaining:
         keys.mark_due(self.connection, shown, self.now)
         findings.open_findings(self.connection, self.found, self.now)
         return bool(entries)
+
+    def _still_open(self, rows: Iterable[Provisional]) -> list[Provisional]:
+        """The rows as this pass has left them so far."""
+        return [replace(row, open=row.open - self.ended.get(row.id, (0, ""))[0]) for row in rows]
 
     def _end(self, rows: Sequence[Provisional], releases: Iterable[Release], kind: EntryKind) -> None:
         by_id = {row.id: row for row in rows}
@@ -128,9 +132,7 @@ class _Explaining:
         since, until = record.rise_from or self.now, record.rise_to or self.now
         left = explain_rise(Rise(record.rise, since, until), contained).units
         keys.settle_effects(self.connection, [(e.id, "contained") for e in contained], self.now)
-        already = {name: units for name, (units, _) in self.ended.items()}
-        still = [row for row in rows if row.open > already.get(row.id, 0)]
-        released, left = close_for_rise(still, left)
+        released, left = close_for_rise(self._still_open(rows), left)
         self._end(rows, released, EntryKind.RELEASE)
         keys.save_key(self.connection, record.id, rise=0, rise_from=None, rise_to=None)
         if left:

@@ -67,8 +67,7 @@ async def keep_house(agent: Agent) -> None:
             for name in agent.setup.channels:
                 await book_unmapped(agent, name)
             expired_at = now
-        for channel in tuple(agent.channels.values()):
-            await save_budgets(agent.database, channel)
+        await save_budgets(agent.database, *agent.channels.values())
 
 
 async def _expire(agent: Agent, now: datetime) -> None:
@@ -79,15 +78,25 @@ async def _expire(agent: Agent, now: datetime) -> None:
 
 
 async def _take_orders(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
+    """Polls at fixed intervals, and in between when it is woken.
+
+    A poll in between moves no later one: channels that wake one another would else fall into step, and for the rest
+    of the interval nothing would be learned of any of them.
+    """
+    poll = channel.setup.poll.total_seconds()
+    least = min(POLL_AT_MOST_EVERY.total_seconds(), poll)
+    due = agent.clock.monotonic()
     while True:
         channel.wake_orders.clear()  # even where another worker has the account, or this would go round without a pause
         if leases.held(channel.identity):
             taken = await poll_orders(agent, channel)
             if taken.booked:
                 log.info("orders.taken", channel=channel.name, seen=taken.orders, booked=taken.booked)
-        pause = min(POLL_AT_MOST_EVERY, channel.setup.poll)
-        await agent.clock.sleep(pause.total_seconds())
-        await _woken(channel.wake_orders, channel.setup.poll - pause)
+        now = agent.clock.monotonic()
+        if now >= due:
+            due += poll * (1 + (now - due) // poll)
+        await agent.clock.sleep(min(least, due - now))
+        await _woken(channel.wake_orders, timedelta(seconds=due - agent.clock.monotonic()))
 
 
 async def _publish(agent: Agent, channel: OpenChannel, leases: Leases) -> None:

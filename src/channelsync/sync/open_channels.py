@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
 from channelsync.sdk.breaker import Breaker, BreakerState
 from channelsync.sdk.channel import Connector, Resources
@@ -52,11 +53,23 @@ async def open_channel(
             await save_budgets(database, opened)
 
 
-async def save_budgets(database: Database, channel: OpenChannel) -> None:
-    """Stores how much of the budget is spent and how the breaker stands, for the next process."""
-    budgets = dump({name: asdict(state) for name, state in channel.limiter.state().items()})
-    breaker = dump(asdict(channel.breaker.state))
-    await database.transact(lambda c: channels.save_channel(c, channel.name, budgets=budgets, breaker=breaker))
+async def save_budgets(database: Database, *opened: OpenChannel) -> None:
+    """Stores how much of each channel's budget is spent and how its breaker stands, for the next process."""
+    rows = [
+        (
+            channel.name,
+            dump({name: asdict(state) for name, state in channel.limiter.state().items()}),
+            dump(asdict(channel.breaker.state)),
+        )
+        for channel in sorted(opened, key=lambda one: one.name)
+    ]
+
+    def unit(connection: Connection) -> None:
+        for name, budgets, breaker in rows:
+            channels.save_channel(connection, name, budgets=budgets, breaker=breaker)
+
+    if rows:
+        await database.transact(unit)
 
 
 def _buckets(stored: dict[str, Any] | None) -> dict[str, BucketState]:

@@ -8,22 +8,30 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.sdk.values import KeyRead, Listing, QuantityKey
-from channelsync.store import channels, keys, listings
+from channelsync.store import channels, findings, keys, listings
 from channelsync.store.listings import SeenListing
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.understand_reads import understand_reads
 
 # Listings written in one transaction.
 SAVED_AT_ONCE = 500
+# Where so many were known and less than this part was brought, the answer is taken not to have been whole.
+SHRINKS_FROM = 10
+SHRINKS_TO = 0.1
 
 
 @dataclass(slots=True)
 class Pulled:
-    """What a pull brought. gone: listings that the channel no longer has."""
+    """What a pull brought. gone: listings that the channel no longer has.
+
+    missing: listings that were not brought and are not taken as gone, because there are far too many of them.
+    """
 
     listings: int = 0
     gone: int = 0
+    missing: int = 0
     states: dict[str, int] = field(default_factory=dict)
 
 
@@ -34,8 +42,11 @@ async def identify(agent: Agent, channel: OpenChannel) -> None:
     await agent.database.transact(lambda c: channels.save_channel(c, channel.name, identity=identity.name))
 
 
-async def pull_listings(agent: Agent, channel: OpenChannel) -> Pulled:
+async def pull_listings(agent: Agent, channel: OpenChannel, *, accept_fewer: bool = False) -> Pulled:
     """Brings every listing with its state, and takes the numbers they show as reads. Raises what the channel raises.
+
+    A pull that brings far fewer listings than are known ends none of them, unless accept_fewer: half an answer, or an
+    account that is locked for an hour, would stop the writes of a whole shop.
 
     A number on a listing page was read some time between the first and the last request of the pull: it counts as
     asked when the pull began, so that nothing newer is ever held against it.
@@ -51,9 +62,61 @@ async def pull_listings(agent: Agent, channel: OpenChannel) -> Pulled:
             await _save(agent, channel, waiting, began)
             waiting = []
     await _save(agent, channel, waiting, began)
-    now = agent.clock.now()
-    pulled.gone = await agent.database.transact(lambda c: listings.mark_gone(c, channel.name, began, now))
+    await agent.database.transact(lambda c: _end_pull(c, agent, channel.name, began, pulled, accept_fewer=accept_fewer))
     return pulled
+
+
+def _end_pull(
+    connection: Connection, agent: Agent, channel: str, began: datetime, pulled: Pulled, *, accept_fewer: bool
+) -> None:
+    """What was not brought is gone, unless it is so much that the answer cannot have been whole."""
+    now = agent.clock.now()
+    known, missing = listings.count_unseen(connection, channel, began)
+    if _shrank(known, missing) and not accept_fewer:
+        pulled.missing = missing
+        shrank = Finding(
+            kind=FindingKind.CATALOGUE_SHRANK,
+            subject=(channel,),
+            channel=channel,
+            summary=f"{channel} brought {known - missing} listings, and {known} are known: the others are not taken as "
+            "gone, and their numbers are written as before. Look at the account; should they really have ended, run "
+            f"`channelsync listings pull --channel {channel} --accept-fewer`.",
+            evidence={"known": known, "missing": missing},
+        )
+        findings.open_findings(connection, [shrank], now)
+        return
+    pulled.gone = _mark_gone(connection, agent, channel, began, now)
+    closed = [fingerprint(FindingKind.CATALOGUE_SHRANK, channel)]
+    findings.close_findings(connection, closed, "a pull brought the listings", now)
+
+
+def _shrank(known: int, missing: int) -> bool:
+    brought = known - missing
+    return missing > 0 and (brought == 0 or (known >= SHRINKS_FROM and brought < known * SHRINKS_TO))
+
+
+def _mark_gone(connection: Connection, agent: Agent, channel: str, began: datetime, now: datetime) -> int:
+    """Marks what is gone, opens a finding for each that is mapped, and looks at what they shared units with anew."""
+    gone = listings.mark_gone(connection, channel, began, now)
+    mapped = [one for one in gone if one.item is not None]
+    findings.open_findings(
+        connection,
+        [
+            Finding(
+                kind=FindingKind.LISTING_GONE,
+                subject=(channel, one.listing),
+                channel=channel,
+                item=one.item or "",
+                summary=f"{channel} no longer has listing {one.listing} (SKU {one.sku}); nothing is written to it. "
+                "List it again at the channel, or take its mapping back with `channelsync listings unmap`.",
+                evidence={"listing": one.listing, "sku": one.sku},
+            )
+            for one in mapped
+        ],
+        now,
+    )
+    keys.mark_due(connection, {name for one in mapped for name in agent.setup.shown_by(one.item or "")}, now)
+    return len(gone)
 
 
 async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], began: datetime) -> None:
@@ -69,6 +132,8 @@ async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], beg
 
     def unit(connection: Connection) -> None:
         listings.save_listings(connection, channel.name, channel.identity, [_seen(one) for one in seen], now)
+        back = [fingerprint(FindingKind.LISTING_GONE, channel.name, one.listing) for one in seen]
+        findings.close_findings(connection, back, "the channel lists it again", now)
         ids = keys.ids_of(connection, channel.identity, [(key.key, key.location) for key in asked])
         reads = [
             (ids[key.key, key.location], _read(listing, key, began, now))

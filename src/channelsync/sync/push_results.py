@@ -65,7 +65,7 @@ def _follow(
     match result.state:
         case "accepted":
             look_again = now + min(channel.setup.capabilities.timing.grace, channel.setup.tick)
-            keys.save_key(connection, record.id, due_at=look_again, failures=0, not_before=None)
+            keys.save_key(connection, record.id, due_at=look_again, not_before=None)
             if record.failures >= REFUSALS_MAX:
                 closed = [fingerprint(FindingKind.PUSH_REFUSED, str(record.id))]
                 findings.close_findings(connection, closed, "the channel accepted a later write", now)

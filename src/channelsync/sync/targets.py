@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from channelsync.domain.bundles import capacity
-from channelsync.domain.offering import Ask, Offer, Step, offers_for_channels
+from channelsync.domain.offering import Ask, Offer, Step, couple, left_to, offers_for_channels
+from channelsync.domain.offering import offer as alone
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.risk import computed_buffer
 from channelsync.domain.rules import Computed, Resolved, Subject
@@ -49,17 +50,18 @@ def compute_targets(
     items = key_rows.items_shown(connection, asked)
     used = {part for item in items for part in reachable(item, setup.recipes)}
     positions = ledger.lock_positions(connection, used) if lock else ledger.read_positions(connection, used)
-    records = keys.load_keys(connection, keys.keys_sharing(connection, items), lock=lock)
+    parts = used - items if _couple_channels(setup, items) else frozenset[str]()
+    records = keys.load_keys(connection, keys.keys_sharing(connection, items | parts), lock=lock)
     incoming = listings.incoming_units(connection, items)
     zeroed = channels.zeroed(connection)
     at = _by_location(positions.values())
-    by_item: dict[str, list[KeyRecord]] = {item: [] for item in sorted(items)}
+    by_item: dict[str, list[KeyRecord]] = {item: [] for item in sorted(items | parts)}
     for record in records.values():
         if record.item is not None and record.channel in setup.channels:
             by_item[record.item].append(record)
     targets: dict[int, Target] = {}
-    for item, shown in by_item.items():
-        targets |= _targets_of(item, shown, setup, measures, at, incoming, zeroed)
+    for item in sorted(items):
+        targets |= _targets_of(item, by_item, setup, measures, at, incoming, zeroed)
     found = {key: targets[key] for key in asked if key in targets}
     return found | _with_promised(connection, setup, found.values())
 
@@ -83,25 +85,73 @@ def _with_promised(connection: Connection, setup: Setup, targets: Iterable[Targe
 
 def _targets_of(
     item: str,
-    records: Sequence[KeyRecord],
+    by_item: Mapping[str, Sequence[KeyRecord]],
     setup: Setup,
     measures: Measures,
     at: Mapping[str, Mapping[str, int]],
     incoming: Mapping[PositionKey, int],
     zeroed: frozenset[str],
 ) -> dict[int, Target]:
+    records = by_item[item]
     selling = tuple(sorted({record.channel for record in records}))
-    asks = [_ask(record, item, setup, measures, at, incoming, selling) for record in records]
-    offers = offers_for_channels(asks)
+    asks = {record.id: _ask(record, item, setup, measures, at, incoming, selling) for record in records}
+    if _couple_channels(setup, [item]):
+        for record in _coupled(records, zeroed):
+            asks[record.id] = replace(asks[record.id], reach=_reach(record, item, setup, by_item, at, zeroed))
+    offers = offers_for_channels([asks[record.id] for record in _coupled(records, zeroed)])
     hot = any(
         measures.hot(part, sum(units.get(part, 0) for units in at.values()), selling)
         for part in reachable(item, setup.recipes)
         if selling
     )
     return {
-        record.id: _target(record, ask, offers[ask.key], holiday=record.channel in zeroed, hot=hot)
-        for record, ask in zip(records, asks, strict=True)
+        record.id: _target(record, ask, offers.get(ask.key) or alone(ask), holiday=record.channel in zeroed, hot=hot)
+        for record in records
+        for ask in (asks[record.id],)
     }
+
+
+def _coupled(records: Sequence[KeyRecord], zeroed: frozenset[str]) -> list[KeyRecord]:
+    """The keys that rules may tie together. A channel on holiday sells nothing: no unit is kept for it."""
+    return [record for record in records if record.channel not in zeroed]
+
+
+def _couple_channels(setup: Setup, items: Iterable[str]) -> bool:
+    """Whether rules may tie the channels together that sell parts of bundles among these items."""
+    return setup.rule_book.ties_channels and any(len(reachable(item, setup.recipes)) > 1 for item in items)
+
+
+def _reach(
+    record: KeyRecord,
+    item: str,
+    setup: Setup,
+    by_item: Mapping[str, Sequence[KeyRecord]],
+    at: Mapping[str, Mapping[str, int]],
+    zeroed: frozenset[str],
+) -> int:
+    """How many of a bundle its parts make when of each only what rules leave to the key's channel may be taken.
+
+    What is not left to it is taken away from the locations in the order in which they ship.
+    """
+    feeding = rules_for(record, item, setup)[1]
+    left = {name: dict(at.get(name, {})) for name in feeding}
+    for part in sorted(reachable(item, setup.recipes) - {item}):
+        mine = _part_ask(record, part, setup, at)
+        others = [_part_ask(one, part, setup, at) for one in _coupled(by_item[part], zeroed)]
+        asks = [*(one for one in others if one.key != mine.key), mine]
+        gone = sum(mine.available.values()) - left_to(mine, couple(asks)[mine.key])
+        for name in feeding:
+            here = min(gone, max(0, left[name].get(part, 0)))
+            left[name][part] = left[name].get(part, 0) - here
+            gone -= here
+    return sum(capacity(item, left[name], setup.recipes) for name in feeding)
+
+
+def _part_ask(record: KeyRecord, part: str, setup: Setup, at: Mapping[str, Mapping[str, int]]) -> Ask:
+    """What a key asks of a part: its own item, or one that its bundle is made of."""
+    rules, feeding = rules_for(record, part, setup)
+    available = {name: at.get(name, {}).get(part, 0) for name in feeding}
+    return Ask(key=str(record.id), channel=record.channel, available=available, rules=rules)
 
 
 def _target(record: KeyRecord, ask: Ask, offer: Offer, *, holiday: bool, hot: bool) -> Target:
@@ -118,12 +168,19 @@ def rules_for(record: KeyRecord, item: str, setup: Setup) -> tuple[Resolved, tup
     subject = Subject(
         channel=record.channel,
         item=item,
-        location=feeding[0] if len(feeding) == 1 else None,
+        location=_sole(feeding),
         sku_class=setup.classes.get(item),
         listing=record.listing,
     )
     rules = setup.rule_book.resolve(subject)
-    return rules, rules.values.locations or feeding
+    feeding = rules.values.locations or feeding
+    if _sole(feeding) != subject.location:  # no rule of a location says which ones feed a key, so this is the end
+        rules = setup.rule_book.resolve(replace(subject, location=_sole(feeding)))
+    return rules, feeding
+
+
+def _sole(locations: Sequence[str]) -> str | None:
+    return locations[0] if len(locations) == 1 else None
 
 
 PlainStep = tuple[str, int, int, str, str | None]

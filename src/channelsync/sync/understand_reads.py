@@ -29,6 +29,8 @@ from channelsync.sync.take_over import end_taken_over
 
 # Accepted and never shown so often in a row: a finding.
 _LOST_MAX = 2
+# So long after the last repair of a number that stays ours, another writer is not at work any more.
+CALM = timedelta(hours=1)
 _NONE = timedelta(0)
 
 
@@ -83,6 +85,7 @@ class _Reading:
     entries: list[LedgerEntry] = field(default_factory=list)
     found: list[Finding] = field(default_factory=list)
     look_again: set[int] = field(default_factory=set)
+    anew: set[str] = field(default_factory=set)
     changes: dict[int, dict[str, object]] = field(default_factory=dict)
     writes: list[tuple[tuple[int, int], dict[str, object]]] = field(default_factory=list)
     settled: list[tuple[str, str]] = field(default_factory=list)
@@ -130,6 +133,8 @@ class _Reading:
             return
         if meant.meaning is not Meaning.AS_EXPECTED or meant.visible is not None or record.due_at is not None:
             self.look_again.add(record.id)  # the read may have made room for a write that waited
+        if meant.meaning is Meaning.FIRST and record.item is not None:
+            self.anew |= self.agent.setup.shown_by(record.item)  # rules may share units out anew
         self._move_watermark(record, read, meant)
         self._take_over(record, meant.contained)
         if meant.meaning is Meaning.DROP:
@@ -178,6 +183,7 @@ class _Reading:
             report_oversold(self.connection, self.before, self.positions, self.now)
             self.done.changed = True
         keys.mark_keys_due(self.connection, self.look_again, self.now)
+        keys.mark_due(self.connection, self.anew, self.now)
         findings.open_findings(self.connection, self.found, self.now)
 
     def _number(self, record: KeyRecord, told: int, committed: int | None) -> int | None:
@@ -229,12 +235,11 @@ class _Reading:
             confirmed=meant.state.confirmed,
             read_at=read.asked,
             read_wanted=False,
-            **(
-                {"repairs": 0}
-                if meant.meaning is Meaning.AS_EXPECTED and record.repairs and meant.visible is None
-                else {}
-            ),
         )
+        if meant.visible is not None and record.failures:  # only now: an accepted write may be lost again and again
+            self._change(record, failures=0)
+        if record.repairs and meant.visible is None and self._calm_again(record, meant):
+            self._change(record, repairs=0)
         self.settled += [(e.id, "contained") for e in meant.contained] + [(e.id, "arrived") for e in meant.arrived]
         self.settled += [(effect, "shown") for effect in sorted(meant.state.shown - record.state.shown)]
         open_now = {write.generation for write in meant.state.writes}
@@ -247,6 +252,21 @@ class _Reading:
                 if write.generation in lost:
                     fields["outcome"] = "lost"
                 self.writes.append(((record.id, write.generation), fields))
+
+    def _calm_again(self, record: KeyRecord, meant: Understood) -> bool:
+        """Whether the number has stayed as we want it for long enough since the last repair.
+
+        Just before a repair a read shows the other writer's number; soon after it ours, until it is written over again.
+        """
+        seen = meant.state.watermark
+        if meant.meaning is not Meaning.AS_EXPECTED or seen is None or record.target is None:
+            return False
+        if seen.value != self.timing.written(record.target):
+            return False
+        kinds = (FindingKind.DRIFT.value,)
+        drifts = findings.list_findings(self.connection, kinds=kinds, channel=record.channel, only_open=False)
+        last = next((one.opened_at for one in drifts if one.evidence.get("key") == record.id), None)
+        return last is None or self.now - last >= CALM
 
     def _change(self, record: KeyRecord, **fields: object) -> None:
         self.changes.setdefault(record.id, {}).update(fields)

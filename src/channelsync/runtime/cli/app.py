@@ -38,6 +38,8 @@ COMMAND_MODULES = (
     "orders_commands",
     "findings_commands",
     "lab_commands",
+    "strategies_command",
+    "simulate_command",
 )
 """Modules of this package, in the order of the help. Each has `register(app)`, which adds its commands."""
 

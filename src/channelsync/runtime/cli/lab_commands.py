@@ -26,6 +26,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 
 COMPUTED_BY = {
     "demo": ("-c", "from channelsync.runtime.cli import main; raise SystemExit(main(['demo']))"),
+    "simulation": ("-c", "from channelsync.runtime.cli import main; raise SystemExit(main(['simulate']))"),
+    "strategies": ("-c", "from channelsync.runtime.cli import main; raise SystemExit(main(['strategies', '--more']))"),
+    "bench": ("-m", "benchmarks"),
 }
 """What computes the figures of a name: arguments for Python."""
 
@@ -65,7 +68,7 @@ def demo(
     logging.configure("error", "console", frozenset())
     options = DemoOptions(day=day.date() if day else DEFAULT_DAY, seed=seed, scale=scale, engine=database.value)
     try:
-        with _progress() as told:
+        with progress() as told:
             ours, plain = run_demo(options, told)
     except (BasketsMissing, NoBaskets, ValueError) as error:
         raise CommandFailed(str(error), ExitCode.USAGE) from error
@@ -83,7 +86,7 @@ def demo(
 
 
 @contextmanager
-def _progress() -> Iterator[Told]:
+def progress() -> Iterator[Told]:
     """A bar on a terminal, plain lines elsewhere; on standard error, beside the data."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -104,7 +107,7 @@ def _progress() -> Iterator[Told]:
 
 
 def figures(
-    name: Annotated[str | None, typer.Argument(help="Compute these anew: demo.")] = None,
+    name: Annotated[str | None, typer.Argument(help=f"Compute these anew: {', '.join(COMPUTED_BY)}.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print all figures that were computed, and render the tables of the documents from them.

@@ -53,21 +53,33 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PulledChannel:
-    """What was pulled of one channel. failed: why nothing was, or not all; empty: it was."""
+    """What was pulled of one channel. failed: why nothing was, or not all; empty: it was.
+
+    missing: not brought, and not taken as gone, for they are far too many.
+    """
 
     channel: str
     listings: int = 0
     gone: int = 0
+    missing: int = 0
     states: dict[str, int] = field(default_factory=dict)
     failed: str = ""
 
 
-def pull(context: typer.Context, channel: Only = None, as_json: AsJson = False) -> None:
+def pull(
+    context: typer.Context,
+    channel: Only = None,
+    accept_fewer: Annotated[
+        bool,
+        typer.Option("--accept-fewer", help="What is not brought is gone, even if that is nearly every listing."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Read every listing with its state. Nothing is mapped, and nothing is written to a channel."""
     loaded = invocation(context).load()
     off = {one.name for one in loaded.config.channels if one.mode == "off"}
     chosen = known_channels(loaded, channel or [name for name in known_channels(loaded, None) if name not in off])
-    pulled = awaited(_pull(loaded, chosen))
+    pulled = awaited(_pull(loaded, chosen, accept_fewer=accept_fewer))
     output = Output(as_json=as_json)
     output.rows(pulled, title="Pulled")
     for one in pulled:
@@ -77,20 +89,22 @@ def pull(context: typer.Context, channel: Only = None, as_json: AsJson = False) 
         raise typer.Exit(ExitCode.UNREACHABLE)
 
 
-async def _pull(loaded: Loaded, chosen: Sequence[str]) -> list[PulledChannel]:
+async def _pull(loaded: Loaded, chosen: Sequence[str], *, accept_fewer: bool) -> list[PulledChannel]:
     async with open_agent(loaded, "listings pull", channels=chosen) as agent:
-        return [await _pull_one(agent, name) for name in chosen]
+        return [await _pull_one(agent, name, accept_fewer=accept_fewer) for name in chosen]
 
 
-async def _pull_one(agent: Agent, name: str) -> PulledChannel:
+async def _pull_one(agent: Agent, name: str, *, accept_fewer: bool) -> PulledChannel:
     """One channel; what goes wrong with it keeps no other from being pulled."""
     channel = agent.channels[name]
     try:
         await identify(agent, channel)
-        pulled = await pull_listings(agent, channel)
+        pulled = await pull_listings(agent, channel, accept_fewer=accept_fewer)
     except ChannelError as error:
         return PulledChannel(channel=name, failed=str(error))
-    return PulledChannel(channel=name, listings=pulled.listings, gone=pulled.gone, states=pulled.states)
+    return PulledChannel(
+        channel=name, listings=pulled.listings, gone=pulled.gone, missing=pulled.missing, states=pulled.states
+    )
 
 
 def list_listings(

@@ -1,0 +1,34 @@
+"""The benchmarks run; what they measure is for `make bench`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from channelsync.lab.figures import FOLDER
+
+ROOT = Path(__file__).parents[2]
+
+
+def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.processes
+def test_a_quick_look_measures_the_reconcile_plan_and_leaves_the_figures_alone() -> None:
+    figures = ROOT / FOLDER / "bench.json"
+    before = figures.read_bytes() if figures.exists() else None
+    done = benchmarks("--quick", "reconcile")
+    assert done.returncode == 0, done.stderr
+    for name in ("reconcile_plan", "reconcile_growth", "reconcile_memory"):
+        assert name in done.stdout
+    assert (figures.read_bytes() if figures.exists() else None) == before
+
+
+@pytest.mark.processes
+def test_a_name_that_no_benchmark_has_is_refused_with_those_that_there_are() -> None:
+    done = benchmarks("intakes")
+    assert done.returncode == 2
+    assert "there is no intakes; there are intake, reconcile, calls, latency" in done.stderr

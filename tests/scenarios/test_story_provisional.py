@@ -1,0 +1,180 @@
+"""Stories of section 4: provisional reservations, how they are matched, and how they end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from channelsync.domain.provisional import Release, TakeOver
+from channelsync.lab.faults import orders_down
+from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
+from channelsync.store import channels
+from channelsync.sync.explained import after_orders_read
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+"""When every world opens; a story begins eleven minutes later."""
+
+PLAIN = MarketplaceRules()
+LATE_ORDERS = MarketplaceRules(visibility=(600.0, 600.0))
+
+
+def nobody(contained: Any, rows: Any) -> tuple[TakeOver, ...]:
+    """No order takes anything over."""
+    return ()
+
+
+@pytest.mark.on_both_databases
+@pytest.mark.fails_without("sync.take_over.take_over", nobody)
+async def test_an_order_takes_over_what_was_held_for_it_once(open_world) -> None:
+    world = await open_world(["shop", "market"])
+    world.sells("shop", 2)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    assert (await world.held(), await world.available()) == ([2], 8)
+    world.passes(seconds=5)
+    await world.poll("shop")
+    assert (await world.held(), await world.available()) == ([], 8)
+    await world.poll("shop")
+    await world.lives(15)
+    assert (world.shown(), await world.available(), await world.kinds()) == ([8, 8], 8, [])
+
+
+@pytest.mark.fails_without("sync.take_over.take_over", nobody)
+async def test_an_order_first_seen_as_cancelled_closes_what_was_held_for_it(open_world) -> None:
+    world = await open_world({"shop": MarketplaceRules(visibility=(0.0, 3600.0)), "market": PLAIN})
+    order = world.sells("shop", 2)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    assert await world.held() == [2]
+    world.passes(seconds=30)
+    world.market("shop").cancel(order)
+    world.clock.at += world.channel("shop").setup.capabilities.order_visibility / 2
+    for _ in range(3):
+        world.passes(minutes=10)
+        await world.poll("shop")
+    assert (await world.held(), await world.available()) == ([], 10)
+    await world.sweeps("shop")
+    await world.lives(15)
+    assert (world.shown(), await world.kinds()) == ([10, 10], [])
+
+
+def by_clock(original: Any) -> Any:
+    """A poll that failed is taken for one that covered everything until now."""
+
+    def failed(connection: Any, agent: Any, channel: Any, reason: str, *, needs_seller: bool) -> None:
+        now = agent.clock.now()
+        channels.save_channel(connection, channel.name, covered_to=now, orders_asked_at=now)
+        after_orders_read(connection, agent, channel)
+
+    return failed
+
+
+@pytest.mark.fails_without("sync.take_orders._poll_failed", around=by_clock)
+async def test_with_the_orders_interface_down_for_hours_nothing_is_released(open_world) -> None:
+    world = await open_world(
+        ["shop", "market"],
+        2,
+        faults={"shop": [orders_down(NOON + timedelta(minutes=11, seconds=30), NOON + timedelta(hours=4))]},
+    )
+    world.passes(minutes=1)
+    world.sells("shop", 2)
+    for _ in range(22):
+        world.passes(minutes=9)
+        await world.sweeps("shop")
+        await world.lives(1)
+        await world.poll("shop")
+        world.market("market").buy("market-tea", 1)
+    assert (await world.held(), world.shown(), world.oversold) == ([2], [0, 0], 0)
+    await world.lives(60)
+    assert (await world.held(), await world.available(), world.shown()) == ([], 0, [0, 0])
+    assert sorted({one.kind for one in await world.found()}) == []
+
+
+def at_once(rows: Any, covered_to: Any, asked: Any, limit: Any) -> tuple[Release, ...]:
+    """Every complete order read ends what is held."""
+    return tuple(Release(row.id, row.open, "not in this read") for row in rows)
+
+
+@pytest.mark.fails_without("sync.explained.to_release", at_once)
+async def test_a_drop_is_held_until_every_order_of_its_time_must_have_been_listed(open_world) -> None:
+    world = await open_world({"shop": LATE_ORDERS, "market": PLAIN}, 1)
+    world.sells("shop", 1)  # listed in ten minutes
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    await world.lives(8)
+    world.passes(seconds=30)
+    await world.poll("shop")
+    await world.tick()
+    assert await world.held() == [1]
+    world.market("market").buy("market-tea", 1)
+    await world.lives(15)
+    assert (world.oversold, await world.held(), world.shown(), await world.kinds()) == (0, [], [0, 0], [])
+
+
+def oldest_row(contained: Any, rows: Any) -> tuple[TakeOver, ...]:
+    """An order takes over the oldest row, whatever its time."""
+    sales = sorted(contained, key=lambda e: e.latest)
+    return tuple(
+        TakeOver(row.id, e.id, 1) for e, row in zip(sales, sorted(rows, key=lambda r: r.found_at), strict=False)
+    )
+
+
+@pytest.mark.fails_without("sync.take_over.take_over", oldest_row)
+async def test_an_order_takes_over_the_row_whose_time_is_its_own(open_world) -> None:
+    world = await open_world({"shop": MarketplaceRules(visibility=(1.0, 3600.0)), "market": PLAIN})
+    world.edits("shop", 9)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    world.passes(minutes=5)
+    await world.sweeps("shop")
+    order = world.sells("shop", 1)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    assert await world.held() == [1, 1]
+    world.passes(minutes=65)
+    world.market("shop").search.add(world.market("shop").orders[order], world.clock.now())
+    await world.poll("shop")
+    closed = await world.sql("SELECT closed_by FROM provisional ORDER BY found_at")
+    assert closed[1].closed_by == f"order {order}"
+    assert "rder " + order not in closed[0].closed_by
+
+
+@pytest.mark.fails_without("sync.explained._Explaining._unexplained_drop", lambda *arguments: None)
+async def test_what_no_order_explained_ends_as_a_finding_with_its_evidence(open_world) -> None:
+    world = await open_world(["shop", "market"])
+    world.edits("shop", 9)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    await world.lives(15)
+    assert await world.kinds() == ["unexplained drop"]
+    found = (await world.found())[0]
+    assert (found.kind, found.channel, found.evidence["units"]) == ("unexplained drop", "shop", -1)
+    assert "no order explains it" in found.summary
+    assert (world.shown(), await world.held()) == ([10, 10], [])
+
+
+@pytest.mark.fails_without("sync.explained._Explaining._adjust", lambda *arguments: None)
+async def test_an_unexplained_drop_is_adopted_where_that_is_the_policy(open_world) -> None:
+    world = await open_world(["shop", "market"], channel={"drift": "adopt"})
+    world.edits("shop", 9)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    await world.lives(15)
+    assert (world.shown(), await world.available(), await world.held()) == ([9, 9], 9, [])
+
+
+@pytest.mark.fails_without(declares={"order_visibility_s": 1.0})
+async def test_an_order_that_is_listed_late_is_waited_for(open_world) -> None:
+    world = await open_world({"shop": PRESETS["orders found late"], "market": PLAIN}, 1)
+    world.market("shop")._rng.uniform = lambda a, b: b
+    world.sells("shop", 1)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    world.passes(minutes=2)
+    await world.poll("shop")
+    await world.tick()
+    assert await world.held() == [1]
+    await world.lives(15)
+    assert (await world.held(), await world.available(), await world.kinds()) == ([], 0, [])

@@ -1,0 +1,109 @@
+"""Stories of section 6, second part: refusals, partial failures and budgets that run short."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from channelsync.lab.faults import Fault, FaultKind
+from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
+from channelsync.lab.marketplace_values import State
+from channelsync.sdk.budgets import Lane
+from channelsync.sdk.values import PushResult
+
+BEGINS = datetime(2026, 3, 2, 12, 11, tzinfo=UTC)
+"""When every story begins."""
+
+PLAIN = MarketplaceRules()
+COMPARES = PRESETS["compare-and-set"]
+
+
+@pytest.mark.fails_without("sync.push_results.due_again", lambda now, failures: now + timedelta(minutes=1))
+@pytest.mark.fails_without("sync.push_results.REFUSALS_MAX", 99)
+async def test_a_refused_number_backs_off_alone_and_is_found(open_world) -> None:
+    world = await open_world({"shop": COMPARES, "market": PLAIN}, {"tea": 10, "cup": 10})
+    world.market("shop").offers["shop-cup"].state = State.ENDED
+    world.sells("market", 3, "tea")
+    world.sells("market", 3, "cup")
+    await world.poll("market")
+    await world.tick("shop")
+    assert [update.key.key for update in world.wires["shop"].pushed[0]] == ["shop-tea", "shop-cup"]
+    assert world.shows("shop", "tea") == 7
+    await world.lives(20)
+    tries = sum(update.key.key == "shop-cup" for batch in world.wires["shop"].pushed for update in batch)
+    assert 3 <= tries <= 5
+    assert await world.kinds() == ["push refused"]
+
+
+def all_or_nothing(original: Any) -> Any:
+    """One refused row is taken for the refusal of all."""
+
+    def record(connection: Any, agent: Any, channel: Any, prepared: Any, results: Any, answered: Any) -> None:
+        refused = [one for one in results if one.state == "refused"]
+        results = [PushResult.refused(one.key, "the batch failed") for one in results] if refused else results
+        original(connection, agent, channel, prepared, results, answered)
+
+    return record
+
+
+@pytest.mark.fails_without("sync.publish.record_results", around=all_or_nothing)
+async def test_the_rest_of_a_batch_is_sent_again_after_a_partial_failure(open_world) -> None:
+    half = Fault(
+        kind=FaultKind.PARTIAL, starts=BEGINS, ends=BEGINS + timedelta(seconds=1), endpoints=frozenset({"push"})
+    )
+    units = {f"sku-{number}": 10 for number in range(8)}
+    world = await open_world(["shop", "market"], units, faults={"shop": [half]})
+    for sku in units:
+        world.sells("market", 3, sku)
+    await world.poll("market")
+    await world.tick("shop")
+    states = [result.state for result in world.wires["shop"].results[0]]
+    assert "accepted" in states
+    assert set(states) != {"accepted"}
+    await world.lives(5)
+    assert [world.shows("shop", sku) for sku in units] == [7] * 8
+    assert len(world.wires["shop"].values) == 8 + states.count("refused")
+    assert await world.kinds() == []
+
+
+class OneLane:
+    """All calls are alike."""
+
+    URGENT = Lane.NORMAL
+    NORMAL = Lane.NORMAL
+
+
+@pytest.mark.fails_without("sync.publish.Lane", OneLane)
+async def test_short_of_budget_lowerings_go_and_raises_wait(open_world) -> None:
+    small = replace(COMPARES, budget_capacity=50.0, budget_per_second=0.1)
+    world = await open_world({"shop": small}, {"tea": 10, "cup": 10})
+    world.has_left("shop", 8)  # a fifth of the bucket, 10, is left to what is urgent
+    began = world.clock.now()
+    await world.receives(-2, "tea")
+    await world.tick("shop")
+    assert (world.shows("shop", "tea"), world.clock.now() - began) == (8, timedelta())
+    await world.receives(5, "cup")
+    await world.tick("shop")
+    await world.tick("shop")
+    assert world.clock.now() - began > timedelta(seconds=10)
+    assert world.shows("shop", "cup") == 15
+
+
+@pytest.mark.fails_without("sync.push_results.due_again", lambda now, failures: now + timedelta(days=9))
+async def test_a_number_that_may_be_revised_no_more_today_is_right_tomorrow(open_world) -> None:
+    world = await open_world({"shop": PRESETS["three revisions a day"], "market": PLAIN})
+    for _ in range(5):
+        world.sells("market", 1)
+        await world.poll("market")
+        await world.lives(2)
+    assert world.shown() == [7, 5]
+    await world.lives(20)
+    assert len(world.wires["shop"].values) < 14
+    assert await world.kinds() == ["push refused"]
+    for _ in range(20):
+        world.passes(minutes=60)
+        await world.tick()
+    assert (world.shown(), await world.found()) == ([5, 5], [])

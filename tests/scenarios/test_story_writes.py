@@ -1,0 +1,326 @@
+"""Stories of section 6: which numbers are written, in which order, and what becomes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from channelsync.domain.publishing import Decision
+from channelsync.domain.rules import LastUnits
+from channelsync.lab.faults import Fault, FaultKind
+from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
+from channelsync.sdk.errors import AnswerUnreadable
+from channelsync.sdk.values import Applies, PushResult
+from channelsync.sync.decide_writes import Waiting
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+"""When every world opens; a story begins eleven minutes later."""
+
+BEGINS = NOON + timedelta(minutes=11)
+PLAIN = MarketplaceRules()
+COMPARES = PRESETS["compare-and-set"]
+SLOW = MarketplaceRules(applies=Applies.IN_ORDER, apply_delay=(0.0, 90.0))
+
+
+def nothing(*arguments: Any, **named: Any) -> None:
+    """Does nothing."""
+
+
+# 1: which first, and whether at all
+
+
+@pytest.mark.fails_without("sync.decide_writes.by_urgency", lambda keys: sorted(keys, key=lambda one: int(one.key)))
+async def test_zeroes_leave_first_then_lowerings_then_raises(open_world) -> None:
+    one_by_one = {name: replace(PLAIN, updates_per_push=1) for name in ("shop", "market")}
+    world = await open_world(one_by_one, {"ash": 10, "bay": 10, "cup": 10})
+    await world.receives(5, "ash")
+    world.sells("market", 4, "bay")
+    world.sells("market", 10, "cup")
+    await world.poll("market")
+    await world.tick("shop")
+    await world.lives(3)
+    assert world.wires["shop"].values == [0, 6, 15]
+
+
+def again(state: Any, reference: Any, wanted: int) -> Decision:
+    """What is shown already is sent all the same."""
+    return Decision(action="lower", why="to be sure", value=wanted)
+
+
+@pytest.mark.fails_without("domain.publishing._nothing_to_send", again)
+async def test_a_number_that_sales_bring_about_by_themselves_is_not_sent(open_world) -> None:
+    world = await open_world(["shop", "market"])
+    world.sells("shop", 4)
+    await world.lives(15)
+    assert world.shown() == [6, 6]
+    assert (world.wires["shop"].values, world.wires["market"].values) == ([], [6])
+
+
+def as_at_first(original: Any) -> Any:
+    """What was found when the keys were surveyed is written, whatever happens meanwhile."""
+    first: dict[int, Any] = {}
+
+    def targets(connection: Any, setup: Any, measures: Any, wanted: Any, **named: Any) -> Any:
+        found = original(connection, setup, measures, wanted, **named)
+        return {key: first.setdefault(key, target) for key, target in found.items()}
+
+    return targets
+
+
+@pytest.mark.fails_without("sync.decide_writes.compute_targets", around=as_at_first)
+async def test_a_write_is_decided_after_its_call_was_granted(open_world) -> None:
+    world = await open_world({"shop": COMPARES, "market": PLAIN})
+    granting = world.channel("shop").limiter.acquire
+
+    async def acquire(*arguments: Any, **named: Any) -> Any:
+        world.channel("shop").limiter.acquire = granting
+        world.sells("market", 3)  # while we wait for the budget
+        await world.poll("market")
+        return await granting(*arguments, **named)
+
+    world.sells("market", 2)
+    await world.poll("market")
+    world.channel("shop").limiter.acquire = acquire
+    await world.tick("shop")
+    assert world.wires["shop"].values == [5]
+
+
+# 2: raises
+
+
+@pytest.mark.fails_without(
+    "sync.publish.raises_waiting_for_reads", lambda *arguments: Waiting(frozenset(), frozenset())
+)
+async def test_a_raise_is_computed_from_fresh_reads_of_all_keys_of_the_position(open_world) -> None:
+    world = await open_world(["shop", "market"], 4)
+    world.passes(minutes=5)
+    world.sells("market", 3)  # nobody has seen it
+    await world.receives(2)
+    await world.tick("shop")
+    assert world.wires["shop"].values == []
+    await world.lives(5)
+    assert world.wires["shop"].values == [3]
+    assert (world.shown(), world.oversold) == ([3, 3], 0)
+
+
+@pytest.mark.fails_without(
+    "sync.publish.raises_waiting_for_reads", lambda *arguments: Waiting(frozenset(), frozenset())
+)
+async def test_a_raise_of_a_component_waits_for_the_bundles_that_take_it(open_world) -> None:
+    world = await open_world(["shop", "market"], {"tea": 4, "cup": 9}, recipes={"set": {"tea": 2, "cup": 1}})
+    world.passes(minutes=5)
+    world.sells("market", 2, "set")
+    await world.receives(3)
+    await world.tick("shop")
+    assert world.wires["shop"].values == []
+    await world.lives(5)
+    assert (world.shown("tea"), world.shown("set")) == ([3, 3], [1, 1])
+
+
+def reshare(world: Any, shop: int, market: int) -> None:
+    """From now on so many percent may be shown by each."""
+    world.rule(channel="shop", share=shop)
+    world.rule(channel="market", share=market)
+
+
+def fence(world: Any, shop: int, market: int) -> None:
+    """From now on so many units are for one of them alone."""
+    world.rule(channel="shop", ring_fenced=shop)
+    world.rule(channel="market", ring_fenced=market)
+
+
+def keep(world: Any, shop: bool, market: bool) -> None:
+    """From now on one of them alone keeps the last units."""
+    world.rule(last_units=LastUnits(10, ("shop",) if shop else ("market",)))
+
+
+TIED = [
+    pytest.param(reshare, (50, 50), (80, 20), [5, 5], [8, 2], id="share"),
+    pytest.param(fence, (0, 4), (4, 0), [6, 10], [10, 6], id="ring fence"),
+    pytest.param(keep, (False, True), (True, False), [0, 10], [10, 0], id="last units"),
+]
+
+
+@pytest.mark.on_both_databases
+@pytest.mark.parametrize(("tie", "then", "now", "before", "after"), TIED)
+@pytest.mark.fails_without("sync.decide_writes._to_be_lowered", lambda *arguments: set())
+async def test_a_raise_waits_for_a_lowering_elsewhere_that_has_not_left_yet(
+    open_world, tie: Any, then: tuple[Any, Any], now: tuple[Any, Any], before: list[int], after: list[int]
+) -> None:
+    world = await open_world(["shop", "market"])
+    tie(world, *then)
+    await world.receives(0)
+    await world.lives(5)
+    world.passes(seconds=40)
+    await world.sweeps()
+    assert world.shown() == before
+    tie(world, *now)
+    await world.receives(0)
+    await world.tick("shop")
+    assert world.shown() == before
+    await world.tick("market", "shop")
+    await world.lives(5)
+    assert world.shown() == after
+
+
+@pytest.mark.fails_without("sync.decide_writes._is_being_lowered", lambda *arguments: False)
+async def test_a_raise_waits_until_the_lowering_elsewhere_is_visible(open_world) -> None:
+    world = await open_world({"shop": PLAIN, "market": SLOW})
+    reshare(world, 50, 50)
+    await world.receives(0)
+    await world.lives(5)
+    assert world.shown() == [5, 5]
+    world.delays("market", 75.0)
+    reshare(world, 80, 20)
+    await world.receives(0)
+    most = 0
+    for _ in range(6):
+        await world.tick("market", "shop")
+        most = max(most, sum(world.shown()))
+        world.passes(seconds=30)
+    assert most <= 10
+    await world.lives(5)
+    assert world.shown() == [8, 2]
+
+
+# 3: compare-and-set
+
+
+@pytest.mark.fails_without(declares={"compare_and_set": False})
+async def test_with_compare_and_set_a_write_never_puts_back_what_was_sold_meanwhile(open_world) -> None:
+    world = await open_world({"shop": COMPARES, "market": PLAIN}, 5)
+    world.sells("market", 3)
+    await world.poll("market")
+    world.wires["shop"].before_push = lambda: world.sells("shop", 2)
+    await world.tick("shop")
+    assert world.market("shop").can_buy("shop-tea") == 0
+    await world.lives(5)
+    assert (world.shown(), world.oversold) == ([0, 0], 0)
+
+
+@pytest.mark.fails_without("sync.publish.ROUNDS_MAX", 50)
+async def test_a_number_that_changes_under_every_write_goes_back_to_the_agenda(open_world) -> None:
+    world = await open_world({"shop": COMPARES, "market": PLAIN}, 100)
+    wire = world.wires["shop"]
+    buyers = iter(range(20))
+
+    def buys() -> None:
+        if next(buyers, None) is not None:
+            world.sells("shop", 1)
+            wire.before_push = buys
+
+    world.sells("market", 30)
+    await world.poll("market")
+    wire.before_push = buys
+    await world.tick("shop")
+    assert 1 < len(wire.pushed) <= 4
+    wire.before_push = None
+    await world.lives(5)
+    assert world.shown()[0] == world.shown()[1] == await world.available()
+
+
+def unread(agent: Any, channel: Any, wanted: Any, done: Any) -> Any:
+    """Nothing is read before a write."""
+
+    async def none() -> None:
+        return None
+
+    return none()
+
+
+@pytest.mark.fails_without("sync.publish._read_before_write", unread)
+async def test_without_compare_and_set_numbers_are_read_just_before_they_are_written(open_world) -> None:
+    world = await open_world(["shop", "market"], 5)
+    world.sells("market", 3)
+    await world.poll("market")
+    world.sells("shop", 2)  # our next write says 2
+    await world.tick("shop")
+    assert world.market("shop").can_buy("shop-tea") == 0
+    assert (world.wires["shop"].values, world.oversold) == ([0], 0)
+
+
+def silent(cls: type[PushResult], key: Any, shown: int | None = None) -> PushResult:
+    """An answer that tells no number."""
+    return cls(key=key, state="accepted")
+
+
+@pytest.mark.fails_without("sdk.values.PushResult.accepted", classmethod(silent))
+async def test_an_answer_that_tells_the_number_is_a_read(open_world) -> None:
+    world = await open_world({"shop": COMPARES, "market": PLAIN})
+    world.sells("market", 3)
+    await world.poll("market")
+    await world.tick("shop")
+    row = await world.row("shop")
+    assert (row.state.watermark.value, row.state.writes, world.wires["shop"].asked) == (7, (), [])
+
+
+# 4: unknown outcomes
+
+
+@pytest.mark.on_both_databases
+@pytest.mark.fails_without("sync.publish.OutcomeUnknown", AnswerUnreadable)
+async def test_a_write_whose_answer_was_lost_is_read_before_it_is_sent_again(open_world) -> None:
+    lost = Fault(
+        kind=FaultKind.NO_ANSWER_AFTER, starts=BEGINS, ends=BEGINS + timedelta(seconds=1), endpoints=frozenset({"push"})
+    )
+    world = await open_world(["shop", "market"], faults={"shop": [lost]})
+    world.sells("market", 3)
+    await world.poll("market")
+    await world.tick("shop")
+    assert world.shows("shop") == 7  # it was applied, and nobody told us
+    world.sells("shop", 1)
+    await world.lives(1, poll=False)
+    assert (await world.held(), world.wires["shop"].values[:1]) == ([1], [7])
+    await world.lives(15)
+    assert (world.shown(), await world.kinds()) == ([6, 6], [])
+
+
+# 5: verified pushes
+
+
+@pytest.mark.fails_without("sync.decide_writes._read_or_rest", nothing)
+async def test_a_push_is_done_when_it_was_seen(open_world) -> None:
+    world = await open_world(["shop", "market"])
+    world.sells("market", 3)
+    await world.poll("market")
+    await world.tick("shop")
+    pushed = "SELECT outcome, visible_at FROM quantity_write ORDER BY sent_at"
+    assert [(row.outcome, row.visible_at) for row in await world.sql(pushed)] == [("accepted", None)]
+    await world.lives(3)
+    assert all(row.visible_at is not None for row in await world.sql(pushed))
+
+
+ANY_ORDER = MarketplaceRules(applies=Applies.ANY_ORDER, apply_delay=(0.0, 60.0))
+
+
+@pytest.mark.fails_without(declares={"applies": "in order"})
+async def test_a_write_that_overtakes_another_is_not_trusted_until_the_other_cannot_come_any_more(open_world) -> None:
+    world = await open_world({"shop": ANY_ORDER, "market": PLAIN})
+    world.delays("shop", 58.0, 1.0)
+    world.sells("market", 3)
+    await world.poll("market")
+    await world.tick("shop")
+    world.passes(seconds=10)
+    world.sells("market", 2)
+    await world.poll("market")
+    await world.tick("shop")
+    world.passes(seconds=10)
+    await world.sweeps("shop")
+    assert (world.shows("shop"), (await world.row("shop")).state.verified) == (5, False)
+    world.passes(seconds=45)
+    assert world.shows("shop") == 7  # the older write, applied late
+    await world.lives(5)
+    assert (world.shown(), (await world.row("shop")).state.verified) == ([5, 5], True)
+    assert await world.kinds() == []
+
+
+@pytest.mark.fails_without("domain.watermark.overdue", lambda write, at, timing: False)
+async def test_a_lost_write_is_sent_again_until_it_is_seen(open_world) -> None:
+    world = await open_world({"shop": PRESETS["loses accepted writes"], "market": PLAIN})
+    for _ in range(4):
+        world.sells("market", 1)
+        await world.lives(25)
+        assert world.shows("shop") == world.shows("market")
