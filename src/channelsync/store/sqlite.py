@@ -44,6 +44,7 @@ class SqliteDatabase(Database):
         self._one_writer = asyncio.Lock()
         self._writer = _engine(partial(connect, self.path), size=1)
         self._reader = _engine(partial(connect, self.path, query_only=True), size=readers)
+        self._writing: Connection | None = None
         self._writer_thread = None if inline else ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = None if inline else ThreadPoolExecutor(readers, "sqlite-reader")
 
@@ -59,12 +60,30 @@ class SqliteDatabase(Database):
         for threads in (self._writer_thread, self._reader_threads):
             if threads is not None:
                 threads.shutdown()
+        if self._writing is not None:
+            self._writing.close()
         self._writer.dispose()
         self._reader.dispose()
 
     async def _transact_once(self, work: Work[T]) -> T:
         async with self._one_writer:
-            return await _run(self._writer_thread, lambda: _write(self._writer, work))
+            return await _run(self._writer_thread, lambda: self._write(work))
+
+    def _write(self, work: Work[T]) -> T:
+        """On one connection that is kept: borrowing it each time would cost a tenth of booking an order.
+
+        It is given up when it fails, so that the next unit of work begins on a sound one.
+        """
+        connection = self._writing or self._writer.connect()
+        self._writing = None
+        try:
+            connection.exec_driver_sql(_BEGIN_WRITING)
+            value = in_one_transaction(connection, work)
+        except BaseException:
+            connection.close()
+            raise
+        self._writing = connection
+        return value
 
     async def _query_once(self, work: Work[T], *, snapshot: bool) -> T:
         return await _run(self._reader_threads, lambda: _read(self._reader, work, snapshot=snapshot))
