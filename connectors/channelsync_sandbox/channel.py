@@ -103,6 +103,7 @@ class SandboxChannel:
                 asked=answer.asked_at,
                 answered=answer.answered_at,
                 committed=found[key].committed,
+                held=found[key].held,
             )
             for key in keys
         ]

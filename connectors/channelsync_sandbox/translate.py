@@ -103,6 +103,7 @@ def listing_of(listing: wire.Listing) -> Listing:
         keys=tuple(key_of(row) for row in listing.keys),
         shown={key_of(row): row.number for row in listing.keys if row.number is not None},
         committed={key_of(row): row.committed for row in listing.keys if row.committed is not None},
+        held={key_of(row): row.held for row in listing.keys if row.held is not None},
         tracked=listing.tracked,
         sells_below_zero=listing.backorders,
         fulfilled_by_channel=listing.fulfilled_by != "seller",

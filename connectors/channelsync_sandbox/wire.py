@@ -119,6 +119,7 @@ class Number(Wire):
     location: str = ""
     number: Units | None = None
     committed: Units | None = None
+    held: Units | None = None
 
 
 class Part(Wire):

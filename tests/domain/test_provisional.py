@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 
 from channelsync.domain.effects import Effect
 from channelsync.domain.provisional import (
+    HoldsMoved,
     Provisional,
     Release,
     Rise,
     TakeOver,
     close_for_rise,
+    end_holds,
+    end_named_since,
     explain_rise,
+    holds_moved,
     open_for_drop,
     take_over,
     to_release,
@@ -213,3 +217,40 @@ def test_a_rise_gives_back_no_more_than_it_is_and_no_more_than_is_open(rows: lis
     assert left == max(0, rise - sum(one.open for one in rows))
     found = [next(r.found_at for r in rows if r.id == one.row) for one in released]
     assert found == sorted(found, reverse=True)
+
+
+# What the channel names as held
+
+
+def test_what_the_channel_names_is_ended_by_no_order_no_rise_and_no_order_read() -> None:
+    hold, unnamed = replace(row("hold", 0, 10, units=2), named=True), row("unnamed", 0, 10)
+    assert take_over([sold(3, at=5)], [hold, unnamed]) == (TakeOver("unnamed", "3@5", 1),)
+    assert [one.row for one in to_release([hold, unnamed], second(9_999), second(9_999), LIMIT)] == ["unnamed"]
+    closed, left = close_for_rise([hold, unnamed], 3)
+    assert ([one.row for one in closed], left) == (["unnamed"], 2)
+
+
+def test_a_hold_ends_when_the_channel_shows_it_no_longer_the_newest_first() -> None:
+    older, newer = (replace(row(f"hold {at}", 0, at, units=2), named=True) for at in (10, 20))
+    rows = [older, newer, row("unnamed", 0, 30)]
+    assert [(one.row, one.units) for one in end_holds(rows, 3)] == [("hold 20", 2), ("hold 10", 1)]
+    assert [(one.row, one.units) for one in end_holds(rows)] == [("hold 20", 2), ("hold 10", 2)]
+    assert [(one.row, one.units) for one in end_named_since(rows, 5)] == [("unnamed", 1)]
+
+
+@pytest.mark.parametrize(
+    ("grown", "drop", "rise", "means"),
+    [
+        (3, 3, 0, HoldsMoved(3, 0, 0, 0)),  # units were held
+        (2, 3, 0, HoldsMoved(2, 0, 1, 0)),  # and one more was sold
+        (-3, 0, 3, HoldsMoved(0, 3, 0, 0)),  # given back
+        (-3, 0, 0, HoldsMoved(0, 3, 3, 0)),  # became an order
+        (-3, 1, 0, HoldsMoved(0, 3, 4, 0)),  # and one more was sold
+        (-2, 0, 5, HoldsMoved(0, 2, 0, 3)),  # given back, and something else was too
+        (3, 0, 0, HoldsMoved(3, 0, 0, 3)),  # the drop was seen before its cause was told
+    ],
+)
+def test_what_holds_explain_is_taken_out_of_a_drop_or_a_rise(
+    grown: int, drop: int, rise: int, means: HoldsMoved
+) -> None:
+    assert holds_moved(grown, drop, rise) == means

@@ -82,6 +82,7 @@ def test_the_target_is_cut_at_what_the_channel_can_show() -> None:
     assert decided(key(0), -2) == NONE
     assert decided(key(5), 99, replace(FRESH, cap=9)) == ("raise", 9, None)
     assert decided(key(9), 99, replace(FRESH, cap=9)) == NONE
+    assert decided(key(12), 99, replace(FRESH, cap=9)) == ("lower", 9, None)
     assert decided(key(5), -2, replace(FRESH, never_negative=False)) == ("lower", 0, None)
 
 

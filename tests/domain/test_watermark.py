@@ -125,6 +125,14 @@ def test_at_its_cap_the_number_may_be_any_above_it() -> None:
     assert spans(key(5, sold(2, 10)), replace(FRESH, cap=5)) == [(3, 5)]
 
 
+def test_a_number_that_was_read_above_the_declared_cap_is_what_it_says() -> None:
+    capped = replace(FRESH, cap=5)
+    assert spans(key(8, sold(2, 10)), capped) == [(6, 6)]
+    assert understand(key(8), shows(8, 60), capped).meaning is Meaning.AS_EXPECTED
+    assert understand(key(8), shows(6, 60), capped).units == 2
+    assert spans(key(8, writes=(wrote(1, 5, 10),)), capped) == [(8, 8), (5, 5)]
+
+
 def test_an_unconfirmed_write_adds_its_value_with_any_part_of_what_sold_since_it_was_sent() -> None:
     state = key(9, sold(1, 50), sold(2, 150), writes=(wrote(1, 4, 100),))
     assert expected_now(state, IN_ORDER) == (

@@ -94,6 +94,15 @@ def test_pull_says_what_it_brought_of_each_channel(run: Run, shops: dict[str, Sh
     ]
 
 
+def test_a_pull_that_brings_far_too_few_ends_listings_only_when_told_so(mugs: Run, shops: dict[str, Shop]) -> None:
+    shops["shop"].items.clear()
+
+    (kept,) = mugs("listings", "pull", "--channel", "shop", "--json").rows
+    (ended,) = mugs("listings", "pull", "--channel", "shop", "--accept-fewer", "--json").rows
+
+    assert [(row["gone"], row["missing"]) for row in (kept, ended)] == [(0, 2), (2, 0)]
+
+
 def test_a_channel_that_cannot_be_pulled_keeps_no_other_from_it(run: Run, shops: dict[str, Shop]) -> None:
     shops["market"].list_item("MUG", 5)
     shops["shop"].trouble = ShopSilent("no answer came")

@@ -16,8 +16,6 @@ from channelsync.lab.simulation_plan import STARTS, SimulationPlan, Size, plan_s
 from channelsync.sdk.limiter import Grant, Limiter
 from channelsync.sync import decide_writes, explained, publish, take_orders, understand_reads
 from channelsync.sync.book_orders import book_orders
-from channelsync.sync.decide_writes import Waiting
-from channelsync.sync.measures import Measures
 
 SMALL = Size(
     skus=14,
@@ -113,14 +111,6 @@ def test_orders_that_are_passed_over_break_3(monkeypatch: pytest.MonkeyPatch) ->
     outcome = play(day())
     assert "3" in broken(outcome)
     assert any("are available, and" in breach.what for breach in outcome.breaches)
-
-
-@pytest.mark.parametrize("waits", [True, False])
-def test_raises_that_wait_for_no_reads_break_4(monkeypatch: pytest.MonkeyPatch, waits: bool) -> None:
-    monkeypatch.setattr(Measures, "hot", lambda *_: False)  # or every number would be fresh by itself
-    if not waits:
-        monkeypatch.setattr(publish, "raises_waiting_for_reads", lambda *_: Waiting(frozenset(), frozenset()))
-    assert broken(play(day("plain", "plain", "plain", "plain", seed=7))) == (set() if waits else {"4"})
 
 
 def test_drops_that_are_not_held_break_4(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ async def test_two_channels_of_one_account_share_one_number_and_its_writes(open_
     assert await world.kinds() == []
 
 
-@pytest.mark.xfail(reason="both channels take the order of the account in; that of the other site waits for a mapping")
+@pytest.mark.fails_without("sync.accounts.channels_of", lambda connection, channel: (channel.name,))
 async def test_an_order_at_one_of_two_channels_of_an_account_is_booked_once(open_world) -> None:
     world = await open_world(["de", "fr", "shop"], twins={"fr": "de"})
     world.sells("fr", 2)
@@ -211,3 +211,33 @@ async def test_a_pull_that_brings_nothing_ends_no_listing_and_stops_no_writes(op
     assert world.shown() == [6, 6]
     await world.pulls("shop")
     assert (await world.found(), await world.kinds()) == ([], ["catalogue shrank"])
+
+
+@pytest.mark.fails_without("sdk.limiter.Limiter.share", lambda self, other: None)
+async def test_two_channels_of_one_account_spend_from_one_budget(open_world) -> None:
+    world = await open_world(["de", "fr", "shop"], 1, twins={"fr": "de"})
+    world.passes(minutes=1)
+    world.has_left("de", 0)
+    await world.tick("fr")
+    assert world.wires["fr"].asked == []  # a scarce number, but nothing is left to read it with
+    world.passes(minutes=1)
+    await world.tick("fr")
+    assert world.wires["fr"].asked == [["de-tea"]]
+
+
+def alone(setup: Any, states: Any, channel: str) -> tuple[Any, Any]:
+    """Every channel is taken to be shown all orders of its account."""
+    return states[channel].covered_to, states[channel].orders_asked_at
+
+
+@pytest.mark.fails_without("sync.explained.orders_read", alone)
+async def test_what_is_held_waits_until_every_channel_of_the_account_has_read_its_orders(open_world) -> None:
+    world = await open_world(["de", "fr", "shop"], 4, twins={"fr": "de"})
+    world.edits("de", 3)  # or an order that only the other channel is shown
+    world.passes(minutes=1)
+    await world.sweeps("de")
+    world.passes(minutes=1)
+    await world.poll("de")
+    assert await world.held() == [1]
+    await world.poll("fr")
+    assert await world.held() == []

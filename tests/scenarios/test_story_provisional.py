@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from channelsync.domain.provisional import Release, TakeOver
+from channelsync.domain.provisional import HoldsMoved, Release, TakeOver
 from channelsync.lab.faults import orders_down
 from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
 from channelsync.store import channels
@@ -178,3 +179,94 @@ async def test_an_order_that_is_listed_late_is_waited_for(open_world) -> None:
     assert await world.held() == [1]
     await world.lives(15)
     assert (await world.held(), await world.available(), await world.kinds()) == ([], 0, [])
+
+
+def without_names(self: Any, record: Any, read: Any, seen: Any, meant: Any) -> tuple[int, int]:
+    """Of what the channel names as held nothing is known."""
+    return meant.units if meant.meaning == "drop" else 0, meant.units if meant.meaning == "rise" else 0
+
+
+@pytest.mark.on_both_databases
+@pytest.mark.fails_without("sync.understand_reads._Reading._without_holds", without_names)
+async def test_what_the_channel_names_as_held_is_held_as_long_as_it_shows_it(open_world) -> None:
+    world = await open_world({"shop": PRESETS["names its holds"], "market": PLAIN})
+    world.market("shop").hold(world.key("shop"), 3)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    await world.tick("market")
+    assert (await world.held(), world.shown()) == ([3], [7, 7])
+    await world.lives(180)
+    assert (await world.held(), world.shown(), await world.kinds()) == ([3], [7, 7], [])
+    world.market("shop").hold(world.key("shop"), -2)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    await world.lives(3)
+    assert (await world.held(), world.shown(), await world.kinds()) == ([1], [9, 9], [])
+
+
+def and_nothing_else(grown: int, drop: int, rise: int) -> HoldsMoved:
+    """A hold that ends has no other end than that its units are there again."""
+    return HoldsMoved(max(0, grown), max(0, -grown), drop, rise)
+
+
+@pytest.mark.fails_without("sync.understand_reads.holds_moved", and_nothing_else)
+async def test_a_hold_that_becomes_an_order_is_an_order_that_we_have_not_seen(open_world) -> None:
+    world = await open_world({"shop": PRESETS["names its holds"], "market": PLAIN})
+    world.market("shop").hold(world.key("shop"), 3)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    world.passes(minutes=1)
+    world.market("shop").hold(world.key("shop"), -3)
+    world.sells("shop", 3)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    await world.tick("market")
+    assert (await world.held(), world.shown()) == ([3], [7, 7])
+    await world.lives(12)
+    assert (await world.held(), world.shown(), await world.available(), await world.kinds()) == ([], [7, 7], 7, [])
+
+
+def by_name_as_well(original: Any) -> Any:
+    """An order takes over what the channel names as held, too."""
+    return lambda contained, rows: original(contained, [replace(row, named=False) for row in rows])
+
+
+@pytest.mark.fails_without("sync.take_over.take_over", around=by_name_as_well)
+async def test_an_order_takes_over_nothing_that_the_channel_names_as_held(open_world) -> None:
+    world = await open_world({"shop": PRESETS["names its holds"], "market": PLAIN})
+    world.market("shop").hold(world.key("shop"), 1)
+    world.sells("shop", 2)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    assert sorted(await world.held()) == [1, 2]
+    await world.lives(12)
+    assert (await world.held(), world.shown(), await world.available(), await world.kinds()) == ([1], [7, 7], 7, [])
+
+
+@pytest.mark.fails_without("sync.explained._as_shown", lambda record, rows: rows)
+async def test_what_a_listing_held_by_name_ends_with_the_listing(open_world) -> None:
+    world = await open_world({"shop": PRESETS["names its holds"], "market": PLAIN}, {"tea": 10, "cup": 1})
+    world.market("shop").hold(world.key("shop"), 3)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    del world.market("shop")._shelf.offers["shop-tea"]
+    world.passes(minutes=1)
+    await world.pulls("shop")
+    await world.lives(15)
+    assert (await world.held(), world.shows("market"), await world.kinds()) == ([], 10, ["listing gone"])
+
+
+@pytest.mark.fails_without("sync.understand_reads.end_holds", lambda rows, units=None: ())
+async def test_what_a_listing_held_by_name_ends_when_its_units_are_counted_anew(open_world) -> None:
+    world = await open_world({"shop": PRESETS["names its holds"], "market": PLAIN})
+    world.market("shop").hold(world.key("shop"), 3)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    assert await world.held() == [3]
+    for tracked in (False, True):
+        world.market("shop").set_policy("shop-tea", tracked=tracked)
+        world.passes(minutes=1)
+        await world.pulls("shop")
+    assert await world.held() == []
+    await world.lives(3)
+    assert (world.shown(), await world.kinds()) == ([10, 10], [])

@@ -255,3 +255,45 @@ def test_a_cancelled_caller_no_longer_counts_for_those_who_ask_how_long() -> Non
         await waiting[1]
 
     simulate(main)
+
+
+# Two accesses to one account
+
+
+def test_two_that_share_grant_together_what_one_may() -> None:
+    async def main(clock: LabClock) -> None:
+        first, second = Limiter([TEN], clock), Limiter([TEN], clock)
+        await spend(first, 4)
+        second.share(first)
+        assert (first.available(), second.available()) == (6, 6)
+        grant = await second.acquire(4)
+        assert first.available() == 2
+        second.give_back(grant)
+        assert (first.available(), first.state()) == (6, second.state())
+
+    simulate(main)
+
+
+def test_what_either_spent_before_counts_and_so_does_a_penalty() -> None:
+    daily = Budget("calls", capacity=10, per_second=1, per_day=100)
+
+    async def main(clock: LabClock) -> None:
+        first, second, third = (Limiter([daily], clock) for _ in range(3))
+        await spend(second, 7)
+        second.share(first)
+        assert (first.available(), first.state()["calls"].used_today) == (3, 7)
+        third.penalise(clock.now() + timedelta(seconds=30))
+        third.share(first)
+        assert (first.available(), second.would_wait()) == (0, 30)
+
+    simulate(main)
+
+
+def test_budgets_that_are_declared_differently_stay_apart() -> None:
+    async def main(clock: LabClock) -> None:
+        first, second = Limiter([TEN], clock), Limiter([Budget("calls", capacity=5, per_second=1)], clock)
+        second.share(first)
+        await spend(first, 5)
+        assert second.available() == 5
+
+    simulate(main)

@@ -16,7 +16,7 @@ from channelsync.domain.findings import FindingKind
 from channelsync.domain.ledger import EntryKind
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
 from channelsync.domain.quantities import PositionKey
-from channelsync.store import ledger, orders
+from channelsync.store import channels, ledger, orders
 from channelsync.store.database import Database, open_database
 from channelsync.store.items import item_id
 from channelsync.store.tables import metadata
@@ -343,15 +343,23 @@ async def test_a_pending_order_holds_its_units_until_its_time_limit_and_again_wh
     await book(seller, order)
     assert (await seller.position("MUG")).reserved == 2
 
-    async def expire() -> Booked:
-        done: Booked = await seller.database.transact(
-            lambda c: expire_orders(c, seller.agent.setup, now=seller.clock.now(), run="test")
-        )
+    async def expire(*, read: bool = True) -> Booked:
+        """read: the channel's orders were read just now."""
+        now, visible = seller.clock.now(), seller.channel().setup.capabilities.order_visibility
+        name = seller.channel().name
+
+        def unit(connection: Any) -> Booked:
+            if read:
+                channels.save_channel(connection, name, covered_to=now + visible)
+            return expire_orders(connection, seller.agent.setup, now=now, run="test")
+
+        done: Booked = await seller.database.transact(unit)
         return done
 
     await seller.clock.sleep(limit.total_seconds() - 1)
     assert (await expire()).entries == 0
     await seller.clock.sleep(1)
+    assert (await expire(read=False)).entries == 0, "it may have been paid while its channel could not be read"
     assert (await expire()).items == {item_id("MUG")}
     assert (await seller.position("MUG")).reserved == 0
     assert (await expire()).entries == 0, "it ends once"

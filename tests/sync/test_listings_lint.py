@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from channelsync.domain.rules import Rule, RuleScope, RuleValues
-from channelsync.sdk.values import Listing, QuantityKey
+from channelsync.sdk.values import Listing, ListingState, QuantityKey
 from channelsync.store import items
 from channelsync.store.items import Item, item_id
 from channelsync.sync.listings_lint import LintKind, Problem, lint
@@ -84,6 +84,39 @@ async def test_two_listings_of_one_sku_are_named_once_unless_they_are_one_number
     (found,) = await problems(seller)
     assert (found.kind, found.listing) == (LintKind.DUPLICATE_SKU, mug)
     assert f"{mug}, {other}" in found.text
+
+
+def declaring(seller: Any, **capabilities: Any) -> dict[str, Any]:
+    """The seller's channels, with "shop" declaring this."""
+    shop = seller.agent.setup.channels["shop"]
+    changed = replace(shop, capabilities=replace(shop.capabilities, **capabilities))
+    return {"channels": dict(seller.agent.setup.channels) | {"shop": changed}}
+
+
+async def test_where_skus_are_unique_an_ended_listing_is_no_duplicate(seller: Any, shows: Any) -> None:
+    mug = await seller.sells("MUG", 5)
+    other = await seller.lists("MUG", 5)
+    shows(lambda one: replace(one, state=ListingState.ENDED) if one.listing == mug else one)
+    await seller.pull()
+    await seller.map(other, "MUG")
+
+    assert await kinds(seller) == [(LintKind.DUPLICATE_SKU, mug)]
+    assert await kinds(seller, **declaring(seller, unique_skus=True)) == []
+    shows(lambda one: one)
+    await seller.pull()
+    assert await kinds(seller, **declaring(seller, unique_skus=True)) == [(LintKind.DUPLICATE_SKU, mug)]
+
+
+async def test_a_channel_whose_listings_0_ends_is_named(seller: Any) -> None:
+    ends = declaring(seller, zero="ends")
+    assert await problems(seller, **ends) == []
+    await seller.sells("MUG", 5)
+
+    (found,) = await problems(seller, **ends)
+
+    assert (found.kind, found.channel, found.listing) == (LintKind.ZERO_ENDS, "shop", "")
+    assert "(1 are mapped)" in found.text
+    assert await problems(seller, **declaring(seller, zero="deactivates")) == []
 
 
 async def test_two_items_of_one_barcode_are_named(seller: Any) -> None:
@@ -217,10 +250,9 @@ async def test_an_untracked_listing_is_named_and_one_that_the_channel_ships_is_n
 
 async def test_a_gone_listing_that_is_mapped_is_named(seller: Any, shows: Any) -> None:
     mug = await seller.sells("MUG", 5)
-    await seller.lists("CUP", 5)
-    await seller.pull()
+    await seller.sells("CUP", 5)
     await seller.clock.sleep(60)
-    shows(lambda one: None)
+    shows(lambda one: None if one.listing == mug else one)
     await seller.pull()
 
     assert await kinds(seller) == [(LintKind.GONE, mug)]

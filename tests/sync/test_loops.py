@@ -18,7 +18,7 @@ from channelsync.domain.ledger import Cause, EntryKind, Movement
 from channelsync.domain.quantities import PositionKey
 from channelsync.lab.virtual_time import LabClock, run_virtual
 from channelsync.sdk.channel import Identity
-from channelsync.sdk.errors import TryLater
+from channelsync.sdk.errors import NotSent, TryLater
 from channelsync.sdk.values import KeyRead, PushResult, QuantityKey, QuantityUpdate
 from channelsync.store import findings, items, ledger, runs
 from channelsync.store.agenda import INTERRUPTED
@@ -48,6 +48,7 @@ class Called:
     push_takes: float = 0.0
     broken_until: float = 0.0
     half_done: int = 0
+    not_sent: bool = False
     pushing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def times(self, what: str) -> list[float]:
@@ -95,6 +96,8 @@ class NotingChannel(MemoryChannel):
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
         self._note("push")
+        if CALLED.not_sent:
+            raise NotSent("the budget is short")
         CALLED.half_done += 1
         CALLED.pushing.set()
         await self._clock.sleep(CALLED.push_takes)
@@ -302,6 +305,19 @@ def test_a_wake_up_while_another_worker_has_the_account_is_waited_out_and_not_lo
         await asyncio.wait([task])
 
     play(story)
+
+
+def test_a_write_that_could_not_leave_is_not_tried_again_in_the_same_tick(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        CALLED.not_sent = True
+        async with stand.running():
+            await stand.agent.clock.sleep(30 * 60 + 1)
+            assert 3 <= CALLED.names().count("push") <= 4
+            CALLED.not_sent = False
+            await stand.agent.clock.sleep(10 * 60)
+            assert stand.number == 9
+
+    play(story, units=9, tick=timedelta(minutes=10))
 
 
 def test_an_order_is_taken_and_the_number_stays_right(play: Play) -> None:

@@ -482,8 +482,16 @@ async def test_a_pending_order_without_news_expires_and_reserves_again_when_the_
     await poll(seller)
     assert (await seller.position("MUG")).reserved == 3
 
-    await seller.clock.sleep(7201)
-    await seller.database.transact(lambda c: expire_orders(c, seller.agent.setup, now=seller.clock.now(), run="test"))
+    async def expire() -> None:
+        await seller.database.transact(
+            lambda c: expire_orders(c, seller.agent.setup, now=seller.clock.now(), run="test")
+        )
+
+    await seller.clock.sleep(9_000)
+    await expire()
+    assert (await seller.position("MUG")).reserved == 3, "its orders were not read since"
+    await poll(seller)
+    await expire()
     assert (await seller.position("MUG")).reserved == 0
 
     seller.shop().edit(sale, 2)

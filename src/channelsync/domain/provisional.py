@@ -23,6 +23,8 @@ class Provisional:
     open: not ended yet. plausible: of `units`, as many as the channel may have sold since its last read; they are
     held until every order of the window must have become visible, the rest only to the next complete order read.
     window: when the sale happened, by the channel's clock. found_at: when the read was understood.
+    named: the channel itself says what holds them (a draft, a transfer, a checkout): no order explains them, and they
+    end when the channel no longer shows the hold.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Provisional:
     found_at: datetime
     location: str
     takes: Composition
+    named: bool = False
 
     @property
     def excess(self) -> int:
@@ -61,11 +64,19 @@ class Release:
 
 
 def open_for_drop(
-    key: int, picks: Sequence[Pick], plausible: int, before: Read, read: Read, timing: Timing, now: datetime
+    key: int,
+    picks: Sequence[Pick],
+    plausible: int,
+    before: Read,
+    read: Read,
+    timing: Timing,
+    now: datetime,
+    *,
+    named: bool = False,
 ) -> tuple[Provisional, ...]:
     """The rows that hold a drop between two reads, one per location and composition it is taken from.
 
-    Ids come from (key, read), so that understanding the same read twice holds the units once.
+    Ids come from (key, read, named), so that understanding the same read twice holds the units once.
     """
     widened = timing.staleness + timing.skew
     rows, left = [], plausible
@@ -74,7 +85,7 @@ def open_for_drop(
         left -= here
         rows.append(
             Provisional(
-                id=entry_id("provisional", key, read.asked, read.answered, number),
+                id=entry_id("channel hold" if named else "provisional", key, read.asked, read.answered, number),
                 key=key,
                 units=chosen.units,
                 open=chosen.units,
@@ -84,6 +95,7 @@ def open_for_drop(
                 found_at=now,
                 location=chosen.location,
                 takes=chosen.takes,
+                named=named,
             )
         )
     return tuple(rows)
@@ -93,15 +105,20 @@ def take_over(contained: Iterable[Effect], rows: Sequence[Provisional]) -> tuple
     """Which rows the effects of newly booked orders explain: oldest effect and oldest row first, each unit once.
 
     Only rows of the effect's key whose window covers the effect's whole window: what may have happened before or
-    after the drop may be another order's, and to hide a unit twice for a while is cheaper than to show one twice.
-    An effect larger than the rows explains them all.
+    after the drop may be another order's, and to hide a unit twice for a while is cheaper than to show one twice. What
+    the channel names is no order's. An effect larger than the rows explains them all.
     """
     left = {row.id: row.open for row in rows}
     taken = []
     for effect in sorted(contained, key=lambda e: (e.latest, e.id)):
         units = -effect.delta
         for row in sorted(rows, key=lambda r: (r.window_from, r.id)):
-            covers = row.key == effect.key and row.window_from <= effect.earliest and effect.latest <= row.window_to
+            covers = (
+                row.key == effect.key
+                and not row.named
+                and row.window_from <= effect.earliest
+                and effect.latest <= row.window_to
+            )
             n = min(units, left[row.id]) if covers else 0
             if n > 0:
                 taken.append(TakeOver(row.id, effect.id, n))
@@ -119,11 +136,11 @@ def to_release(
     orders_asked_at: when the last complete order read was asked; None: none ever was.
     limit: how long an order takes to become visible.
     Plausible units wait until the whole window plus the limit is covered; the excess for one complete order read that
-    was asked after the drop was found and covers the window.
+    was asked after the drop was found and covers the window. What the channel names stays.
     """
     released: list[Release] = []
     for row in rows:
-        if covered_to is None or covered_to < row.window_to:
+        if row.named or covered_to is None or covered_to < row.window_to:
             continue
         read_since = orders_asked_at is not None and orders_asked_at > row.found_at
         if covered_to >= row.window_to + limit:
@@ -136,13 +153,52 @@ def to_release(
 
 def close_for_rise(rows: Iterable[Provisional], rise: int) -> tuple[tuple[Release, ...], int]:
     """What a rise of the channel's number gives back, newest rows first, and what it leaves unexplained."""
+    return _newest_first([row for row in rows if not row.named], rise, "the channel's number rose again")
+
+
+def _newest_first(rows: Iterable[Provisional], units: int, reason: str) -> tuple[tuple[Release, ...], int]:
     released = []
     for row in sorted(rows, key=lambda r: (r.found_at, r.id), reverse=True):
-        units = min(rise, row.open)
-        if units:
-            released.append(Release(row.id, units, "the channel's number rose again"))
-            rise -= units
-    return tuple(released), rise
+        here = min(units, row.open)
+        if here:
+            released.append(Release(row.id, here, reason))
+            units -= here
+    return tuple(released), units
+
+
+@dataclass(frozen=True, slots=True)
+class HoldsMoved:
+    """What a change of the holds that a channel names means, together with a drop or a rise of its number.
+
+    named: units that it holds now and did not before; ended: units that it held before and does not any more.
+    drop, rise: what is left of the number's own once these are taken out of it.
+    """
+
+    named: int
+    ended: int
+    drop: int
+    rise: int
+
+
+def holds_moved(grown: int, drop: int, rise: int) -> HoldsMoved:
+    """The number fell by `drop` or rose by `rise` more than orders explain, while the holds grew by `grown` units.
+
+    A hold that ends while the number stays has become an order: that is a drop.
+    """
+    fell = drop - rise - grown
+    return HoldsMoved(max(0, grown), max(0, -grown), max(0, fell), max(0, -fell))
+
+
+def end_holds(rows: Iterable[Provisional], units: int | None = None) -> tuple[Release, ...]:
+    """What ends of the rows that the channel named, when it no longer shows so many of these units; None: all."""
+    named = [row for row in rows if row.named]
+    gone = sum(row.open for row in named) if units is None else units
+    return _newest_first(named, gone, "the channel does not hold them any more")[0]
+
+
+def end_named_since(rows: Iterable[Provisional], units: int) -> tuple[Release, ...]:
+    """What ends of rows that were held without a cause, when the channel now names the cause of so many units."""
+    return _newest_first([row for row in rows if not row.named], units, "the channel names what holds them")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -347,10 +347,13 @@ def _alternatives(state: KeyState, timing: Timing, read: Read | None) -> tuple[A
     for generation, write in sorted(bases, key=lambda base: (base[0], base[1] is None)):
         if generation >= done and (write is not None or done < 0):
             number = write.value if write else state.watermark.value
-            blind = write is None and timing.cap is not None and number >= timing.cap
+            # One that was read above the cap was not cut there: it is what it says.
+            above = write is None and timing.cap is not None and number > timing.cap
+            limits = replace(timing, cap=None) if above else timing
+            blind = write is None and number == limits.cap
             hidden = None if blind else timing.step - 1 if write is None and timing.step_shown else 0
             shares = [(e, _share(e, state, read, timing, write)) for e in state.effects]
-            made += [Alternative(low, high, write) for low, high in _numbers(number, shares, timing, hidden)]
+            made += [Alternative(low, high, write) for low, high in _numbers(number, shares, limits, hidden)]
     return tuple(made)
 
 

@@ -214,7 +214,7 @@ class _Judge:
     def _read_lately(self, marketplace: str, last: datetime, since: datetime, until: datetime) -> bool:
         """Whether a raise may rest on this read: it is recent, or the marketplace could not be read since."""
         failed = self._day.witness.failed.get(marketplace, [])
-        return last >= since or any(since <= at <= until for at in failed)
+        return last >= since or any(last <= at <= until for at in failed)
 
     def _hidden(self, key: Name, item: str, sales: Iterable[tuple[_Sale, int]], sent: Sent) -> int:
         """Of older sales on one key, the units that its number did not tell of."""

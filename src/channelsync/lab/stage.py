@@ -173,17 +173,16 @@ async def open_stage(
     agent = Agent(database=database, clock=clock, setup=setup, run=run, measures=measures)
     async with AsyncExitStack() as stack:
         for name, site in sites.items():
-            agent.channels[name] = await stack.enter_async_context(
-                open_channel(
-                    setup.channels[name],
-                    connector,
-                    settings[name],
-                    database=database,
-                    clock=clock,
-                    rng=random.Random(f"{chosen.seed} {name}"),
-                    transport=chosen.transport(site),
-                )
+            opened = open_channel(
+                setup.channels[name],
+                connector,
+                settings[name],
+                database=database,
+                clock=clock,
+                rng=random.Random(f"{chosen.seed} {name}"),
+                transport=chosen.transport(site),
             )
+            agent.add_channel(await stack.enter_async_context(opened))
         if chosen.pull and chosen.referee is None:
             async with asyncio.TaskGroup() as tasks:
                 for channel in agent.channels.values():

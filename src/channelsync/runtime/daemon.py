@@ -193,7 +193,7 @@ class Daemon:
         while True:
             await self._until_mode(config.name, off=False)
             async with opened_channel(self.agent, config, self.catalogue) as channel:
-                self.agent.channels[config.name] = channel
+                self.agent.add_channel(channel)
                 with bound(channel=config.name):
                     log.info("channel.opened", mode=await self._mode(config.name))
                 try:

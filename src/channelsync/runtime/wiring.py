@@ -178,8 +178,7 @@ async def open_channels(
         setup = agent.setup.channels[channel.name]
         wanted = mode_now(setup, states.get(channel.name)) != "off" if names is None else channel.name in names
         if wanted:
-            opened = await stack.enter_async_context(opened_channel(agent, channel, catalogue))
-            agent.channels[channel.name] = opened
+            agent.add_channel(await stack.enter_async_context(opened_channel(agent, channel, catalogue)))
 
 
 @asynccontextmanager

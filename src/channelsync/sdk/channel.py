@@ -63,7 +63,7 @@ class Capabilities:
     order_visibility: an order is listed at the latest this long after it was placed (declared 99.9 % quantile).
     order_overlap: how far a cursor goes back, because updates appear out of order.
     pending_limit: how long a PENDING order holds units without news; None: as long as the channel lists it.
-    unique_skus: the channel refuses two listings of one SKU.
+    unique_skus: the channel refuses two listings of one SKU, those that ended aside.
     """
 
     updates_per_push: int = 1

@@ -138,6 +138,18 @@ class Limiter:
         """Units that an urgent call could take at once; 0 while penalised or out of quota."""
         return self._bucket(bucket).spendable()
 
+    def share(self, other: "Limiter") -> None:
+        """From now on spends from the other's buckets: two accesses to one account have one budget.
+
+        Buckets whose budgets are declared differently stay apart. What this one has spent counts in the shared one;
+        a day's quota was spent by both together where they go on from what the account's last process left.
+        """
+        for name, own in self._buckets.items():
+            theirs = other._buckets.get(name)
+            if theirs is not None and theirs is not own and theirs.budget == own.budget:
+                theirs.absorb(own)
+                self._buckets[name] = theirs
+
     def state(self) -> dict[str, BucketState]:
         """All buckets as they are now, to be stored and given to the next `Limiter`."""
         return {name: source.state() for name, source in self._buckets.items()}
@@ -241,6 +253,16 @@ class _Bucket:
         self._refill()
         self._level = min(self._level, 0.0)
         self._penalised_until = max(until, self._penalised_until or until)
+        self._serve()
+
+    def absorb(self, other: "_Bucket") -> None:
+        """No more is left here than there. Whoever waits there already is still served there."""
+        there = other.state()
+        self._refill()
+        self._level = min(self._level, there.level)
+        self._used_today = max(self._used_today, there.used_today)
+        if there.penalised_until is not None:
+            self._penalised_until = max(there.penalised_until, self._penalised_until or there.penalised_until)
         self._serve()
 
     def seconds_until(self, cost: float, lane: Lane, *, ahead: float = 0.0) -> float:

@@ -63,6 +63,8 @@ class Listing:
     shown: the number per key, in the channel's own meaning (`Capabilities.meaning`); a key that is missing here is
         untracked: the channel counts nothing and sells without limit. Untracked, unknown and 0 are three things.
     committed: per key, units of it in the channel's own open orders, where the channel tells.
+    held: per key, units that the channel has taken off the number for a cause that it names (a draft, a transfer, a
+        checkout), where it tells: 0 where it tells that there are none.
     tracked: False where the channel counts nothing for this listing. sells_below_zero: backorders are on.
     parts: for a bundle the channel knows: (listing id of the part, units). fulfilled_by_channel: not our units.
     reasons: why it cannot be bought, in the channel's words.
@@ -77,6 +79,7 @@ class Listing:
     keys: tuple[QuantityKey, ...] = ()
     shown: dict[QuantityKey, int] = field(default_factory=dict)
     committed: dict[QuantityKey, int] = field(default_factory=dict)
+    held: dict[QuantityKey, int] = field(default_factory=dict)
     tracked: bool = True
     sells_below_zero: bool = False
     fulfilled_by_channel: bool = False
@@ -88,6 +91,7 @@ class KeyRead:
     """The number of one key as read now. value None: the channel has no such key (any more).
 
     committed: units in the channel's own open orders, where the channel tells; None where it does not.
+    held: units that the channel has taken off the number for a cause that it names; None where it tells of none ever.
     asked, answered: our clock, around the request that brought it.
     """
 
@@ -96,6 +100,7 @@ class KeyRead:
     asked: datetime
     answered: datetime
     committed: int | None = None
+    held: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

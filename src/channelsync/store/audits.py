@@ -17,13 +17,13 @@ _UNREADABLE = metadata.tables["unreadable_order"]
 _AUDIT = metadata.tables["audited_day"]
 
 
-def known_orders(connection: Connection, channel: str, orders: Iterable[str]) -> set[str]:
-    """Of these orders those that we have, booked or kept as unreadable."""
+def known_orders(connection: Connection, channels: Sequence[str], orders: Iterable[str]) -> set[str]:
+    """Of these orders those that we have under one of these channels, booked or kept as unreadable."""
     listed = {"orders": values(connection, sorted(orders))}
     known: set[str] = set()
     for table in (_ORDER, _UNREADABLE):
         statement = select(table.c.order).where(
-            table.c.channel == channel, among(table.c.order, "orders", connection.dialect.name)
+            table.c.channel.in_(channels), among(table.c.order, "orders", connection.dialect.name)
         )
         known |= set(connection.execute(statement, listed).scalars())
     return known

@@ -54,6 +54,23 @@ def _select_one() -> Select[Any]:
     return select(_CHANNEL).where(_CHANNEL.c.name == bindparam("name"))
 
 
+def of_one_account(connection: Connection, name: str) -> tuple[str, ...]:
+    """All channels that have this one's identity, its own name among them, sorted; itself alone while it is unknown."""
+    found = connection.execute(_select_account(), {"name": name}).scalars()
+    return tuple(found) or (name,)
+
+
+@cache
+def _select_account() -> Select[Any]:
+    other = _CHANNEL.alias("other")
+    return (
+        select(other.c.name)
+        .join_from(_CHANNEL, other, other.c.identity == _CHANNEL.c.identity)
+        .where(_CHANNEL.c.name == bindparam("name"), _CHANNEL.c.identity != "")
+        .order_by(other.c.name)
+    )
+
+
 def channel_states(connection: Connection) -> dict[str, ChannelState]:
     """All rows, by name."""
     return {row["name"]: ChannelState(**row) for row in connection.execute(_select_all()).mappings()}

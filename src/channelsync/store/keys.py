@@ -50,6 +50,7 @@ class KeyRecord:
     rise_to: datetime | None
     repairs: int
     held: str
+    channel_held: int
     due_at: datetime | None
     urgency: int
     read_at: datetime | None
@@ -310,6 +311,7 @@ def _record(row: Row[Any], effects: _Effects, writes: tuple[Write, ...]) -> KeyR
         rise_to=row.rise_to,
         repairs=row.repairs,
         held=row.held,
+        channel_held=row.channel_held,
         due_at=row.due_at,
         urgency=row.urgency,
         read_at=row.read_at,

@@ -121,6 +121,7 @@ def _key_rows(channel: str, identity: str, one: SeenListing) -> list[dict[str, o
             "verified": True,
             "generation": 0,
             "rise": 0,
+            "channel_held": 0,
             "urgency": 1,
             "failures": 0,
         }

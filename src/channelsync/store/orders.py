@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, select
+from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, exists, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from channelsync.domain.booked import BookedOrder
@@ -102,11 +102,22 @@ def order_row(connection: Connection, channel: str, order: str) -> BookedRow | N
     return None if row is None else _row(row)
 
 
-def expired_orders(connection: Connection, now: datetime, limit: int = 500) -> list[BookedRow]:
-    """Orders whose time limit has passed, locked."""
+def expired_orders(
+    connection: Connection, now: datetime, known_to: Mapping[str, datetime | None], limit: int = 500
+) -> list[BookedRow]:
+    """Orders whose time limit has passed without news, locked.
+
+    known_to: by channel that is asked for orders: whatever happened until then was read; None: it was never asked.
+    The orders of other channels end by the clock.
+    """
+    read = [
+        and_(_ORDER.c.channel == name, _ORDER.c.expires_at <= until)
+        for name, until in sorted(known_to.items())
+        if until is not None
+    ]
     found = connection.execute(
         select(_ORDER)
-        .where(_ORDER.c.expires_at <= now)
+        .where(_ORDER.c.expires_at <= now, or_(_ORDER.c.channel.not_in(known_to), *read))
         .order_by(_ORDER.c.channel, _ORDER.c.order)
         .limit(limit)
         .with_for_update()
@@ -115,26 +126,34 @@ def expired_orders(connection: Connection, now: datetime, limit: int = 500) -> l
 
 
 def mapped_listings(
-    connection: Connection, channel: str, listings: Iterable[str], skus: Iterable[str]
+    connection: Connection, channels: Sequence[str], listings: Iterable[str], skus: Iterable[str]
 ) -> tuple[dict[str, MappedListing], dict[str, MappedListing]]:
-    """Mapped listings by the channel's id, and, for lines that name none, by SKU where exactly one listing has it."""
-    by_id = _mapped(connection, channel, "listing", sorted(set(listings)))
-    by_sku = _mapped(connection, channel, "sku", sorted(set(skus)))
+    """Mapped listings of the channels of one account.
+
+    By the channel's id: of a listing that several of them have, that of the first. And, for lines that name none, by
+    SKU, where all listings that have it mean the same and stand on the same numbers.
+    """
+    wanted, sold = sorted(set(listings)), sorted(set(skus))
+    by_id: dict[str, MappedListing] = {}
     of_sku: dict[str, list[MappedListing]] = {}
-    for listing in by_sku.values():
-        of_sku.setdefault(listing.sku or "", []).append(listing)
-    return by_id, {sku: found[0] for sku, found in of_sku.items() if len(found) == 1}
+    for channel in channels:
+        by_id = _mapped(connection, channel, "listing", wanted) | by_id
+        for listing in _mapped(connection, channel, "sku", sold).values():
+            of_sku.setdefault(listing.sku or "", []).append(listing)
+    alike = {sku: {(one.sold, one.keys) for one in found} for sku, found in of_sku.items()}
+    return by_id, {sku: found[0] for sku, found in of_sku.items() if len(alike[sku]) == 1}
 
 
-def fulfilled_by_channel(connection: Connection, channel: str, listings: Iterable[str]) -> set[str]:
-    """Of these listings those that the channel fulfils from units that are not ours."""
+def fulfilled_by_channel(connection: Connection, channels: Sequence[str], listings: Iterable[str]) -> set[str]:
+    """Of these listings those that one of the channels of an account fulfils from units that are not ours."""
     wanted = sorted(set(listings))
-    if not wanted:
-        return set()
-    found = connection.execute(
-        _select_fulfilled(connection.dialect.name), {"channel": channel, "wanted": values(connection, wanted)}
-    )
-    return set(found.scalars())
+    fulfilled: set[str] = set()
+    for channel in channels if wanted else ():
+        found = connection.execute(
+            _select_fulfilled(connection.dialect.name), {"channel": channel, "wanted": values(connection, wanted)}
+        )
+        fulfilled |= set(found.scalars())
+    return fulfilled
 
 
 @cache

@@ -62,6 +62,7 @@ def add_provisionals(connection: Connection, channel: str, rows: Sequence[Provis
                     "window_from": row.window_from,
                     "window_to": row.window_to,
                     "found_at": row.found_at,
+                    "named": row.named,
                     "closed_at": None,
                     "closed_by": "",
                 }
@@ -95,4 +96,5 @@ def provisional_of(row: Row[Any]) -> Provisional:
         found_at=row.found_at,
         location=row.location,
         takes=tuple((item, units) for item, units in load(row.takes)),
+        named=row.named,
     )

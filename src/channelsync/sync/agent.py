@@ -53,6 +53,24 @@ class Agent:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
 
+    def add_channel(self, channel: OpenChannel) -> None:
+        """Takes an open channel in."""
+        self.channels[channel.name] = channel
+        self.share_budget(channel)
+
+    def share_budget(self, channel: OpenChannel) -> None:
+        """Lets a channel whose account is known spend from the one budget that its account has."""
+        for other in self.channels.values():
+            if channel.identity and other is not channel and other.identity == channel.identity:
+                channel.limiter.share(other.limiter)
+                return
+
+    def wake_orders(self, identity: str) -> None:
+        """Something may have been ordered at this account: all its channels ask for orders now."""
+        for channel in self.channels.values():
+            if channel.identity == identity:
+                channel.wake_orders.set()
+
     def wake_publishers(self) -> None:
         """Something changed that channels should show: look at once, not at the next tick."""
         self.changed.set()

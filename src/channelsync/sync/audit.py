@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.store import audits, findings
+from channelsync.sync import accounts
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.take_orders import IDS_PER_CALL, take_by_id
 
@@ -30,14 +31,18 @@ class Completeness:
 async def audit_day(agent: Agent, channel: OpenChannel, day: date) -> Completeness:
     """Compares a UTC day, books by id what we lack, and records the result. Raises what the channel raises."""
     theirs = {order async for order in channel.channel.order_ids(day)}
-    lacking = sorted(theirs - await agent.database.query(lambda c: audits.known_orders(c, channel.name, theirs)))
+    lacking = sorted(theirs - await _known(agent, channel, theirs))
     for start in range(0, len(lacking), IDS_PER_CALL):
         await take_by_id(agent, channel, lacking[start : start + IDS_PER_CALL])
-    known = await agent.database.query(lambda c: audits.known_orders(c, channel.name, theirs))
-    missing = tuple(sorted(theirs - known))
+    missing = tuple(sorted(theirs - await _known(agent, channel, theirs)))
     result = Completeness(channel.name, day, len(theirs), len(lacking) - len(missing), missing)
     await agent.database.transact(lambda c: _record(c, agent, result))
     return result
+
+
+async def _known(agent: Agent, channel: OpenChannel, orders: set[str]) -> set[str]:
+    """Of these orders those that we have, whichever channel of the account heard of them."""
+    return await agent.database.query(lambda c: audits.known_orders(c, accounts.channels_of(c, channel.setup), orders))
 
 
 def _record(connection: Connection, agent: Agent, result: Completeness) -> None:

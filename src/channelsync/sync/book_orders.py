@@ -20,9 +20,10 @@ from channelsync.domain.ledger import LedgerEntry, Movement
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.sourcing import AvailableAt, SoldAs, reachable
-from channelsync.store import findings, items, keys, ledger, orders
+from channelsync.store import channels, findings, items, keys, ledger, orders
 from channelsync.store.orders import KeyOfListing, MappedListing, OrderToSave
 from channelsync.store.together import Change, Rows, write_together
+from channelsync.sync import accounts
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.take_over import take_over_contained
 
@@ -66,9 +67,13 @@ def book_orders(
 
 
 def expire_orders(connection: Connection, setup: Setup, *, now: datetime, run: str) -> Booked:
-    """Ends what pending orders hold whose time limit has passed. A later version of such an order reserves again."""
+    """Ends what pending orders hold whose time limit has passed. A later version of such an order reserves again.
+
+    Like every release by coverage, not by the clock: an order that was paid while the channel's orders could not be
+    read is still pending to us, and what it holds is sold.
+    """
     work = _Batch(connection=connection, setup=setup, now=now, run=run)
-    overdue = orders.expired_orders(connection, now)
+    overdue = orders.expired_orders(connection, now, _known_to(connection, setup))
     work.known |= {(row.booked.channel, row.booked.order) for row in overdue}
     for row in overdue:
         work.items |= {item for line in row.booked.lines for leg in line.legs for item, _ in leg.takes}
@@ -80,6 +85,16 @@ def expire_orders(connection: Connection, setup: Setup, *, now: datetime, run: s
     return work.done
 
 
+def _known_to(connection: Connection, setup: Setup) -> dict[str, datetime | None]:
+    """By channel: whatever happened to its orders up to then was read; None: they were never read."""
+    states = channels.channel_states(connection)
+    covered = {name: accounts.orders_read(setup, states, name)[0] for name in setup.channels}
+    return {
+        name: None if until is None else until - setup.channels[name].capabilities.order_visibility
+        for name, until in covered.items()
+    }
+
+
 @dataclass(slots=True, kw_only=True)
 class _Batch:
     """One batch on its way: loaded, locked, booked order by order, saved with few statements."""
@@ -89,6 +104,8 @@ class _Batch:
     now: datetime
     run: str
     done: Booked = field(default_factory=Booked)
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
+    ways: dict[str, ChannelSetup] = field(default_factory=dict)
     booked: dict[tuple[str, str], BookedOrder] = field(default_factory=dict)
     known: set[tuple[str, str]] = field(default_factory=set)
     by_listing: dict[tuple[str, str], MappedListing] = field(default_factory=dict)
@@ -108,16 +125,19 @@ class _Batch:
 
     def load(self, channel: ChannelSetup, snapshots: Sequence[OrderSnapshot]) -> None:
         """Reads what is booked of a channel's orders and what their listings mean."""
-        found = orders.booked_orders(self.connection, channel.name, sorted({o.order for o in snapshots}))
-        self.booked |= {(channel.name, name): order for name, order in found.items()}
-        self.known |= {(channel.name, name) for name in found}
+        account = accounts.channels_of(self.connection, channel)
+        found = accounts.booked_before(self.connection, account, sorted({o.order for o in snapshots}))
+        self.booked |= {(order.channel, name): order for name, order in found.items()}
+        self.known |= {(order.channel, name) for name, order in found.items()}
+        new = accounts.books_as(self.setup, account, channel.name)
+        for one in snapshots:
+            name = found[one.order].channel if one.order in found else new
+            self.names[channel.name, one.order] = name
+            self.ways[name] = self.setup.channels.get(name, channel)
         lines = [line for order in snapshots for line in order.lines]
-        by_listing, by_sku = meanings(self.connection, channel, lines)
-        if channel.capabilities.moves != "own":
-            parts = [part for listing in by_listing.values() for part, _ in listing.channel_parts]
-            by_listing |= orders.mapped_listings(self.connection, channel.name, parts, ())[0]
+        by_listing, by_sku = accounts.meanings(self.connection, channel, account, lines)
         unknown = {line.listing for line in lines if line.listing is not None} - by_listing.keys()
-        fulfilled = orders.fulfilled_by_channel(self.connection, channel.name, unknown)
+        fulfilled = orders.fulfilled_by_channel(self.connection, account, unknown)
         self.foreign |= {(channel.name, name) for name in fulfilled}
         self.by_listing |= {(channel.name, name): listing for name, listing in by_listing.items()}
         self.by_sku |= {(channel.name, sku): listing for sku, listing in by_sku.items()}
@@ -143,11 +163,11 @@ class _Batch:
 
     def book(self, arrival: Arrival) -> None:
         """Books one order on top of those before it in the batch."""
-        name = (arrival.channel, arrival.order.order)
-        channel = self.setup.channels[arrival.channel]
-        sold, moves = self._meanings(channel, arrival.order)
+        name = (self.names[arrival.channel, arrival.order.order], arrival.order.order)
+        channel = self.ways[name[0]]
+        sold, moves = self._meanings(arrival.channel, channel, arrival.order)
         terms = Terms(
-            channel=arrival.channel,
+            channel=name[0],
             sold=sold,
             locations=channel.locations,
             available=self.available,
@@ -166,13 +186,13 @@ class _Batch:
             self.done.ask_again.append(name)
         if booking.verdict != "booked":
             return
-        unmapped = [line for line in booking.unmapped if (channel.name, line.listing) not in self.foreign]
+        unmapped = [line for line in booking.unmapped if (arrival.channel, line.listing) not in self.foreign]
         limit = channel.capabilities.pending_limit
         pending = arrival.order.status is OrderStatus.PENDING and limit is not None
         expires_at = arrival.order.version + limit if pending and limit is not None else None
         self.keep(arrival.order, booking, unmapped=len(unmapped), expires_at=expires_at)
         waited = {line.line for line in before.lines if line.sold is None} if before else set()
-        self._report_unmapped(arrival, unmapped, waited)
+        self._report_unmapped(name, arrival, unmapped, waited)
 
     def keep(self, said: OrderSnapshot, booking: Booking, *, unmapped: int, expires_at: datetime | None) -> None:
         """Takes a booking into the batch."""
@@ -226,7 +246,7 @@ class _Batch:
         for channel, effects in sorted(self.effects.items()):
             held = [effect for effect in effects if effect.key in self.held]
             if held:
-                timing = self.setup.channels[channel].capabilities.timing
+                timing = self.ways[channel].capabilities.timing
                 settled, taken = take_over_contained(
                     self.connection, channel, held, timing, self.positions, now=self.now, run=self.run
                 )
@@ -244,15 +264,15 @@ class _Batch:
         return {name for item in items for name in self.setup.shown_by(item)}
 
     def _meanings(
-        self, channel: ChannelSetup, order: OrderSnapshot
+        self, heard: str, channel: ChannelSetup, order: OrderSnapshot
     ) -> tuple[dict[str, SoldAs], dict[str, list[KeyMove]]]:
         sold: dict[str, SoldAs] = {}
         moves: dict[str, list[KeyMove]] = {}
         for line in order.lines:
-            listing = self._listing(channel.name, line)
+            listing = self._listing(heard, line)
             if listing is not None:
                 sold[line.line] = listing.sold
-                moves[line.line] = self._moves(channel, listing, line)
+                moves[line.line] = self._moves(heard, channel, listing, line)
         return sold, moves
 
     def _listing(self, channel: str, line: OrderLine) -> MappedListing | None:
@@ -260,7 +280,7 @@ class _Batch:
             return self.by_listing.get((channel, line.listing))
         return self.by_sku.get((channel, line.sku)) if line.sku else None
 
-    def _moves(self, channel: ChannelSetup, listing: MappedListing, line: OrderLine) -> list[KeyMove]:
+    def _moves(self, heard: str, channel: ChannelSetup, listing: MappedListing, line: OrderLine) -> list[KeyMove]:
         """The numbers that a line of this listing moves at the channel: its own, its parts', or both."""
         how = channel.capabilities.moves if listing.channel_parts else "own"
         moves = []
@@ -268,13 +288,14 @@ class _Batch:
             moves += _key_moves(channel, listing.keys, line, 1)
         if how in ("components", "both"):
             for part, units in listing.channel_parts:
-                of_part = self.by_listing.get((channel.name, part))
+                of_part = self.by_listing.get((heard, part))
                 moves += _key_moves(channel, of_part.keys if of_part else (), line, units)
         return moves
 
-    def _report_unmapped(self, arrival: Arrival, lines: Iterable[OrderLine], waited: set[str]) -> None:
+    def _report_unmapped(
+        self, order: tuple[str, str], arrival: Arrival, lines: Iterable[OrderLine], waited: set[str]
+    ) -> None:
         """A finding for every line that waits; those of lines that no longer do (or are gone) are closed."""
-        order = (arrival.channel, arrival.order.order)
         by_sku = self.setup.channels[arrival.channel].by_sku
         for line in lines:
             waited.discard(line.line)
@@ -294,19 +315,6 @@ class _Batch:
                 )
             )
         self.mapped += [fingerprint(FindingKind.UNMAPPED_LINE, *order, line) for line in sorted(waited)]
-
-
-def meanings(
-    connection: Connection, channel: ChannelSetup, lines: Iterable[OrderLine]
-) -> tuple[dict[str, MappedListing], dict[str, MappedListing]]:
-    """What order lines of a channel mean: by listing, and, for lines that name none, by SKU. What is missing waits."""
-    told = list(lines)
-    skus = {line.sku for line in told if line.listing is None and line.sku}
-    if channel.by_sku:
-        known = items.items_by_sku(connection, skus)
-        return {}, {sku: MappedListing("", sku, SoldAs(item.id), (), ()) for sku, item in known.items()}
-    listed = {line.listing for line in told if line.listing is not None}
-    return orders.mapped_listings(connection, channel.name, listed, skus)
 
 
 def _unmapped_listing(arrival: Arrival, line: OrderLine) -> str:

@@ -22,6 +22,7 @@ from channelsync.store.channels import ChannelState
 from channelsync.store.codec import dump
 from channelsync.store.keys import KeyRecord
 from channelsync.store.leases import Lease
+from channelsync.sync.accounts import orders_read
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.observe import predict
 from channelsync.sync.setup import ChannelSetup, Setup
@@ -263,8 +264,8 @@ def decision_for(setup: Setup, target: Target, states: Mapping[str, ChannelState
     mode = mode_now(channel, state)
     if mode != "live":
         return Decision(action="wait", why=f"{channel.name} is {'only observed' if mode == 'observe' else 'off'}")
-    asked = state.orders_asked_at if state else None
     rise = record.rise
+    asked = orders_read(setup, states, record.channel)[1] if rise else None
     if rise and record.rise_to and now > record.rise_to + RISE_WAITS_MAX and (asked is None or asked < record.rise_to):
         rise = 0
     return decide(

@@ -23,6 +23,7 @@ from channelsync.domain.sourcing import reachable
 from channelsync.domain.watermark import relation
 from channelsync.store import agenda, channels, findings, keys, ledger, provisionals
 from channelsync.store.keys import KeyRecord
+from channelsync.sync.accounts import orders_read
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.switches import mode_now
 from channelsync.sync.take_over import end_movements
@@ -55,8 +56,9 @@ class _Explaining:
 
     def run(self, held: list[int], risen: list[int]) -> bool:
         setup = self.agent.setup
-        state = channels.channel_state(self.connection, self.channel.name)
-        self.live = mode_now(self.channel.setup, state) == "live"
+        states = channels.channel_states(self.connection)
+        covered_to, asked = orders_read(setup, states, self.channel.name)
+        self.live = mode_now(self.channel.setup, states.get(self.channel.name)) == "live"
         unlocked = keys.load_keys(self.connection, {*held, *risen})
         items = {part for r in unlocked.values() if r.item for part in reachable(r.item, setup.recipes)}
         positions = ledger.lock_positions(self.connection, items)
@@ -67,13 +69,16 @@ class _Explaining:
             record = records[key]
             if not self.live:
                 keys.save_key(self.connection, key, rise=0, rise_from=None, rise_to=None)
-            elif record.rise and record.rise_to and state.orders_asked_at and state.orders_asked_at > record.rise_to:
+            elif record.rise and record.rise_to and asked and asked > record.rise_to:
                 self._resolve_rise(record, rows.get(key, []))
         for key, open_rows in rows.items():
-            released = to_release(self._still_open(open_rows), state.covered_to, state.orders_asked_at, limit)
+            still = _as_shown(records[key], self._still_open(open_rows))
+            released = to_release(still, covered_to, asked, limit)
             self._end(open_rows, released, EntryKind.EXPIRE)
-            if released and self.live:
-                self._unexplained_drop(records[key], open_rows, released)
+            named = {row.id for row in open_rows if row.named}
+            unexplained = [one for one in released if one.row not in named]
+            if unexplained and self.live:
+                self._unexplained_drop(records[key], open_rows, unexplained)
         entries = ledger.write(self.connection, self.movements, positions, self.now)
         provisionals.close_units(self.connection, self.ended, self.now)
         changed = {e.movement.position.item for e in entries}
@@ -184,6 +189,12 @@ class _Explaining:
             )
             for item, each in takes
         ]
+
+
+def _as_shown(record: KeyRecord, rows: Sequence[Provisional]) -> Sequence[Provisional]:
+    """Of a number that is not read any more nothing tells when the holds end that the channel named: as others do."""
+    read = record.ours and record.state.watermark is not None
+    return rows if read else [replace(row, named=False) for row in rows]
 
 
 _FOLLOWS = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from channelsync.store import items, listings, listings_view
+from channelsync.sync.accounts import channels_of
 from channelsync.sync.agent import Agent
 from channelsync.sync.items_new import add_new_items
 from channelsync.sync.listings_map import Wanted, map_listings
@@ -53,7 +54,9 @@ async def apply_proposals(agent: Agent, chosen: Sequence[Proposal]) -> Applied:
 
 async def book_waiting(agent: Agent, channels: Iterable[str], *, new_items: bool = False) -> int:
     """Books orders that waited for mappings of these channels, or, with new items, for an item of their SKU."""
-    names = sorted({*channels, *((BY_HAND,) if new_items else ())})
+    mapped = [agent.setup.channels[name] for name in sorted(set(channels)) if name in agent.setup.channels]
+    accounts = await agent.database.query(lambda c: {name for one in mapped for name in channels_of(c, one)})
+    names = sorted({*accounts, *((BY_HAND,) if new_items else ())})
     return sum([await book_unmapped(agent, name) for name in names])
 
 

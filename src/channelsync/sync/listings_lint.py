@@ -33,6 +33,7 @@ class LintKind(StrEnum):
     GONE = "gone, still mapped"
     RULES = "rules contradict"
     SKU_CHANGED = "SKU changed"
+    ZERO_ENDS = "0 ends it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,10 @@ def _blank_skus(looked: _Looked) -> Iterator[Problem]:
 
 
 def _duplicate_skus(looked: _Looked) -> Iterator[Problem]:
-    for (channel, sku), alike in _groups(looked.stored, lambda one: (one.sku or "").strip()):
+    """Where the channel refuses a SKU that is listed already, a listing that ended is no duplicate of its successor."""
+    unique = {name for name, channel in looked.setup.channels.items() if channel.capabilities.unique_skus}
+    stored = (one for one in looked.stored if one.channel not in unique or one.state != "ended")
+    for (channel, sku), alike in _groups(stored, lambda one: (one.sku or "").strip()):
         if len({one.keys or one.listing for one in alike}) > 1:
             names = ", ".join(one.listing for one in alike)
             text = (
@@ -287,6 +291,18 @@ def _changed_skus(looked: _Looked) -> Iterator[Problem]:
             yield Problem(LintKind.SKU_CHANGED, *name, text)
 
 
+def _zero_ends(looked: _Looked) -> Iterator[Problem]:
+    for name, channel in sorted(looked.setup.channels.items()):
+        written = [one for one in looked.stored if one.channel == name and one.item and one.state != "ended"]
+        if channel.capabilities.zero == "ends" and written:
+            text = (
+                f"0 ends its listings ({len(written)} are mapped), and one that ended does not come back by itself; "
+                "turn on at the channel that listings stay when nothing is left, then say so in its settings. 0 is "
+                "written all the same, for a unit that is not there must not be sold"
+            )
+            yield Problem(LintKind.ZERO_ENDS, name, "", text)
+
+
 _CHECKS: Sequence[Callable[[_Looked], Iterator[Problem]]] = (
     _blank_skus,
     _duplicate_skus,
@@ -299,4 +315,5 @@ _CHECKS: Sequence[Callable[[_Looked], Iterator[Problem]]] = (
     _gone,
     _rules,
     _changed_skus,
+    _zero_ends,
 )

@@ -32,6 +32,8 @@ MEASURE_EVERY = timedelta(hours=1)
 SWEEP_AT_ONCE = 500
 # A woken order poll comes this long after the last one at the earliest; webhooks may wake it a thousand times.
 POLL_AT_MOST_EVERY = timedelta(seconds=15)
+# A timer may ring this many seconds before its time; whoever then waited for the rest would poll twice, or for ever.
+_EARLY = 0.001
 # A tick that is under way when the agent stops; those who stop processes usually wait ten seconds.
 FINISH_WITHIN = timedelta(seconds=8)
 
@@ -93,8 +95,8 @@ async def _take_orders(agent: Agent, channel: OpenChannel, leases: Leases) -> No
             if taken.booked:
                 log.info("orders.taken", channel=channel.name, seen=taken.orders, booked=taken.booked)
         now = agent.clock.monotonic()
-        if now >= due:
-            due += poll * (1 + (now - due) // poll)
+        if now >= due - _EARLY:
+            due += poll * (1 + max(0.0, now - due) // poll)
         await agent.clock.sleep(min(least, due - now))
         await _woken(channel.wake_orders, timedelta(seconds=due - agent.clock.monotonic()))
 

@@ -32,7 +32,10 @@ ROUNDS_MAX = 4
 
 @dataclass(slots=True)
 class Published:
-    """What one tick did. failed: why it stopped early; empty: it did not."""
+    """What one tick did. failed: why it stopped early; empty: it did not.
+
+    held_back: why nothing more leaves in this tick (no budget, breaker open, the right to write lost); empty: it may.
+    """
 
     reads: int = 0
     read_calls: int = 0
@@ -41,6 +44,7 @@ class Published:
     due_keys: int = 0
     ask_orders: bool = False
     failed: str = ""
+    held_back: str = ""
 
 
 async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None = None) -> Published:
@@ -49,7 +53,7 @@ async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None =
     try:
         await read_wanted(agent, channel, done)
         for number in range(ROUNDS_MAX):
-            if agent.stopping or not await _round(agent, channel, lease, done, first=number == 0):
+            if agent.stopping or done.held_back or not await _round(agent, channel, lease, done, first=number == 0):
                 break
     except ChannelError as error:
         done.failed = str(error)
@@ -59,7 +63,7 @@ async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None =
         since = agent.clock.now() if done.failed else None
         await agent.database.transact(lambda c: channels.save_channel(c, channel.name, unreadable_since=since))
     if done.ask_orders:
-        channel.wake_orders.set()
+        agent.wake_orders(channel.identity)
     return done
 
 
@@ -129,7 +133,7 @@ async def publish_keys(
     found.ready = await _ready(agent, channel, found)
     size = channel.setup.capabilities.updates_per_push
     for start in range(0, len(found.ready), size):
-        if not agent.stopping:
+        if not agent.stopping and not done.held_back:
             await _send(agent, channel, found.ready[start : start + size], found, lease, done)
     return found
 
@@ -187,6 +191,7 @@ async def _push(agent: Agent, channel: OpenChannel, prepared: Sequence[Prepared]
         await agent.database.transact(lambda c, reason=str(error): record_failure(c, agent, channel, prepared, reason))  # type: ignore[misc]
         if isinstance(error, NeedsSeller) or sent:
             raise
+        done.held_back = str(error)
         return
     answered = agent.clock.now()
     await agent.database.transact(lambda c: record_results(c, agent, channel, prepared, results, answered))

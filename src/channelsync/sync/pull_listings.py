@@ -39,6 +39,7 @@ async def identify(agent: Agent, channel: OpenChannel) -> None:
     """Asks whose account it is, once per process. Raises what the channel raises."""
     identity = await channel.channel.check()
     channel.identity = identity.name
+    agent.share_budget(channel)
     await agent.database.transact(lambda c: channels.save_channel(c, channel.name, identity=identity.name))
 
 
@@ -147,7 +148,12 @@ async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], beg
 
 def _read(listing: Listing, key: QuantityKey, asked: datetime, answered: datetime) -> KeyRead:
     return KeyRead(
-        key=key, value=listing.shown[key], asked=asked, answered=answered, committed=listing.committed.get(key)
+        key=key,
+        value=listing.shown[key],
+        asked=asked,
+        answered=answered,
+        committed=listing.committed.get(key),
+        held=listing.held.get(key),
     )
 
 

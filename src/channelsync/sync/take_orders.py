@@ -18,8 +18,9 @@ from channelsync.sdk.errors import ChannelError, NeedsSeller
 from channelsync.sdk.values import OrderPage, UnreadableOrder
 from channelsync.store import channels, findings, orders
 from channelsync.store.orders_view import StoredOrder, waiting_orders
+from channelsync.sync import accounts
 from channelsync.sync.agent import Agent, OpenChannel
-from channelsync.sync.book_orders import Arrival, Booked, book_orders, localised, meanings
+from channelsync.sync.book_orders import Arrival, Booked, book_orders, localised
 from channelsync.sync.explained import after_orders_read
 from channelsync.sync.setup import ChannelSetup
 
@@ -95,7 +96,7 @@ async def take_by_id(agent: Agent, channel: OpenChannel, wanted: Sequence[str]) 
     def unit(connection: Connection) -> Booked:
         arrivals = [Arrival(channel=channel.name, order=_localised(agent, channel, o), settle=True) for o in snapshots]
         booked = book_orders(connection, agent.setup, arrivals, now=now, run=agent.run)
-        _keep_unreadable(connection, channel.name, unreadable, [o.order for o in snapshots], now)
+        _keep_unreadable(connection, agent, channel, unreadable, [o.order for o in snapshots], now)
         return booked
 
     booked = await agent.database.transact(unit)
@@ -143,7 +144,9 @@ def _bookable(connection: Connection, channel: ChannelSetup, waiting: Sequence[S
     """Those with a waiting line that means something now, the oldest first: they are served first."""
     lines = {(order.order, line.line): line for order in waiting for line in order.said.lines}
     undecided = [(order.order, line.line) for order in waiting for line in order.booked.lines if line.sold is None]
-    by_listing, by_sku = meanings(connection, channel, [lines[name] for name in undecided if name in lines])
+    account = accounts.channels_of(connection, channel)
+    waits = [lines[name] for name in undecided if name in lines]
+    by_listing, by_sku = accounts.meanings(connection, channel, account, waits)
     ready = {
         name
         for name in undecided
@@ -159,7 +162,7 @@ def _book_page(connection: Connection, agent: Agent, channel: OpenChannel, page:
     now = agent.clock.now()
     arrivals = [Arrival(channel=channel.name, order=_localised(agent, channel, order)) for order in page.orders]
     booked = book_orders(connection, agent.setup, arrivals, now=now, run=agent.run)
-    _keep_unreadable(connection, channel.name, page.unreadable, [order.order for order in page.orders], now)
+    _keep_unreadable(connection, agent, channel, page.unreadable, [order.order for order in page.orders], now)
     orders.hint_orders(
         connection, channel.name, {order: "two snapshots of one version differ" for _, order in booked.ask_again}, now
     )
@@ -177,11 +180,13 @@ def _localised(agent: Agent, channel: OpenChannel, order: OrderSnapshot) -> Orde
 
 def _keep_unreadable(
     connection: Connection,
-    channel: str,
+    agent: Agent,
+    opened: OpenChannel,
     unreadable: Sequence[UnreadableOrder],
     understood: Sequence[str],
     now: datetime,
 ) -> None:
+    channel = accounts.books_as(agent.setup, accounts.channels_of(connection, opened.setup), opened.name)
     orders.keep_unreadable(connection, channel, [(o.order, o.reason, o.raw) for o in unreadable], now)
     findings.open_findings(
         connection,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from channelsync.domain.effects import Effect
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, entry_id
-from channelsync.domain.provisional import Provisional, open_for_drop
+from channelsync.domain.provisional import Provisional, Release, end_holds, end_named_since, holds_moved, open_for_drop
 from channelsync.domain.publishing import available_number
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.risk import plausible_drop
@@ -25,7 +25,7 @@ from channelsync.store.keys import KeyRecord
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.book_orders import report_oversold
 from channelsync.sync.switches import mode_now
-from channelsync.sync.take_over import end_taken_over
+from channelsync.sync.take_over import end_movements, end_taken_over
 
 # Accepted and never shown so often in a row: a finding.
 _LOST_MAX = 2
@@ -137,13 +137,14 @@ class _Reading:
             self.anew |= self.agent.setup.shown_by(record.item)  # rules may share units out anew
         self._move_watermark(record, read, meant)
         self._take_over(record, meant.contained)
-        if meant.meaning is Meaning.DROP:
-            self._hold(record, seen, meant.units)
-        elif meant.meaning is Meaning.RISE:
-            self._rise(record, seen, meant.units)
-        elif meant.meaning is Meaning.PUSH_LOST:
+        drop, rise = self._without_holds(record, read, seen, meant)
+        if drop:
+            self._hold(record, seen, drop)
+        if rise:
+            self._rise(record, seen, rise)
+        if meant.meaning is Meaning.PUSH_LOST:
             self._lost(record, meant)
-        elif meant.visible is not None:
+        elif meant.meaning is Meaning.AS_EXPECTED and meant.visible is not None:
             closed = [fingerprint(FindingKind.PUSH_LOST, str(record.id))]
             findings.close_findings(self.connection, closed, "a write was seen in force", self.now)
 
@@ -280,10 +281,45 @@ class _Reading:
             )
             self.held |= provisionals.open_provisionals(self.connection, [record.id])
 
-    def _hold(self, record: KeyRecord, seen: Read, units: int) -> None:
-        """A drop that nothing explains: an order that we have not seen. The units are held on this channel at once."""
+    def _without_holds(self, record: KeyRecord, read: KeyRead, seen: Read, meant: Understood) -> tuple[int, int]:
+        """The unexplained (drop, rise) of a read, once what the channel names as held is held or given back for it."""
+        drop = meant.units if meant.meaning is Meaning.DROP else 0
+        rise = meant.units if meant.meaning is Meaning.RISE else 0
+        rows = self.held.get(record.id, [])
+        if meant.meaning is Meaning.FIRST:  # what it holds already is no more ours than the rest that it shows
+            self._change(record, channel_held=read.held or 0)
+            self._release(record, end_holds(rows))
+        elif read.held is not None and read.held != record.channel_held:
+            self._change(record, channel_held=read.held)
+            moved = holds_moved(read.held - record.channel_held, drop, rise)
+            self._release(record, [*end_holds(rows, moved.ended), *end_named_since(rows, max(0, moved.rise - rise))])
+            if moved.named:
+                self._hold(record, seen, moved.named, named=True)
+            drop, rise = moved.drop, min(rise, moved.rise)
+        return drop, rise
+
+    def _release(self, record: KeyRecord, releases: Sequence[Release]) -> None:
+        """Ends units of the key's provisional rows."""
+        if not releases:
+            return
+        rows = {row.id: row for row in self.held[record.id]}
+        movements = []
+        for one in releases:
+            actor = f"read:{record.channel}"
+            cause = Cause(actor=actor, run=self.agent.run, reason=one.reason, channel=record.channel)
+            row = rows[one.row]
+            movements += end_movements(row, one.units, EntryKind.RELEASE, cause, f"{row.open}", self.now)
+        self._write(movements)
+        provisionals.close_units(self.connection, {one.row: (one.units, one.reason) for one in releases}, self.now)
+        self.held |= provisionals.open_provisionals(self.connection, [record.id])
+
+    def _hold(self, record: KeyRecord, seen: Read, units: int, *, named: bool = False) -> None:
+        """A drop that nothing explains: an order that we have not seen. The units are held on this channel at once.
+
+        named: the channel says what holds them.
+        """
         before = record.state.watermark
-        self.done.ask_orders = True
+        self.done.ask_orders = self.done.ask_orders or not named
         if record.item is None or before is None:
             return
         setup = self.agent.setup
@@ -297,11 +333,15 @@ class _Reading:
             picks = tuple(replace(one, takes=()) for one in picks)
         demand = self.agent.measures.rates(record.item, (record.channel,))[record.channel]
         plausible = -(-plausible_drop(demand, max(seen.answered - before.asked, _NONE)) // record.multiple)
-        rows = open_for_drop(record.id, picks, min(units, plausible), before, seen, self.timing, self.now)
+        plausible = units if named else min(units, plausible)
+        rows = open_for_drop(record.id, picks, plausible, before, seen, self.timing, self.now, named=named)
         provisionals.add_provisionals(self.connection, record.channel, rows)
         movements = [
             _holding(row, record, item, each, self.now, self.agent.run) for row in rows for item, each in row.takes
         ]
+        self._write(movements)
+
+    def _write(self, movements: Sequence[Movement]) -> None:
         missing = {m.position for m in movements} - self.positions.keys()
         ledger.open_positions(self.connection, missing)
         self.positions |= ledger.lock_positions(self.connection, {key.item for key in missing})
@@ -335,6 +375,7 @@ class _Reading:
 
 
 def _holding(row: Provisional, record: KeyRecord, item: str, each: int, now: datetime, run: str) -> Movement:
+    fewer = f"{record.channel} shows {row.units} fewer of listing {record.listing} than booked orders explain"
     return Movement(
         id=entry_id(row.id, EntryKind.PROVISIONAL, item),
         position=PositionKey(item, row.location),
@@ -344,7 +385,7 @@ def _holding(row: Provisional, record: KeyRecord, item: str, each: int, now: dat
         cause=Cause(
             actor=f"read:{record.channel}",
             run=run,
-            reason=f"{record.channel} shows {row.units} fewer of listing {record.listing} than booked orders explain",
+            reason=f"{record.channel} holds {row.units} of listing {record.listing}" if row.named else fewer,
             channel=record.channel,
         ),
         reservation=entry_id(row.id, item),

@@ -10,6 +10,7 @@ import pytest
 from channelsync.lab.faults import Fault as LabFault
 from channelsync.lab.faults import FaultKind
 from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
+from channelsync.lab.marketplace_values import NumberKey
 from channelsync.sdk.channel import Resources
 from channelsync.sdk.contract import HttpFaults
 from channelsync.sdk.errors import ChannelMisbehaved, NeedsSeller, TryLater
@@ -102,6 +103,26 @@ async def test_a_failed_renewal_does_not_leave_a_write_in_doubt(world, channel_s
             await channel.push([update(offered, 4)])
     assert type(caught.value) is TryLater, "the write was never sent, so its outcome is known"
     assert set(paths(world)) == {"/oauth/token"}
+
+
+# Holds
+
+
+class TestNamedHolds:
+    @pytest.fixture(params=["names its holds", "plain"])
+    def rules(self, request: pytest.FixtureRequest) -> MarketplaceRules:
+        return PRESETS[request.param]
+
+    async def test_what_is_held_is_told_where_the_marketplace_tells_it(
+        self, world, rules, channel_settings, resources
+    ) -> None:
+        offered = await world.offer("MUG-BLUE", 10)
+        world.marketplace.hold(NumberKey(offered.key.key, offered.key.location), 2)
+        async with CONNECTOR.open(channel_settings, resources) as channel:
+            (read,) = await channel.read([offered.key])
+            (listing,) = [one async for one in channel.listings()]
+        told = 2 if rules.holds_readable else None
+        assert (read.value, read.held, listing.held.get(offered.key)) == (8, told, told)
 
 
 # Budget

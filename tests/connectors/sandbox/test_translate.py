@@ -156,7 +156,7 @@ def test_a_listing_is_translated_field_by_field() -> None:
             "backorders": True,
             "fulfilled_by": "channel",
             "keys": [
-                {"key": "K-7", "location": "north", "number": -2, "committed": 3, "held": None},
+                {"key": "K-7", "location": "north", "number": -2, "committed": 3, "held": 1},
                 {"key": "K-7", "location": "south", "number": None, "committed": None, "held": None},
             ],
             "parts": [{"listing": "L-3", "units": 2}],
@@ -173,6 +173,7 @@ def test_a_listing_is_translated_field_by_field() -> None:
         keys=(north, south),
         shown={north: -2},
         committed={north: 3},
+        held={north: 1},
         tracked=True,
         sells_below_zero=True,
         fulfilled_by_channel=True,

@@ -19,7 +19,8 @@ class QuantityKeyRow(Row, table=True):
     value: W, in units a buyer may buy; committed: units in the channel's own open orders, where its number is physical.
     confirmed: the newest generation that the watermark shows.
     rise_*: units that a read showed too many and no order has explained yet. repairs: how often drift was repaired
-    in a row. held: a question to the seller is open, nothing is written; empty: none is.
+    in a row. held: a question to the seller is open, nothing is written; empty: none is. channel_held: units that the
+    channel itself held, and said so, when W was read.
     """
 
     __tablename__ = "quantity_key"
@@ -54,6 +55,7 @@ class QuantityKeyRow(Row, table=True):
     rise_to: datetime | None = None
     repairs: int = 0
     held: str = ""
+    channel_held: int = Field(default=0, sa_type=BigInteger)
     due_at: datetime | None = None
     urgency: int = 1
     read_at: datetime | None = None
@@ -137,7 +139,10 @@ class QuantityReadRow(Row, table=True):
 
 
 class ProvisionalRow(Row, table=True):
-    """Units of a key held because a read showed a drop that no order explains yet. Units are the key's."""
+    """Units of a key held because a read showed a drop that no order explains yet. Units are the key's.
+
+    named: the channel says what holds them, and they end with that.
+    """
 
     __tablename__ = "provisional"
     __table_args__ = (
@@ -157,6 +162,7 @@ class ProvisionalRow(Row, table=True):
     window_from: datetime
     window_to: datetime
     found_at: datetime
+    named: bool = False
     closed_at: datetime | None = None
     closed_by: str = ""
 
