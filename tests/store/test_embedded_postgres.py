@@ -91,7 +91,10 @@ def test_a_stranger_with_the_servers_number_is_not_taken_for_it(server: Embedded
 
 
 def test_a_zombie_is_dead(folder: Path) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()", folder], stdin=subprocess.PIPE)
+    waits = "import sys; print('here', flush=True); sys.stdin.read()"
+    child = subprocess.Popen([sys.executable, "-c", waits, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()  # a process that has just been started has no command line for a moment
     assert embedded_postgres._alive(child.pid, folder)
     os.kill(child.pid, signal.SIGKILL)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # ended, but not reaped
