@@ -31,7 +31,8 @@ IN_MOTION = 0.005
 _TIME = "2026-02-28 23:00:00.000000"
 _KEY = (
     "id, identity, key, remote, channel, listing, item, multiple, ours, sells_below_zero, value, asked_at, answered_at,"
-    " verified, target, generation, confirmed, rise, repairs, held, channel_held, urgency, read_at, read_wanted, hot, failures"
+    " verified, target, generation, confirmed, rise, repairs, held, channel_held, urgency, read_at, read_wanted, hot,"
+    " failures"
 )
 
 
