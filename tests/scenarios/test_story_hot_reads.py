@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from channelsync.domain.demand import DemandRate
 from channelsync.lab.marketplace_rules import MarketplaceRules
-from channelsync.store import keys
+from channelsync.store import key_reads
 
 PLAIN = MarketplaceRules()
 BUSY = DemandRate(30.0)
@@ -47,13 +48,13 @@ async def test_no_number_is_read_more_often_than_reads_are_stale(open_world) -> 
 def all_hot(original: Any) -> Any:
     """Numbers that show 0 are read like the others."""
 
-    def wanted(connection: Any, identity: str, not_since: Any, *, hot: bool) -> list[int]:
-        return keys.unread_since(connection, identity, not_since, 1_000)
+    def wanted(connection: Any, identity: str, not_since: Any, hot_not_since: Any) -> list[int]:
+        return key_reads.unread_since(connection, identity, not_since, 1_000)
 
     return wanted
 
 
-@pytest.mark.fails_without("store.keys.keys_to_read", around=all_hot)
+@pytest.mark.fails_without("store.key_reads.keys_to_read", around=all_hot)
 async def test_a_number_that_shows_nothing_is_not_read_every_tick(open_world) -> None:
     world = await open_world(["shop", "market"], 0, prior_demand=BUSY)
     await world.lives(10, poll=False)
@@ -79,3 +80,19 @@ async def test_hot_reads_take_no_more_than_their_share_of_the_budget(open_world)
     world.wires["shop"].asked.clear()
     await world.tick("shop")
     assert 0 < len(world.wires["shop"].asked) <= 10
+
+
+def as_seldom_as_hot_ones(original: Any) -> Any:
+    """What is asked for is read no more often than the channel looks by itself."""
+    return lambda connection, identity, not_since, hot_not_since: original(
+        connection, identity, not_since - timedelta(minutes=5), hot_not_since
+    )
+
+
+@pytest.mark.fails_without("store.key_reads.keys_to_read", around=as_seldom_as_hot_ones)
+async def test_what_a_raise_elsewhere_waits_for_is_read_at_once_though_its_channel_looks_seldom(open_world) -> None:
+    world = await open_world(["shop", "market"], channel={"tick": timedelta(minutes=10)})
+    for _ in range(3):
+        world.passes(minutes=1)
+        await world.sweeps("market")
+    assert len(world.wires["market"].asked) == 3

@@ -85,6 +85,11 @@ class LimitsConfig(Group):
     """Share, 0 to 1, of a channel's read budget for reading scarce quantities each tick. Default 0.5: the other
     half is for orders and the sweep. 0 reads none of them out of turn."""
 
+    hot_probability: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.001
+    """Units are scarce when the channels sell more than is there before we hear of it with a larger probability than
+    this. Default 0.001. A large catalogue of which each item sells once a day has many that could: 0.01 reads fewer of
+    them, and more of the likely ones within the same budget."""
+
     lease: Duration = timedelta(seconds=30)
     """How long a daemon owns a channel after its last sign of life (PostgreSQL only). Default 30s: another has taken
     over before the next tick."""

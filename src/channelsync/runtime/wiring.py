@@ -230,6 +230,7 @@ def setup_of(
         stored_rules=rules.stored_rules(connection),
         recipes=recipes_of(config, item_of),
         classes={item_of(sku): name for sku, name in skus.items()},
+        hot_probability=config.limits.hot_probability,
         housekeeping=config.schedule.housekeeping,
     )
 

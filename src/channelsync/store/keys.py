@@ -8,7 +8,18 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, Update, bindparam, case, literal_column, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Update,
+    bindparam,
+    case,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from channelsync.domain.effects import Effect
 from channelsync.domain.watermark import KeyState, Read, Write
@@ -319,52 +330,6 @@ def _record(row: Row[Any], effects: _Effects, writes: tuple[Write, ...]) -> KeyR
         hot=row.hot,
         failures=row.failures,
         not_before=row.not_before,
-    )
-
-
-def keys_to_read(connection: Connection, identity: str, not_since: datetime, *, hot: bool) -> list[int]:
-    """Keys whose number is wanted now: for a raise elsewhere, or hot ones that show units. Longest unread first.
-
-    not_since: a key that was read after this is left out.
-    """
-    found = connection.execute(_select_to_read(hot), {"identity": identity, "not_since": not_since})
-    return list(found.scalars())
-
-
-@cache
-def _select_to_read(hot: bool) -> Select[Any]:  # noqa: FBT001 - a cache's key
-    asked_for = _KEY.c.read_wanted.is_(True)
-    wanted = or_(asked_for, _KEY.c.hot.is_(True) & (_KEY.c.value > 0)) if hot else asked_for
-    return (
-        select(_KEY.c.id)
-        .where(
-            _KEY.c.identity == bindparam("identity"),
-            _KEY.c.ours.is_(True),
-            wanted,
-            or_(_KEY.c.read_at.is_(None), _KEY.c.read_at <= bindparam("not_since")),
-        )
-        .order_by(_KEY.c.read_wanted.desc(), _KEY.c.read_at, _KEY.c.id)
-    )
-
-
-def unread_since(connection: Connection, identity: str, since: datetime, limit: int) -> list[int]:
-    """Mapped keys of ours that were not read since then, the longest unread first; for the sweep."""
-    found = connection.execute(_select_unread(), {"identity": identity, "since": since, "most": limit})
-    return list(found.scalars())
-
-
-@cache
-def _select_unread() -> Select[Any]:
-    return (
-        select(_KEY.c.id)
-        .where(
-            _KEY.c.identity == bindparam("identity"),
-            _KEY.c.ours.is_(True),
-            _KEY.c.item.is_not(None),
-            or_(_KEY.c.read_at.is_(None), _KEY.c.read_at < bindparam("since")),
-        )
-        .order_by(_KEY.c.read_at.is_not(None), _KEY.c.read_at, _KEY.c.id)
-        .limit(bindparam("most"))
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from channelsync.sdk.errors import ChannelError
-from channelsync.store import agenda, keys
+from channelsync.store import agenda, key_reads, keys
 from channelsync.store.leases import LeaseLost
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.audit import audit_day
@@ -171,7 +171,7 @@ async def _look_after(agent: Agent, channel: OpenChannel, leases: Leases) -> Non
 async def _sweep(agent: Agent, channel: OpenChannel, now: datetime) -> None:
     """Puts the longest unread keys on the list of reads; the publisher reads them from its share of the budget."""
     since = now - channel.setup.sweep
-    overdue = await agent.database.query(lambda c: keys.unread_since(c, channel.identity, since, SWEEP_AT_ONCE))
+    overdue = await agent.database.query(lambda c: key_reads.unread_since(c, channel.identity, since, SWEEP_AT_ONCE))
     if overdue:
         await agent.database.transact(lambda c: keys.want_reads(c, overdue))
 

@@ -24,7 +24,7 @@ class Measures:
 
     demand: base units per item and channel; an item without sales has the prior of the setup.
     delays: per channel, as publishing needs them. order_limit: per channel, an order is listed at the latest this
-    long after it was placed (99.9 % quantile once there are 1,000 orders, else as declared).
+    long after it was placed (99.9 % quantile once there are 1,000 orders, else as declared). hot_probability: of Setup.
     """
 
     at: datetime
@@ -32,6 +32,7 @@ class Measures:
     demand: Mapping[str, Mapping[str, DemandRate]] = field(default_factory=dict)
     delays: Mapping[str, Delays] = field(default_factory=dict)
     order_limit: Mapping[str, timedelta] = field(default_factory=dict)
+    hot_probability: float = 0.001
 
     def rates(self, item: str, channels: tuple[str, ...]) -> dict[str, DemandRate]:
         """How fast each of these channels sells an item."""
@@ -41,7 +42,7 @@ class Measures:
     def hot(self, item: str, available: int, channels: tuple[str, ...]) -> bool:
         """Whether these channels may sell more than is available before we hear of it."""
         delays = {channel: self.delays[channel].order_visible for channel in channels}
-        return is_hot(available, self.rates(item, channels), delays)
+        return is_hot(available, self.rates(item, channels), delays, 1 - self.hot_probability)
 
 
 def measure(connection: Connection, setup: Setup, now: datetime) -> Measures:
@@ -66,4 +67,11 @@ def measure(connection: Connection, setup: Setup, now: datetime) -> Measures:
         limits[name] = delay_quantile(order_delays.get(name, ()), _LIMIT_QUANTILE, declared.order_visibility)
         pushed = delay_quantile(push_delays.get(name, ()), 0.95, channel.tick + declared.timing.grace)
         delays[name] = Delays(order_visible=channel.poll + limits[name], push_visible=pushed)
-    return Measures(at=now, prior=setup.prior_demand, demand=demand, delays=delays, order_limit=limits)
+    return Measures(
+        at=now,
+        prior=setup.prior_demand,
+        demand=demand,
+        delays=delays,
+        order_limit=limits,
+        hot_probability=setup.hot_probability,
+    )

@@ -15,7 +15,7 @@ from channelsync.sdk.budgets import Lane, in_lane
 from channelsync.sdk.errors import AnswerUnreadable, ChannelError, NeedsSeller, NotSent, OutcomeUnknown
 from channelsync.sdk.right_to_write import check_may_write
 from channelsync.sdk.values import KeyRead, PushResult, QuantityKey
-from channelsync.store import channels, key_names, keys
+from channelsync.store import channels, key_reads, keys
 from channelsync.store.leases import Lease
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.decide_writes import Prepared, Survey, prepare, raises_waiting_for_reads, survey
@@ -72,7 +72,7 @@ async def read_keys(agent: Agent, channel: OpenChannel, wanted: Sequence[int], d
     size = channel.setup.capabilities.reads_per_call
     for start in range(0, len(wanted), size):
         some = wanted[start : start + size]
-        names = await agent.database.query(lambda c, some=some: key_names.names_of(c, some))  # type: ignore[misc]
+        names = await agent.database.query(lambda c, some=some: key_reads.names_of(c, some))  # type: ignore[misc]
         asked = [key for key in some if key in names]
         answers = await channel.channel.read([QuantityKey(*names[key]) for key in asked])
         reads = list(zip(asked, answers, strict=True))
@@ -97,12 +97,17 @@ async def take_reads(
 
 
 async def read_wanted(agent: Agent, channel: OpenChannel, done: Published) -> None:
-    """Hot keys, and keys that a raise elsewhere waits for; as many as the share of the read budget allows."""
+    """Hot keys, and keys that a raise elsewhere waits for; as many as the share of the read budget allows.
+
+    What a raise waits for is read as often as it is asked for: were it left for this channel's own, perhaps slow,
+    tick, the other reads that the raise needs would be too old by then, again and again.
+    """
     setup = channel.setup
     now = agent.clock.now()
-    not_since = now - max(setup.capabilities.timing.staleness, setup.tick * 0.5)
+    staleness = setup.capabilities.timing.staleness
+    hot_not_since = now - max(staleness, setup.tick * 0.5) if setup.hot_reads else None
     wanted = await agent.database.query(
-        lambda c: keys.keys_to_read(c, channel.identity, not_since, hot=setup.hot_reads)
+        lambda c: key_reads.keys_to_read(c, channel.identity, now - staleness, hot_not_since)
     )
     cost = setup.capabilities.read_cost
     calls = (

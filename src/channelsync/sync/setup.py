@@ -59,7 +59,8 @@ class Setup:
 
     stored_rules: those set by commands; of two rules of one rank they win over those of the configuration.
     classes: item -> its class, for rules. prior_demand: how fast an item is taken to sell before it was watched; it
-    weighs as one day. housekeeping: how often what ran out is released.
+    weighs as one day. hot_probability: units are scarce, and their numbers read every tick, when the channels sell
+    more than is there before we hear of it with a larger probability. housekeeping: how often what ran out is released.
     """
 
     channels: Mapping[str, ChannelSetup]
@@ -69,6 +70,7 @@ class Setup:
     recipes: Recipes = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
     prior_demand: DemandRate = field(default_factory=lambda: DemandRate(0.5))
+    hot_probability: float = 0.001
     housekeeping: timedelta = timedelta(minutes=1)
     affected: Mapping[str, frozenset[str]] = field(init=False)
     rule_book: RuleBook = field(init=False)

@@ -1,0 +1,74 @@
+"""Which quantity keys are to be read, and what the channel calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, or_, select
+
+from channelsync.store.among import among, values
+from channelsync.store.tables import metadata
+
+_KEY = metadata.tables["quantity_key"]
+
+
+def names_of(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """By row id: (the channel's key, its remote location); an unknown one is left out."""
+    rows = connection.execute(_select_names(connection.dialect.name), {"ids": values(connection, ids)})
+    return {row.id: (row.key, row.remote) for row in rows}
+
+
+@cache
+def _select_names(dialect: str) -> Select[Any]:
+    return select(_KEY.c.id, _KEY.c.key, _KEY.c.remote).where(among(_KEY.c.id, "ids", dialect))
+
+
+def keys_to_read(
+    connection: Connection, identity: str, not_since: datetime, hot_not_since: datetime | None
+) -> list[int]:
+    """Keys whose number is wanted now: for a raise elsewhere, or hot ones that show units. Longest unread first.
+
+    not_since: a key that was read after this is left out; hot_not_since: a hot one that nobody asks for. None: those
+    are not read out of turn.
+    """
+    span: dict[str, object] = {"identity": identity, "not_since": not_since}
+    span |= {} if hot_not_since is None else {"hot_not_since": hot_not_since}
+    return list(connection.execute(_select_to_read(hot_not_since is not None), span).scalars())
+
+
+@cache
+def _select_to_read(hot: bool) -> Select[Any]:  # noqa: FBT001 - a cache's key
+    def unread(since: str) -> ColumnElement[bool]:
+        return or_(_KEY.c.read_at.is_(None), _KEY.c.read_at <= bindparam(since, type_=_KEY.c.read_at.type))
+
+    asked_for = _KEY.c.read_wanted.is_(True) & unread("not_since")
+    wanted = or_(asked_for, _KEY.c.hot.is_(True) & (_KEY.c.value > 0) & unread("hot_not_since")) if hot else asked_for
+    return (
+        select(_KEY.c.id)
+        .where(_KEY.c.identity == bindparam("identity"), _KEY.c.ours.is_(True), wanted)
+        .order_by(_KEY.c.read_wanted.desc(), _KEY.c.read_at, _KEY.c.id)
+    )
+
+
+def unread_since(connection: Connection, identity: str, since: datetime, limit: int) -> list[int]:
+    """Mapped keys of ours that were not read since then, the longest unread first; for the sweep."""
+    found = connection.execute(_select_unread(), {"identity": identity, "since": since, "most": limit})
+    return list(found.scalars())
+
+
+@cache
+def _select_unread() -> Select[Any]:
+    return (
+        select(_KEY.c.id)
+        .where(
+            _KEY.c.identity == bindparam("identity"),
+            _KEY.c.ours.is_(True),
+            _KEY.c.item.is_not(None),
+            or_(_KEY.c.read_at.is_(None), _KEY.c.read_at < bindparam("since")),
+        )
+        .order_by(_KEY.c.read_at.is_not(None), _KEY.c.read_at, _KEY.c.id)
+        .limit(bindparam("most"))
+    )
