@@ -356,3 +356,10 @@ def test_a_daemon_leaves_no_lock_behind(play: Any, sqlite_url: str) -> None:
         outcomes = connection.execute("SELECT outcome FROM run WHERE command = 'run'").fetchall()
     connection.close()
     assert outcomes == [("done",), ("done",)]
+
+
+async def test_how_scarce_is_scarce_is_a_setting(tmp_path: Path, sqlite_url: str) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(CONFIG.format(url=sqlite_url) + "\n[limits]\nhot_probability = 0.05\n")
+    async with open_agent(load(config, {}), "look", channels=()) as agent:
+        assert (agent.setup.hot_probability, agent.measures.hot_probability) == (0.05, 0.05)

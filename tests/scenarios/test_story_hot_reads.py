@@ -37,6 +37,18 @@ async def test_a_number_with_plenty_is_left_to_the_sweep(open_world) -> None:
     assert [*world.wires["shop"].asked, *world.wires["market"].asked] == []
 
 
+def as_by_default(original: Any) -> Any:
+    """The seller's own idea of scarce is not heard."""
+    return lambda available, rates, delays, _: original(available, rates, delays)
+
+
+@pytest.mark.fails_without("sync.measures.is_hot", around=as_by_default)
+async def test_how_scarce_is_scarce_is_for_the_seller_to_say(open_world) -> None:
+    world = await open_world(["shop", "market"], 14, prior_demand=BUSY, hot_probability=0.5)
+    await world.lives(5, poll=False)
+    assert [*world.wires["shop"].asked, *world.wires["market"].asked] == []
+
+
 @pytest.mark.fails_without(declares={"staleness_s": 0})
 async def test_no_number_is_read_more_often_than_reads_are_stale(open_world) -> None:
     world = await open_world({"shop": MarketplaceRules(read_lag=(180.0, 180.0)), "market": PLAIN}, 3, prior_demand=BUSY)

@@ -87,8 +87,8 @@ class LimitsConfig(Group):
 
     hot_probability: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.001
     """Units are scarce when the channels sell more than is there before we hear of it with a larger probability than
-    this. Default 0.001. A large catalogue of which each item sells once a day has many that could: 0.01 reads fewer of
-    them, and more of the likely ones within the same budget."""
+    this, between 0 and 1. Default 0.001. More lets fewer numbers be read every tick: for a large catalogue that would
+    spend its read budget on units of which hardly any sell."""
 
     lease: Duration = timedelta(seconds=30)
     """How long a daemon owns a channel after its last sign of life (PostgreSQL only). Default 30s: another has taken
