@@ -22,6 +22,7 @@ def judge(
     units: int = 1,
     booked_at: float | None = None,
     read_at: float | None = 8.5,
+    reads_before: float = -5,
     raised_to: int = 5,
     expected: int | None = None,
     tolerance: Tolerance = USUAL,
@@ -32,7 +33,7 @@ def judge(
     """5 mugs; bazaar sells some; at minute 10 agora is raised from 2."""
     witness = Witness(
         sent=[Sent(at(10), AGORA, 1, raised_to, expected, lowering=False)],
-        reads={} if read_at is None else {BAZAAR: [(at(read_at), at(read_at))]},
+        reads={} if read_at is None else {BAZAAR: [(at(minute), at(minute)) for minute in (reads_before, read_at)]},
         failed={} if failed_at is None else {"bazaar": [at(failed_at)]},
     )
     sale = NumberChange(at(sold_at), NumberKey("b-MUG"), 5, 5 - units, "sold")
@@ -100,6 +101,12 @@ def test_a_sale_on_the_raised_key_itself_is_the_channels_to_refuse_where_it_comp
 def test_a_rise_of_the_same_size_hides_a_sale() -> None:
     back = NumberChange(at(4), NumberKey("b-MUG"), 4, 5, "human edit")
     assert judge(more=[back]).breaches == []
+
+
+def test_a_sale_after_a_raise_of_ours_that_no_read_had_shown_looks_like_a_lost_raise() -> None:
+    ours = NumberChange(at(-1), NumberKey("b-MUG"), 4, 5, "write")
+    assert judge(reads_before=-2, more=[ours]).breaches == []
+    assert [breach.invariant for breach in judge(reads_before=-0.5, more=[ours]).breaches] == ["4"]
 
 
 def test_a_sale_that_the_number_never_told_of_is_hidden() -> None:

@@ -5,8 +5,9 @@ sold so shortly before that no read could tell (`Tolerance.window`; longer where
 nobody waits for that), or hidden from reads:
 
 - the sale did not move the number (the channel deducts later or never, it stood at 0, a cap or rounding hid it);
-- something raised the number by as much before it was read: a cancel, a human; or a sale that was booked is as large
-  and happened so shortly before a read that nobody can tell whether the read contains it (an unsettled effect);
+- something raised the number by as much before it was read: a cancel, a human, or a write of ours that no read had
+  shown yet (the number is then as if that write had been lost and nothing sold); or a sale that was booked is as
+  large and happened so shortly before a read that nobody can tell whether the read contains it (an unsettled effect);
 - an absolute write without compare-and-set swallowed it, or a write of unknown outcome left the number open;
 - the drop was more than plausible, and its excess was released after a complete order read, as the rules say.
 
@@ -230,12 +231,23 @@ class _Judge:
         rises = sum(
             max(0, change.after - change.before)
             for change in self._changes.get(key, [])
-            if change.why != "write" and since - tolerance.window <= change.at <= sent.at
+            if since - tolerance.window <= change.at <= sent.at and change.why != "write"
         )
+        rises += self._raised_unread(key, since) if visible else 0
         released = sum(units for at, units in self._day.excess.get(key, ()) if at <= sent.at)
         rounded = tolerance.step - 1
         unsettled = self._unsettled(key, item, since, tolerance) if visible and tolerance.blur else 0
         return hidden + min(visible, (rises + released + rounded) * each + unsettled)
+
+    def _raised_unread(self, key: Name, since: datetime) -> int:
+        """Units by which writes of ours raised a number between its last read before `since` and then."""
+        reads = self._day.witness.reads.get(key, [])
+        last = max((asked for asked, answered in reads if answered < since), default=None)
+        return sum(
+            max(0, change.after - change.before)
+            for change in self._changes.get(key, [])
+            if change.why == "write" and last is not None and last <= change.at <= since
+        )
 
     def _unsettled(self, key: Name, item: str, since: datetime, tolerance: Tolerance) -> int:
         """Units of earlier sales of which the last read before `since` leaves open whether it contains them."""
