@@ -1,6 +1,6 @@
 """Two fronts of a marketplace's API: an HTTP server on a socket, and a transport that calls it in process.
 
-Both ask `MarketplaceApi.handle` and let its replies meet their fate. Time passes on the lab's clock only.
+Both ask `HttpApi.handle` and let its replies meet their fate. Time passes on the lab's clock only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import httpx
 from starlette.requests import Request as StarletteRequest
 from starlette.types import Receive, Scope, Send
 
-from channelsync.lab.marketplace_http import MarketplaceApi, Reply, Request
+from channelsync.lab.marketplace_http import HttpApi, Reply, Request
 from channelsync.lab.marketplace_rules import NOTHING, Span
 from channelsync.sdk.clock import Clock
 
@@ -32,7 +32,7 @@ class InProcessTransport(httpx.AsyncBaseTransport):
     sent runs into the request's own read timeout, or ends after `HANGS` seconds.
     """
 
-    def __init__(self, api: MarketplaceApi, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, api: HttpApi, clock: Clock, rng: random.Random) -> None:
         self._api = api
         self._clock = clock
         self._rng = rng
@@ -42,7 +42,9 @@ class InProcessTransport(httpx.AsyncBaseTransport):
         body = request.content if isinstance(request.stream, httpx.ByteStream) else await request.aread()
         await self._travel(latency)
         reply = self._api.handle(
-            Request(request.method, request.url.path, _query(request.url.query), request.headers, body)
+            Request(
+                request.method, request.url.path, _query(request.url.query), request.headers, body, request.url.query
+            )
         )
         match reply.fate:
             case "is refused":
@@ -95,7 +97,7 @@ class _Dripping(httpx.AsyncByteStream):
 class MarketplaceApp:
     """The marketplace as an ASGI application, for a server on a socket."""
 
-    def __init__(self, api: MarketplaceApi, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, api: HttpApi, clock: Clock, rng: random.Random) -> None:
         self._api = api
         self._clock = clock
         self._rng = rng
@@ -105,8 +107,8 @@ class MarketplaceApp:
             await _live(receive, send)
             return
         request = StarletteRequest(scope, receive)
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-        asked = Request(request.method, request.url.path, query, request.headers, await request.body())
+        raw = scope["query_string"]
+        asked = Request(request.method, request.url.path, _query(raw), request.headers, await request.body(), raw)
         latency = self._api.marketplace.rules.latency
         if latency != NOTHING:
             await self._clock.sleep(self._rng.uniform(*latency))
@@ -166,7 +168,7 @@ async def _hang_up(send: Send) -> None:
 
 
 def _query(raw: bytes) -> dict[str, str]:
-    return dict(parse_qsl(raw.decode("ascii"))) if raw else {}
+    return dict(parse_qsl(raw.decode("latin-1"))) if raw else {}
 
 
 def _read_timeout(request: httpx.Request) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 import orjson
 
@@ -28,13 +28,17 @@ Fate = Literal["arrives", "is cut short", "drips", "is never sent", "is reset", 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as a front hands it over. headers: names in lower case, or matched in any case."""
+    """A request as a front hands it over. headers: names in lower case, or matched in any case.
+
+    raw_query: as it was sent, for APIs that sign it or take a parameter more than once.
+    """
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = b""
+    raw_query: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,17 @@ class Reply:
     body: bytes = b""
     fate: Fate = "arrives"
     seconds: float = 0.0
+
+
+class HttpApi(Protocol):
+    """Any marketplace's API as the fronts need it."""
+
+    @property
+    def marketplace(self) -> Marketplace: ...
+
+    def handle(self, request: Request) -> Reply:
+        """Answers one request. Never raises for anything that a request may hold."""
+        ...
 
 
 _HTML = b"<!doctype html><html><head><title>Maintenance</title></head><body><h1>Back soon</h1></body></html>"
