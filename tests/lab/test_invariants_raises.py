@@ -103,6 +103,12 @@ def test_a_rise_of_the_same_size_hides_a_sale() -> None:
     assert judge(more=[back]).breaches == []
 
 
+def test_a_rise_before_a_sale_hides_it_unless_a_read_has_shown_the_rise() -> None:
+    typed = NumberChange(at(-4), NumberKey("b-MUG"), 4, 5, "human edit")
+    assert judge(reads_before=-5, more=[typed]).breaches == []
+    assert [breach.invariant for breach in judge(reads_before=-3, more=[typed]).breaches] == ["4"]
+
+
 def test_a_sale_after_a_raise_of_ours_that_no_read_had_shown_looks_like_a_lost_raise() -> None:
     ours = NumberChange(at(-1), NumberKey("b-MUG"), 4, 5, "write")
     assert judge(reads_before=-2, more=[ours]).breaches == []

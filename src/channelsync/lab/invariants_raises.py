@@ -228,25 +228,25 @@ class _Judge:
             else:
                 visible += units
                 since = min(since, sale.at)
-        rises = sum(
-            max(0, change.after - change.before)
-            for change in self._changes.get(key, [])
-            if since - tolerance.window <= change.at <= sent.at and change.why != "write"
-        )
-        rises += self._raised_unread(key, since) if visible else 0
+        rises = self._rises(key, since, sent, tolerance) if visible else 0
         released = sum(units for at, units in self._day.excess.get(key, ()) if at <= sent.at)
         rounded = tolerance.step - 1
         unsettled = self._unsettled(key, item, since, tolerance) if visible and tolerance.blur else 0
         return hidden + min(visible, (rises + released + rounded) * each + unsettled)
 
-    def _raised_unread(self, key: Name, since: datetime) -> int:
-        """Units by which writes of ours raised a number between its last read before `since` and then."""
+    def _rises(self, key: Name, since: datetime, sent: Sent, tolerance: Tolerance) -> int:
+        """Units by which a number rose beside sales that began at `since`: a read after both shows the difference.
+
+        Rises count from the last read before the sales on; those of our own writes up to the first sale, for what
+        comes after it is `_swallows`' matter.
+        """
         reads = self._day.witness.reads.get(key, [])
-        last = max((asked for asked, answered in reads if answered < since), default=None)
+        last = max((asked for asked, answered in reads if answered < since), default=since)
+        begins = min(last, since - tolerance.window)
         return sum(
             max(0, change.after - change.before)
             for change in self._changes.get(key, [])
-            if change.why == "write" and last is not None and last <= change.at <= since
+            if (last <= change.at <= since if change.why == "write" else begins <= change.at <= sent.at)
         )
 
     def _unsettled(self, key: Name, item: str, since: datetime, tolerance: Tolerance) -> int:
