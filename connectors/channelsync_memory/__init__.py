@@ -13,10 +13,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from channelsync.sdk.channel import Capabilities, Connector, Identity, Resources
+from channelsync.sdk.channel import Capabilities, Connector, Identity
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import NeedsSeller, OutcomeUnknown, TryLater
 from channelsync.sdk.limiter import Budget
+from channelsync.sdk.resources import Resources
 from channelsync.sdk.values import (
     BadOrder,
     GivesBack,

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from channelsync.sdk.channel import Connector, Resources
+from channelsync.sdk.channel import Connector
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.contract import CANARY, Delivery, Fault, Nonsense, Offered
+from channelsync.sdk.resources import Resources
 from channelsync.sdk.values import QuantityKey
 from channelsync_memory import CAPABILITIES, CONNECTOR, MemoryChannel, own_settings
 from channelsync_memory.shop import SHOPS, Sale, Shop, ShopBusy, ShopShut, ShopSilent

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
-from channelsync.sdk.channel import Connector, Resources, WebhookScheme
+from channelsync.sdk.channel import Connector, WebhookScheme
 from channelsync.sdk.http import HttpSettings, HttpTransport
+from channelsync.sdk.resources import Resources
 from channelsync_sandbox.channel import SandboxChannel
 from channelsync_sandbox.client import Access, SandboxClient, budget_observer
 from channelsync_sandbox.settings import SandboxSettings, budgets, capabilities
@@ -45,7 +46,7 @@ async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterat
         yield SandboxChannel(resources.channel, mine, SandboxClient(http, access))
 
 
-def webhooks(settings: BaseModel) -> WebhookScheme | None:
+def webhooks(settings: BaseModel, _resources: Resources) -> WebhookScheme | None:
     """The scheme of the account's deliveries; None while its settings hold no secret for them."""
     mine = _mine(settings)
     if not mine.webhook_secrets:

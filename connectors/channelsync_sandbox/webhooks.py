@@ -19,7 +19,7 @@ class SandboxWebhooks:
     def __init__(self, secrets: Sequence[SecretStr], skew: timedelta) -> None:
         self._signatures = StandardWebhooks(secrets, tolerance=TOLERANCE + skew)
 
-    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookHint | None:
+    async def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookHint | None:
         """What a genuine delivery is about. One that is signed but cannot be read hints that something is new."""
         signed = self._signatures.verified(headers, body, now)
         if signed is None:

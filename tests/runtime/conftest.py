@@ -17,9 +17,10 @@ from channelsync.runtime.cli import main
 from channelsync.runtime.config import Loaded, load
 from channelsync.runtime.config_errors import ConfigInvalid
 from channelsync.sdk.budgets import Budget
-from channelsync.sdk.channel import Capabilities, Channel, Connector, Resources
+from channelsync.sdk.channel import Capabilities, Channel, Connector
 from channelsync.sdk.clock import SystemClock
 from channelsync.sdk.discovery import Catalogue, catalogue_with
+from channelsync.sdk.resources import Resources
 from channelsync_memory.shop import SHOPS, Shop
 
 ReadConfig = Callable[..., Loaded]

@@ -89,15 +89,17 @@ connector = "memory"
 USE = """\
 import asyncio, json, random
 from channelsync.sdk.breaker import Breaker
-from channelsync.sdk.channel import Resources
 from channelsync.sdk.clock import SystemClock
 from channelsync.sdk.discovery import installed
 from channelsync.sdk.limiter import Limiter
+from channelsync.sdk.resources import Resources
+from channelsync.sdk.vault import MemoryVault
 from channelsync.sdk.values import QuantityKey, QuantityUpdate
 
 async def use(connector):
     settings, clock = connector.settings(street="High Street"), SystemClock()
     resources = Resources(
+        vault=MemoryVault(),
         channel="corner-shop",
         clock=clock,
         limiter=Limiter(connector.budgets(settings), clock),

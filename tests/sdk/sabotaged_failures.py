@@ -156,7 +156,7 @@ class Scheme:
     def __init__(self) -> None:
         self.signatures = StandardWebhooks([SecretStr(SECRET)])
 
-    def verify(self, headers, body, now):
+    async def verify(self, headers, body, now):
         signed = self.signatures.verified(headers, body, now)
         return None if signed is None else self.hint(signed.event, signed.sent_at, body)
 
@@ -165,24 +165,24 @@ class Scheme:
 
 
 class BelievesEverybody(Scheme):
-    def verify(self, headers, body, now):
+    async def verify(self, headers, body, now):
         return self.hint(headers.get("webhook-id", "msg-1"), now, body or b'{"order": ""}')
 
 
 class BelievesForEver(Scheme):
-    def verify(self, headers, body, now):
+    async def verify(self, headers, body, now):
         found = {name.lower(): value for name, value in headers.items()}
         try:
             sent_at = datetime.fromtimestamp(int(found.get("webhook-timestamp", "")), UTC)
         except (ValueError, OverflowError):
             return None
-        return super().verify(headers, body, sent_at)
+        return await super().verify(headers, body, sent_at)
 
 
 class RaisesOnForgery(Scheme):
-    def verify(self, headers, body, now):
+    async def verify(self, headers, body, now):
         base64.b64decode(headers["webhook-signature"].removeprefix("v1,"), validate=True)
-        return super().verify(headers, body, now)
+        return await super().verify(headers, body, now)
 
 
 class Telling(Sabotaged):
@@ -192,19 +192,19 @@ class Telling(Sabotaged):
 
 
 class TestGoodWebhooks(Telling):
-    connector = replace(memory_connector(), webhooks=lambda _settings: Scheme())
+    connector = replace(memory_connector(), webhooks=lambda _settings, _resources: Scheme())
 
 
 class TestForgeriesBelieved(Telling):
-    connector = replace(memory_connector(), webhooks=lambda _settings: BelievesEverybody())
+    connector = replace(memory_connector(), webhooks=lambda _settings, _resources: BelievesEverybody())
 
 
 class TestStaleDeliveriesBelieved(Telling):
-    connector = replace(memory_connector(), webhooks=lambda _settings: BelievesForEver())
+    connector = replace(memory_connector(), webhooks=lambda _settings, _resources: BelievesForEver())
 
 
 class TestForgeriesRaise(Telling):
-    connector = replace(memory_connector(), webhooks=lambda _settings: RaisesOnForgery())
+    connector = replace(memory_connector(), webhooks=lambda _settings, _resources: RaisesOnForgery())
 
 
 # The folder

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
-import random
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
@@ -43,10 +42,9 @@ from channelsync.lab.stage import (
 )
 from channelsync.lab.trading_day import MARKETPLACES, TradingDay, plan_trading_day
 from channelsync.lab.virtual_time import LabClock, run_virtual
-from channelsync.sdk.breaker import Breaker
-from channelsync.sdk.channel import Capabilities, Resources
+from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.discovery import installed
-from channelsync.sdk.limiter import Limiter
+from channelsync.sdk.resources import unused
 from channelsync.store import agenda
 from channelsync.store.database import Database, open_database
 from channelsync.store.embedded_postgres import EmbeddedPostgres
@@ -229,13 +227,8 @@ async def _plain(options: DemoOptions, plan: TradingDay) -> Counted:
         channels = []
         for name, site in day.sites.items():
             settings = settings_of(connector, site, day.addresses[name])
-            resources = Resources(
-                channel=name,
-                clock=clock,
-                random=random.Random(f"{options.seed} {name}"),
-                limiter=Limiter(connector.budgets(settings), clock),
-                breaker=Breaker(name, clock),
-                transport=day.transports[name],
+            resources = unused(
+                name, connector.budgets(settings), clock, seed=str(options.seed), transport=day.transports[name]
             )
             listings = {one.listing: one for one in day.wares.listings if one.marketplace == name}
             channels.append(

@@ -171,7 +171,7 @@ class _Day:
         return jobs
 
     def _webhooks(self, name: str, site: Site) -> list[Coroutine[Any, Any, None]]:
-        receiver = HintReceiver(name, subscribe(site), self._clock, self._now.agent)
+        receiver = HintReceiver(name, subscribe(site, self._clock), self._clock, self._now.agent)
         client = httpx.AsyncClient(transport=receiver)
         rng = random.Random(f"{self._plan.seed} {name} webhooks")
         unreliable = replace(WebhookPlan.unreliable(), forged=0.03)

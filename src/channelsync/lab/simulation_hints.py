@@ -19,6 +19,7 @@ from channelsync.sdk.channel import WebhookScheme
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.discovery import installed
 from channelsync.sdk.errors import ChannelError
+from channelsync.sdk.resources import unused
 from channelsync.sdk.webhooks import WebhookHint
 from channelsync.store import keys, orders
 from channelsync.sync.agent import Agent, OpenChannel
@@ -28,12 +29,13 @@ AT_MOST_EVERY = 5.0
 """Seconds between two looks at what was hinted: a burst of messages becomes one call."""
 
 
-def subscribe(site: Site) -> WebhookScheme:
+def subscribe(site: Site, clock: Clock) -> WebhookScheme:
     """Subscribes to everything; returns what tells genuine messages from forged ones."""
     subscription = site.api.subscriptions.add(site.account.name, f"http://{site.marketplace.name}.hook/", TOPICS)
     connector = installed().connector(CONNECTOR)
     settings = connector.settings.model_validate({**site.settings(), "webhook_secrets": [subscription.secret]})
-    scheme = connector.webhooks(settings) if connector.webhooks else None
+    resources = unused(site.marketplace.name, connector.budgets(settings), clock)
+    scheme = connector.webhooks(settings, resources) if connector.webhooks else None
     if scheme is None:
         raise ValueError(f"the connector {CONNECTOR} takes no webhooks")
     return scheme
@@ -58,8 +60,8 @@ class HintReceiver(httpx.AsyncBaseTransport):
         agent = self._agent()
         if agent is None or not agent.channels[self._name].identity:
             return httpx.Response(503)
-        hint = self._scheme.verify(request.headers, await request.aread(), self._clock.now())
-        if hint is None:
+        hint = await self._scheme.verify(request.headers, await request.aread(), self._clock.now())
+        if not isinstance(hint, WebhookHint):
             self.refused += 1
             return httpx.Response(401)
         await self._keep(agent, agent.channels[self._name], hint)

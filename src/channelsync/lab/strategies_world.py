@@ -6,7 +6,6 @@ See `strategies` for what a story is, and for what keeps the stories of one worl
 from __future__ import annotations
 
 import asyncio
-import random
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -40,11 +39,10 @@ from channelsync.lab.stage import (
 from channelsync.lab.strategies import Outcome, Strategy, Terms, buyers_of, sku_of
 from channelsync.lab.strategies_peers import ByDifference, Showing
 from channelsync.lab.virtual_time import LabClock
-from channelsync.sdk.breaker import Breaker
-from channelsync.sdk.channel import Capabilities, Resources
+from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.discovery import installed
-from channelsync.sdk.limiter import Limiter
+from channelsync.sdk.resources import unused
 from channelsync.store.database import open_database
 from channelsync.store.tables import metadata
 from channelsync.sync.agent import OpenChannel
@@ -197,13 +195,8 @@ class _World:
     async def _plain_channel(self, name: str) -> AsyncIterator[PlainChannel]:
         connector, site = installed().connector(CONNECTOR), self.sites[name]
         settings = settings_of(connector, site)
-        resources = Resources(
-            channel=name,
-            clock=self.clock,
-            random=random.Random(f"{self.seed} {name}"),
-            limiter=Limiter(connector.budgets(settings), self.clock),
-            breaker=Breaker(name, self.clock),
-            transport=self.reads[name],
+        resources = unused(
+            name, connector.budgets(settings), self.clock, seed=str(self.seed), transport=self.reads[name]
         )
         listings = {one.listing: one for one in self.wares.listings if one.marketplace == name}
         sent = dict.fromkeys(listings, self.terms.units)

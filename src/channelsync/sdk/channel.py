@@ -6,19 +6,17 @@ two marketplaces of the lab differ in it and a test fails when it is ignored.
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal, Protocol
 
-import httpx
 from pydantic import BaseModel
 
-from channelsync.sdk.breaker import Breaker
-from channelsync.sdk.clock import Clock
-from channelsync.sdk.limiter import Budget, Limiter
+from channelsync.sdk.connecting import Guide
+from channelsync.sdk.limiter import Budget
+from channelsync.sdk.resources import Resources
 from channelsync.sdk.values import (
     Deducts,
     GivesBack,
@@ -33,7 +31,7 @@ from channelsync.sdk.values import (
     Timing,
     UnreadableOrder,
 )
-from channelsync.sdk.webhooks import WebhookHint
+from channelsync.sdk.webhooks import Harmless, WebhookHint
 
 QuantityMeaning = Literal["available", "physical"]
 ZeroPolicy = Literal["shows 0", "deactivates", "ends"]
@@ -159,28 +157,22 @@ class Channel(Protocol):
 class WebhookScheme(Protocol):
     """How one account's webhook deliveries are told from forged ones, and what they hint at."""
 
-    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookHint | None:
-        """What a genuine delivery hints at; None for a forged, stale or malformed one. Never raises.
+    async def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookHint | Harmless | None:
+        """What a genuine delivery hints at; None for a forged, stale or malformed one.
 
-        headers: their names in any case. body: the raw bytes. now: our clock, aware UTC.
+        Harmless: it is unsigned, but of a kind that the channel sends unsigned and that means nothing.
+        headers: their names in any case. body: the raw bytes. now: our clock, aware UTC. It is waited for only where
+        a public key must be fetched; then TryLater where the key cannot be had, and nothing else is ever raised.
         """
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """What a connector is given to work with.
+class Challenged(Protocol):
+    """A webhook scheme whose channel makes sure that an address is ours before it delivers there."""
 
-    limiter, breaker: of this account, shared with the publisher: it pays for a push before it decides what to push
-    (`Limiter.prepaid`). transport: None for real sockets; the lab hands in its own.
-    """
-
-    channel: str
-    clock: Clock
-    limiter: Limiter
-    breaker: Breaker
-    random: random.Random
-    transport: httpx.AsyncBaseTransport | None = None
+    def answer(self, query: Mapping[str, str], address: str) -> bytes | None:
+        """The JSON body to answer a GET on the receiver's address with; None: it is no challenge of this channel."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +181,9 @@ class Connector:
 
     name: as in the configuration. settings: the model of [channel.settings]. capabilities: fixed, or computed from
     the settings. budgets: the rate budgets of one account, by the settings. open: a channel for as long as the
-    context is open. webhooks: the scheme of an account's deliveries, or None where its settings hold no secret for
-    it; the member itself is None for a connector that takes no webhooks.
+    context is open; it may also be `Subscribes` and `Inspects`. webhooks: the scheme of an account's deliveries,
+    or None where its settings hold no secret for it; the member itself is None for a connector that takes no
+    webhooks. guide: what the seller does to connect an account.
     """
 
     name: str
@@ -199,4 +192,5 @@ class Connector:
     capabilities: Callable[[BaseModel], Capabilities]
     budgets: Callable[[BaseModel], Sequence[Budget]]
     open: Callable[[BaseModel, Resources], AbstractAsyncContextManager[Channel]]
-    webhooks: Callable[[BaseModel], WebhookScheme | None] | None = None
+    webhooks: Callable[[BaseModel, Resources], WebhookScheme | None] | None = None
+    guide: Guide = field(default_factory=Guide)

@@ -43,6 +43,14 @@ class WebhookHint:
 
 
 @dataclass(frozen=True, slots=True)
+class Harmless:
+    """An unsigned delivery that the channel is known to send, that changes nothing and is answered 200. why: its kind,
+    e.g. `ping of a new webhook`."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signed:
     """What a valid signature vouches for, beside the body. event: the message's id. sent_at: aware UTC."""
 
@@ -98,6 +106,28 @@ class StandardWebhooks:
             for text in given:
                 valid |= hmac.compare_digest(right, _bytes(text))
         return valid
+
+
+def signed_by(keys: Sequence[bytes], body: bytes, signature: str) -> bool:
+    """Whether a header holds the base64 of HMAC-SHA256 over the raw body by one of the keys.
+
+    In time that tells nothing about which. The right signature is spelled as base64 and compared as text: what is
+    malformed never needs decoding.
+    """
+    given = _bytes(signature)
+    valid = False
+    for key in keys:
+        right = base64.b64encode(hmac.digest(key, body, hashlib.sha256))
+        valid |= hmac.compare_digest(right, given)
+    return valid
+
+
+def plain_keys(secrets: Sequence[SecretStr]) -> tuple[bytes, ...]:
+    """Secrets as the bytes that were typed. Raises ValueError for no secret, or an empty one."""
+    keys = tuple(secret.get_secret_value().encode() for secret in secrets)
+    if not keys or not all(keys):
+        raise ValueError("webhooks need a secret: without one, anybody could sign")
+    return keys
 
 
 def _key(secret: SecretStr) -> bytes:

@@ -14,9 +14,11 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from channelsync.sdk.breaker import Breaker, BreakerState
-from channelsync.sdk.channel import Connector, Resources
+from channelsync.sdk.channel import Connector
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.limiter import BucketState, Limiter
+from channelsync.sdk.resources import Resources
+from channelsync.sdk.vault import MemoryVault
 from channelsync.store import channels
 from channelsync.store.codec import dump, load
 from channelsync.store.database import Database
@@ -43,7 +45,13 @@ async def open_channel(
     limiter = Limiter(connector.budgets(settings), clock, state=_buckets(load(state.budgets)))
     breaker = Breaker(setup.name, clock, state=_breaker(load(state.breaker)))
     resources = Resources(
-        channel=setup.name, clock=clock, random=rng, limiter=limiter, breaker=breaker, transport=transport
+        vault=MemoryVault(),
+        channel=setup.name,
+        clock=clock,
+        random=rng,
+        limiter=limiter,
+        breaker=breaker,
+        transport=transport,
     )
     async with connector.open(settings, resources) as channel:
         opened = OpenChannel(setup=setup, channel=channel, limiter=limiter, breaker=breaker, identity=state.identity)

@@ -1,6 +1,5 @@
 """A marketplace of the lab as the other side of the sandbox connector."""
 
-import random
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
@@ -17,11 +16,9 @@ from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
 from channelsync.lab.marketplace_site import Site, open_site
 from channelsync.lab.marketplace_values import NumberKey, Offer
 from channelsync.lab.webhook_sender import signed
-from channelsync.sdk.breaker import Breaker
-from channelsync.sdk.channel import Resources
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.contract import ContractClock, Delivery, Fault, HttpFaults, Nonsense, Offered
-from channelsync.sdk.limiter import Limiter
+from channelsync.sdk.resources import Resources, unused
 from channelsync.sdk.values import QuantityKey
 from channelsync_sandbox import CONNECTOR
 from channelsync_sandbox.settings import SandboxSettings
@@ -209,11 +206,4 @@ def world(site: Site, subscription, faults: HttpFaults, clock: Clock, by_server:
 
 @pytest.fixture
 def resources(channel_settings: SandboxSettings, clock: Clock, transport: HttpFaults) -> Resources:
-    return Resources(
-        channel="agora-uk",
-        clock=clock,
-        limiter=Limiter(CONNECTOR.budgets(channel_settings), clock),
-        breaker=Breaker("agora-uk", clock),
-        random=random.Random(1),
-        transport=transport,
-    )
+    return unused("agora-uk", CONNECTOR.budgets(channel_settings), clock, transport=transport)

@@ -11,10 +11,10 @@ from channelsync.lab.faults import Fault as LabFault
 from channelsync.lab.faults import FaultKind
 from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
 from channelsync.lab.marketplace_values import NumberKey
-from channelsync.sdk.channel import Resources
 from channelsync.sdk.contract import HttpFaults
 from channelsync.sdk.errors import ChannelMisbehaved, NeedsSeller, TryLater
 from channelsync.sdk.limiter import Lane, in_lane
+from channelsync.sdk.resources import Resources
 from channelsync.sdk.values import QuantityUpdate
 from channelsync_sandbox import CONNECTOR
 from channelsync_sandbox.settings import SandboxSettings

@@ -7,46 +7,46 @@ import pytest
 
 from channelsync.lab.webhook_sender import signed
 from channelsync.sdk.values import QuantityKey
-from channelsync.sdk.webhooks import WebhookHint
+from channelsync.sdk.webhooks import Harmless, WebhookHint
 from channelsync_sandbox import CONNECTOR
 
 
 @pytest.fixture
-def told(subscription, channel_settings, clock):
+def told(subscription, channel_settings, clock, resources):
     """What a signed body hints at."""
-    scheme = CONNECTOR.webhooks(channel_settings)
+    scheme = CONNECTOR.webhooks(channel_settings, resources)
 
-    def hint(body: bytes) -> WebhookHint | None:
-        return scheme.verify(signed(subscription, "msg-7", clock.now(), body), body, clock.now())
+    async def hint(body: bytes) -> WebhookHint | Harmless | None:
+        return await scheme.verify(signed(subscription, "msg-7", clock.now(), body), body, clock.now())
 
     return hint
 
 
-def test_a_number_that_changed_hints_at_its_key(told, clock) -> None:
+async def test_a_number_that_changed_hints_at_its_key(told, clock) -> None:
     number = {"key": "K-7", "location": "north", "number": 4, "committed": None, "held": None}
-    assert told(orjson.dumps({"type": "number.changed", "data": {"number": number}})) == WebhookHint(
+    assert await told(orjson.dumps({"type": "number.changed", "data": {"number": number}})) == WebhookHint(
         topic="number.changed", event="msg-7", sent_at=clock.now(), keys=(QuantityKey("K-7", "north"),)
     )
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"<html>", b'{"type": 7}', b'{"data": {}}', b"\xff"])
-def test_a_signed_delivery_that_cannot_be_read_hints_that_something_is_new(told, clock, body: bytes) -> None:
-    assert told(body) == WebhookHint(topic="", event="msg-7", sent_at=clock.now())
+async def test_a_signed_delivery_that_cannot_be_read_hints_that_something_is_new(told, clock, body: bytes) -> None:
+    assert await told(body) == WebhookHint(topic="", event="msg-7", sent_at=clock.now())
 
 
 @pytest.mark.parametrize("data", [{}, {"order": 7}, {"order": {"id": 7}}, {"order": {"id": ""}}, {"number": "K-7"}])
-def test_a_delivery_of_nothing_known_hints_at_its_topic_only(told, clock, data: dict) -> None:
+async def test_a_delivery_of_nothing_known_hints_at_its_topic_only(told, clock, data: dict) -> None:
     expected = WebhookHint(topic="order.updated", event="msg-7", sent_at=clock.now())
-    assert told(orjson.dumps({"type": "order.updated", "data": data})) == expected
+    assert await told(orjson.dumps({"type": "order.updated", "data": data})) == expected
 
 
-def test_without_a_secret_there_is_no_scheme(channel_settings) -> None:
-    assert CONNECTOR.webhooks(channel_settings.model_copy(update={"webhook_secrets": ()})) is None
+def test_without_a_secret_there_is_no_scheme(channel_settings, resources) -> None:
+    assert CONNECTOR.webhooks(channel_settings.model_copy(update={"webhook_secrets": ()}), resources) is None
 
 
-def test_the_marketplaces_clock_may_be_off_by_its_skew(subscription, channel_settings, clock) -> None:
-    scheme = CONNECTOR.webhooks(channel_settings.model_copy(update={"skew_s": 90.0}))
+async def test_the_marketplaces_clock_may_be_off_by_its_skew(subscription, channel_settings, clock, resources) -> None:
+    scheme = CONNECTOR.webhooks(channel_settings.model_copy(update={"skew_s": 90.0}), resources)
     body = b'{"type": "order.updated"}'
     for ahead, passes in ((timedelta(seconds=389), True), (timedelta(seconds=391), False)):
         headers = signed(subscription, "msg-7", clock.now() + ahead, body)
-        assert (scheme.verify(headers, body, clock.now()) is not None) == passes
+        assert (await scheme.verify(headers, body, clock.now()) is not None) == passes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -13,11 +12,10 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from channelsync.sdk.breaker import Breaker
-from channelsync.sdk.channel import Capabilities, Channel, Connector, Resources
+from channelsync.sdk.channel import Capabilities, Channel, Connector
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.contract.world import ContractClock, Offered, World
-from channelsync.sdk.limiter import Limiter
+from channelsync.sdk.resources import Resources, unused
 from channelsync.sdk.values import (
     KeyRead,
     OrderPage,
@@ -27,9 +25,12 @@ from channelsync.sdk.values import (
     QuantityUpdate,
     UnreadableOrder,
 )
+from channelsync.sdk.vault import MemoryVault, Vault
 
 OpenChannel = Callable[[], AbstractAsyncContextManager[Channel]]
 """Opens the channel anew, as after a restart: nothing is remembered from the last time."""
+
+FreshResources = Callable[[], Resources]
 
 MOMENT = timedelta(seconds=1)
 """The finest difference of times that every channel can tell."""
@@ -71,23 +72,22 @@ class ContractBase:
         return self.connector.capabilities(channel_settings)
 
     @pytest.fixture
-    def open_channel(
-        self, channel_settings: BaseModel, clock: Clock, transport: httpx.AsyncBaseTransport | None
-    ) -> OpenChannel:
+    def vault(self) -> Vault:
+        """What the connector keeps over restarts. Override it where an account needs secrets to begin with."""
+        return MemoryVault()
+
+    @pytest.fixture
+    def fresh_resources(
+        self, channel_settings: BaseModel, clock: Clock, vault: Vault, transport: httpx.AsyncBaseTransport | None
+    ) -> FreshResources:
+        """Makes what a connector is given, as after a restart: the vault is kept, all else is new."""
+        budgets = self.connector.budgets(channel_settings)
+        return lambda: unused("contract", budgets, clock, vault=vault, transport=transport)
+
+    @pytest.fixture
+    def open_channel(self, channel_settings: BaseModel, fresh_resources: FreshResources) -> OpenChannel:
         """Opens the channel as the daemon does. Each test opens it in its own task, and may open it again."""
-
-        def open_anew() -> AbstractAsyncContextManager[Channel]:
-            resources = Resources(
-                channel="contract",
-                clock=clock,
-                limiter=Limiter(self.connector.budgets(channel_settings), clock),
-                breaker=Breaker("contract", clock),
-                random=random.Random(1),  # noqa: S311 - jitter
-                transport=transport,
-            )
-            return self.connector.open(channel_settings, resources)
-
-        return open_anew
+        return lambda: self.connector.open(channel_settings, fresh_resources())
 
 
 def update(offered: Offered, value: int, expected: int | None = None) -> QuantityUpdate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -9,21 +10,37 @@ from pydantic import BaseModel
 
 from channelsync.sdk.channel import WebhookScheme
 from channelsync.sdk.clock import Clock
-from channelsync.sdk.contract.base import ContractBase
+from channelsync.sdk.contract.base import ContractBase, FreshResources
 from channelsync.sdk.contract.world import Delivery, World
 from channelsync.sdk.webhooks import WebhookHint
 
 ODD_VALUES = ("", "?", "v1,", "v1,=", "v1,!!!", "v1,\u00e9", "v0,AAAA", "9" * 40, "-1", "1e9", "nan", ", ,", "\x00")
 
+MadeScheme = Callable[[], WebhookScheme]
+
 
 class WebhookContract(ContractBase):
     """`Connector.webhooks`: what a verified delivery says, and what is refused."""
 
+    @pytest.fixture
+    def made_scheme(self, channel_settings: BaseModel, fresh_resources: FreshResources) -> MadeScheme:
+        """Makes the connector's scheme; skips where there is none."""
+
+        def make() -> WebhookScheme:
+            if self.connector.webhooks is None:
+                pytest.skip("the connector takes no webhooks")
+            scheme = self.connector.webhooks(channel_settings, fresh_resources())
+            if scheme is None:
+                pytest.skip("these settings hold no webhook secret")
+            return scheme
+
+        return make
+
     async def test_a_genuine_delivery_hints_at_what_changed(
-        self, world: World, clock: Clock, channel_settings: BaseModel
+        self, world: World, clock: Clock, made_scheme: MadeScheme
     ) -> None:
-        scheme, order, delivery = await self._delivered(world, channel_settings)
-        hint = scheme.verify(delivery.headers, delivery.body, clock.now())
+        scheme, order, delivery = await self._delivered(world, made_scheme)
+        hint = await scheme.verify(delivery.headers, delivery.body, clock.now())
         assert isinstance(hint, WebhookHint)
         assert hint.orders == (order,)
         assert hint.event == delivery.event
@@ -31,50 +48,45 @@ class WebhookContract(ContractBase):
         assert not [text for text in world.canaries if text in repr(hint)], "a hint holds ids, nothing of the buyer"
 
     async def test_header_names_are_matched_in_any_case(
-        self, world: World, clock: Clock, channel_settings: BaseModel
+        self, world: World, clock: Clock, made_scheme: MadeScheme
     ) -> None:
-        scheme, _, delivery = await self._delivered(world, channel_settings)
+        scheme, _, delivery = await self._delivered(world, made_scheme)
         for spelled in (str.lower, str.upper, str.title):
             headers = {spelled(name): value for name, value in delivery.headers.items()}
-            assert scheme.verify(headers, delivery.body, clock.now()) is not None
+            assert await scheme.verify(headers, delivery.body, clock.now()) is not None
 
-    async def test_a_forged_delivery_is_refused(self, world: World, clock: Clock, channel_settings: BaseModel) -> None:
-        scheme, _, delivery = await self._delivered(world, channel_settings)
+    async def test_a_forged_delivery_is_refused(self, world: World, clock: Clock, made_scheme: MadeScheme) -> None:
+        scheme, _, delivery = await self._delivered(world, made_scheme)
         middle = len(delivery.body) // 2
         changed = delivery.body[:middle] + bytes([delivery.body[middle] ^ 1]) + delivery.body[middle + 1 :]
         for body in (changed, b"", delivery.body + b" "):
-            assert scheme.verify(delivery.headers, body, clock.now()) is None
+            assert await scheme.verify(delivery.headers, body, clock.now()) is None
 
     async def test_a_delivery_with_odd_or_missing_headers_is_refused_and_never_raises(
-        self, world: World, clock: Clock, channel_settings: BaseModel
+        self, world: World, clock: Clock, made_scheme: MadeScheme
     ) -> None:
-        scheme, _, delivery = await self._delivered(world, channel_settings)
-        signed = [name for name in delivery.headers if self._matters(scheme, delivery, name, clock)]
+        scheme, _, delivery = await self._delivered(world, made_scheme)
+        signed = [name for name in delivery.headers if await self._matters(scheme, delivery, name, clock)]
         assert signed, "no header is needed for a delivery to pass"
         for name in signed:
             for value in ODD_VALUES:
                 headers = {**delivery.headers, name: value}
-                assert scheme.verify(headers, delivery.body, clock.now()) is None, f"{name}: {value!r} passed"
-        assert scheme.verify({}, delivery.body, clock.now()) is None
+                assert await scheme.verify(headers, delivery.body, clock.now()) is None, f"{name}: {value!r} passed"
+        assert await scheme.verify({}, delivery.body, clock.now()) is None
 
-    async def test_a_stale_delivery_is_refused(self, world: World, clock: Clock, channel_settings: BaseModel) -> None:
-        scheme, _, delivery = await self._delivered(world, channel_settings)
+    async def test_a_stale_delivery_is_refused(self, world: World, clock: Clock, made_scheme: MadeScheme) -> None:
+        scheme, _, delivery = await self._delivered(world, made_scheme)
         for off in (timedelta(days=1), -timedelta(days=1)):
-            assert scheme.verify(delivery.headers, delivery.body, clock.now() + off) is None
+            assert await scheme.verify(delivery.headers, delivery.body, clock.now() + off) is None
 
-    def _matters(self, scheme: WebhookScheme, delivery: Delivery, name: str, clock: Clock) -> bool:
+    async def _matters(self, scheme: WebhookScheme, delivery: Delivery, name: str, clock: Clock) -> bool:
         """Whether the delivery is refused without this header."""
         headers = {one: value for one, value in delivery.headers.items() if one != name}
-        return scheme.verify(headers, delivery.body, clock.now()) is None
+        return await scheme.verify(headers, delivery.body, clock.now()) is None
 
-    async def _delivered(self, world: World, channel_settings: BaseModel) -> tuple[WebhookScheme, str, Delivery]:
+    async def _delivered(self, world: World, made_scheme: MadeScheme) -> tuple[WebhookScheme, str, Delivery]:
         """The connector's scheme, an order, and a genuine delivery about it."""
-        made = self.connector.webhooks
-        if made is None:
-            pytest.skip("the connector takes no webhooks")
-        scheme = made(channel_settings)
-        if scheme is None:
-            pytest.skip("these settings hold no webhook secret")
+        scheme = made_scheme()
         offered = await world.offer("MUG-BLUE", 10)
         order = await world.buy((offered, 1))
         return scheme, order, await world.delivery(order)
