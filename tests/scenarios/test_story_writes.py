@@ -22,6 +22,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 BEGINS = NOON + timedelta(minutes=11)
 PLAIN = MarketplaceRules()
 COMPARES = PRESETS["compare-and-set"]
+NOW_OR_EARLIER = datetime.min.replace(tzinfo=UTC)
 SLOW = MarketplaceRules(applies=Applies.IN_ORDER, apply_delay=(0.0, 90.0))
 
 
@@ -146,7 +147,7 @@ TIED = [
 
 @pytest.mark.on_both_databases
 @pytest.mark.parametrize(("tie", "then", "now", "before", "after"), TIED)
-@pytest.mark.fails_without("sync.decide_writes._to_be_lowered", lambda *arguments: set())
+@pytest.mark.fails_without("sync.decide_writes._to_be_lowered", lambda *arguments: {})
 async def test_a_raise_waits_for_a_lowering_elsewhere_that_has_not_left_yet(
     open_world, tie: Any, then: tuple[Any, Any], now: tuple[Any, Any], before: list[int], after: list[int]
 ) -> None:
@@ -183,6 +184,31 @@ async def test_a_raise_waits_until_the_lowering_elsewhere_is_visible(open_world)
         world.passes(seconds=30)
     assert most <= 10
     await world.lives(5)
+    assert world.shown() == [8, 2]
+
+
+@pytest.mark.fails_without("sync.decide_writes._WHENEVER", NOW_OR_EARLIER)
+async def test_a_raise_wakes_nobody_again_whose_lowering_waits_to_be_seen(open_world) -> None:
+    """Two that waked one another would go round without a pause, and no time would pass for what they wait for."""
+    world = await open_world({"shop": PLAIN, "market": SLOW})
+    reshare(world, 50, 50)
+    await world.receives(0)
+    await world.lives(5)
+    world.delays("market", 75.0)
+    reshare(world, 100, 0)
+    await world.receives(0)
+    await world.tick("market", "shop")
+    reshare(world, 80, 20)  # a raise of the market now, to less than it still shows
+    await world.receives(0)
+    woken = []
+    for _ in range(5):
+        for name in ("market", "shop"):
+            world.channel(name).wake_publisher.clear()
+        await world.tick("market", "shop")
+        woken.append(world.channel("market").wake_publisher.is_set())
+    assert world.shown() == [5, 5], "this is about a raise that waits"
+    assert woken[-1] is False
+    await world.lives(10)
     assert world.shown() == [8, 2]
 
 

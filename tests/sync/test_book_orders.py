@@ -20,6 +20,7 @@ from channelsync.store import channels, ledger, orders
 from channelsync.store.database import Database, open_database
 from channelsync.store.items import item_id
 from channelsync.store.tables import metadata
+from channelsync.sync import accounts
 from channelsync.sync.book_orders import Arrival, Booked, book_orders, expire_orders, localised
 from channelsync.sync.orders_by_hand import by_hand
 
@@ -396,7 +397,7 @@ async def test_an_order_that_two_processes_book_for_the_first_time_at_once_is_bo
     seller = await open_seller("shop")
     mug, lamp = await seller.sells("MUG", 5), await seller.sells("LAMP", 5)
     looks, both_have_looked = count(1), asyncio.Barrier(2)
-    look = orders.booked_orders
+    look = accounts.booked_before
 
     def look_together(*arguments: Any) -> Any:
         found = look(*arguments)
@@ -404,7 +405,7 @@ async def test_an_order_that_two_processes_book_for_the_first_time_at_once_is_bo
             await_only(both_have_looked.wait())
         return found
 
-    monkeypatch.setattr(orders, "booked_orders", look_together)
+    monkeypatch.setattr(accounts, "booked_before", look_together)
     async with open_database(database.url) as other:
         elsewhere = replace_database(seller, other)
         await asyncio.gather(

@@ -16,6 +16,7 @@ from channelsync.domain.booked import BookedOrder
 from channelsync.domain.orders import OrderLine
 from channelsync.domain.sourcing import SoldAs
 from channelsync.store import channels, items, orders
+from channelsync.store.account_orders import booked_of_account
 from channelsync.store.channels import ChannelState
 from channelsync.store.orders import MappedListing
 from channelsync.sync.setup import ChannelSetup, Setup
@@ -36,12 +37,13 @@ def books_as(setup: Setup, account: Sequence[str], heard: str) -> str:
     return next(used, heard)
 
 
-def booked_before(connection: Connection, account: Sequence[str], wanted: Sequence[str]) -> dict[str, BookedOrder]:
-    """What is booked of these orders under any name of the account, locked; one that was never seen is left out."""
-    found: dict[str, BookedOrder] = {}
-    for name in account:
-        found = orders.booked_orders(connection, name, wanted) | found
-    return found
+def booked_before(
+    connection: Connection, channel: ChannelSetup, wanted: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, BookedOrder]]:
+    """`channels_of`, and what is booked of these orders under any of them, locked; what was never seen is left out."""
+    if channel.by_sku:
+        return (channel.name,), orders.booked_orders(connection, channel.name, wanted)
+    return booked_of_account(connection, channel.name, wanted)
 
 
 def meanings(

@@ -125,8 +125,7 @@ class _Batch:
 
     def load(self, channel: ChannelSetup, snapshots: Sequence[OrderSnapshot]) -> None:
         """Reads what is booked of a channel's orders and what their listings mean."""
-        account = accounts.channels_of(self.connection, channel)
-        found = accounts.booked_before(self.connection, account, sorted({o.order for o in snapshots}))
+        account, found = accounts.booked_before(self.connection, channel, sorted({o.order for o in snapshots}))
         self.booked |= {(order.channel, name): order for name, order in found.items()}
         self.known |= {(order.channel, name) for name, order in found.items()}
         new = accounts.books_as(self.setup, account, channel.name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection
@@ -31,6 +31,8 @@ from channelsync.sync.targets import Target, compute_targets, plain_steps
 
 # After so long without an order read a rise is repaired: its cause may be one that no order will ever explain.
 RISE_WAITS_MAX = timedelta(minutes=15)
+
+_WHENEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -188,22 +190,27 @@ def raises_waiting_for_reads(
         elif any(_is_being_lowered(other) or other.id in lowered for other in others if other.id != key):
             waiting.add(key)
     keys.want_reads(connection, missing)
-    keys.mark_keys_due(connection, lowered, agent.clock.now())  # or the raises would wait for ever
+    # Those that nobody looks after, or the raises would wait for ever. Whoever is on the agenda already is not woken
+    # again: it can do nothing before its time, and would wake us in turn, without end.
+    forgotten = {key for key, at in lowered.items() if (due := everyone[key].due_at) is None or due > at}
+    keys.mark_keys_due(connection, forgotten, agent.clock.now())
     asked_anew = {other.channel for other in missing.values() if not other.read_wanted}
-    return Waiting(frozenset(waiting), frozenset(asked_anew | {everyone[key].channel for key in lowered}))
+    return Waiting(frozenset(waiting), frozenset(asked_anew | {everyone[key].channel for key in forgotten}))
 
 
 def _to_be_lowered(
     connection: Connection, agent: Agent, wanted: Iterable[int], states: Mapping[str, ChannelState]
-) -> set[int]:
+) -> dict[int, datetime]:
     """Of these keys those that must still give up units which rules let another channel show instead.
 
-    One whose lowering is not allowed, or was refused and is held back, is not among them: it holds nobody up.
+    With the time by which its publisher must have looked at it: now; the end of time where what it waits for (that a
+    write is seen) has a time of its own. One whose lowering is not allowed, or was refused and is held back, is not
+    among them: it holds nobody up.
     """
     if not agent.setup.rule_book.ties_channels:
-        return set()
+        return {}
     now = agent.clock.now()
-    found: set[int] = set()
+    found: dict[int, datetime] = {}
     for key, target in compute_targets(connection, agent.setup, agent.measures, wanted).items():
         values, record = target.rules.values, target.key
         tied = values.share is not None or values.ring_fenced is not None or values.last_units is not None
@@ -213,7 +220,7 @@ def _to_be_lowered(
         timing = agent.setup.channels[record.channel].capabilities.timing
         high = max((one.high for one in expected_now(record.state, timing)), default=0)
         if decision.action in ("lower", "read first") and high > target.units + target.promised:
-            found.add(key)
+            found[key] = now if decision.action == "lower" else _WHENEVER
     return found
 
 
