@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from channelsync.lab import virtual_time
 from channelsync.lab.virtual_time import (
     FLIGHT_HEADER,
     Answering,
@@ -403,6 +404,19 @@ def test_work_in_flight_that_never_moves_is_an_error_that_names_it() -> None:
     with pytest.raises(LabStalled, match="a courier without a way home") as raised:
         run_virtual(main(), start=START, patience=0.05)
     assert "main > sleep line" in str(raised.value)
+
+
+def test_tasks_that_wake_one_another_for_ever_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(virtual_time, "TURNS_MAX", 50)
+
+    async def main() -> None:
+        for _ in range(60):
+            await LabClock().sleep(1)  # time passes, so this goes on for as long as it likes
+        while True:  # noqa: ASYNC110 - this is what it is about
+            await asyncio.sleep(0)
+
+    with pytest.raises(LabStalled, match="no time has passed"):
+        run_virtual(main(), start=START)
 
 
 def test_a_call_that_was_given_up_holds_time_no_longer() -> None:

@@ -4,24 +4,20 @@ On a `VirtualLoop` `asyncio.sleep`, `asyncio.timeout` and `call_later` count sim
 ready and nothing is in flight the loop jumps to its next timer; while work is in flight time stands still and
 the loop waits for real. I/O that is ready is always handled before time moves. Two uses:
 
-- deterministic simulation: no sockets, no threads, everything inline. The same seed gives the same history
-  (between two processes only where no decision hangs on the order of a set);
+- deterministic simulation: no sockets, no threads, everything inline. The same seed gives the same history;
 - the demo: real servers and clients on loopback sockets, a database in a thread or behind a socket.
 
 What counts as in flight:
 
-- calls in threads (`asyncio.to_thread`, `run_in_executor`), connecting sockets, and every call that a database
-  driver named in `DRIVERS` waits for: by themselves;
+- calls in threads, connecting sockets, and the calls of a database driver named in `DRIVERS`: by themselves;
 - HTTP requests that leave through `InFlightTransport`, until the answer's body is read or closed;
 - whatever runs inside `with loop.in_flight("what it is"):`.
 
 A server that answers such a request late on purpose would wait for ever, because its caller holds time still. It
 sleeps on `LabClock.sleep`, or inside `with loop.lapse():`; both let time go on for the request being answered.
 Whoever answers must be wrapped in `Answering` for that (`loopback_server` does it). A request whose answer hangs
-on another task's timer must not be counted: send it through a plain transport.
-
-Libraries that read the wall clock themselves (APScheduler, the idle limit of httpcore's connection pool) are
-outside this: they see real time.
+on another task's timer must not be counted: send it through a plain transport. Libraries that read the wall clock
+themselves (APScheduler, httpcore's idle limit) see real time.
 """
 
 import asyncio
@@ -53,15 +49,17 @@ _HELD_FOR_LONG = frozenset({"asyncpg.pool"})
 FLIGHT_HEADER = "x-lab-flight"
 """Names the request in flight to the server that answers it, so that the server can let time go on."""
 
+TURNS_MAX = 200_000
+"""So often tasks may go on in one instant without a socket or a thread; then they would for ever."""
+
 _ORIGIN = 1_000.0
 """What `VirtualLoop.time` starts at. Like a real monotonic clock it is never 0, which code may take for `never`."""
-
 _DIGITS = 6
 """Simulated time moves on a grid of one microsecond, so that a datetime holds it exactly."""
 
 _KEEP_ALIVE = 7 * 86_400
-"""Simulated seconds that a loopback server keeps an idle connection: longer than any run, because a connection
-that closes in the instant in which its client wakes up and sends gives an unknown outcome that nobody asked for."""
+"""Simulated seconds that a loopback server keeps an idle connection: longer than any run, as one that closes just
+when its client sends gives an unknown outcome that nobody asked for."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -74,7 +72,7 @@ class LabDeadlock(RuntimeError):
 
 
 class LabStalled(RuntimeError):
-    """Work in flight did not move for longer than the loop's patience, in real seconds."""
+    """Work in flight did not move for longer than the loop's patience; or tasks keep one another busy, and no time."""
 
 
 class Flight:
@@ -97,11 +95,16 @@ class _TimeSelector(selectors.DefaultSelector):
     """The real selector; when nothing is ready the loop decides between waiting and moving time."""
 
     when_idle: Callable[[float | None], _Ready]
+    turns = 0
 
     def select(self, timeout: float | None = None) -> _Ready:
         ready = self.wait(0)
         if ready or (timeout is not None and timeout <= 0):
+            self.turns = 0 if ready else self.turns + 1
+            if self.turns > TURNS_MAX:
+                raise LabStalled(f"tasks have kept one another busy {TURNS_MAX:,} times, and no time has passed")
             return ready
+        self.turns = 0
         return self.when_idle(timeout)
 
     def wait(self, timeout: float) -> _Ready:
