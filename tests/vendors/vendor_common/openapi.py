@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from openapi_schema_validator import OAS30Validator, oas30_format_checker
 from referencing import Registry, Specification
 
 from channelsync.lab.marketplace_http import Request
-from vendor_common.openapi_closed import undeclared
+from vendor_common.openapi_closed import UNKNOWN, undeclared
 from vendor_common.openapi_descriptions import Description, Json, Node, Operation, templates_of
 from vendor_common.openapi_parameters import (
     Unreadable,
@@ -33,7 +34,7 @@ from vendor_common.openapi_parameters import (
     value_of,
 )
 
-__all__ = ["Contract", "Operation", "Tolerated"]
+__all__ = ["UNKNOWN", "Contract", "Operation", "Tolerated"]
 
 _OWN_HEADERS = frozenset({"accept", "content-type", "authorization"})
 _DETAIL = 200
@@ -113,6 +114,26 @@ class Contract:
         """What is wrong with an answer; empty when nothing is."""
         return self._without_tolerated(operation, self._answer(operation, status, headers, body))
 
+    def arguments(self, operation: Operation, request: Request) -> dict[str, Any]:
+        """The path, query and header parameters that came, as JSON values; defaults stand in for the query's.
+
+        Only for a request without problems: what cannot be read is left out.
+        """
+        pairs = query_pairs(request)
+        found: dict[str, Any] = {}
+        for parameter in operation.parameters:
+            name = str(parameter.content["name"])
+            texts = texts_of(request, pairs, operation.arguments, parameter.content)
+            words = schema_of(operation.description, parameter)[1]
+            if texts:
+                with suppress(Unreadable):
+                    found[name] = value_of(operation.description, parameter, words, texts)
+            elif parameter.content["in"] == "query":
+                default = parameter.content.get("default", words.get("default"))
+                if default is not None:
+                    found[name] = default
+        return found
+
     def schema_problems(self, description: Description, node: Node, value: Any, where: str = "body") -> list[str]:
         """What is wrong with a value, by the schema at a node."""
         found = list(self._against(description.schema(node), value, where))
@@ -173,7 +194,7 @@ class Contract:
         deep = tuple(f"{each['name']}[" for each in queries if each.get("style") == "deepObject")
         for name in dict.fromkeys(name for name, _ in pairs):
             if name not in known and not (deep and name.startswith(deep)):
-                yield f"query {name}: the description names no such parameter"
+                yield f"query {name}: {UNKNOWN} parameter"
 
     # Bodies
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from vendor_common.openapi_descriptions import Description, Node
 
+UNKNOWN = "the description names no such"
+"""What every problem holds that is something unknown beside all that is right: a parameter, a property."""
+
 _TOGETHER = ("allOf", "oneOf", "anyOf")
 
 
@@ -34,7 +37,7 @@ def undeclared(description: Description, node: Node, value: Any, where: str = "b
             schemas = [other for other in others if isinstance(other.content, Mapping)]
             yield from _through(description, schemas, each, f"{where}.{name}")
         elif known:
-            yield f"{where}.{name}: the description names no such property"
+            yield f"{where}.{name}: {UNKNOWN} property"
 
 
 def _through(description: Description, nodes: list[Node], value: Any, where: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,12 @@ class Node:
         return Node(content, self.pointer + escaped(*names))
 
 
+@functools.cache
+def _content(path: Path) -> Json:
+    content: Json = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
 class Description:
     """One description file. uri: what its schemas are referred to by.
 
@@ -54,8 +61,8 @@ class Description:
 
     @classmethod
     def read(cls, path: Path, base: str | None = None) -> Description:
-        """The description in a JSON file."""
-        return cls(json.loads(path.read_text(encoding="utf-8")), f"description:{path.name}", base)
+        """The description in a JSON file, which is read once a process."""
+        return cls(_content(path), f"description:{path.name}", base)
 
     def _bases(self) -> Iterator[str]:
         if self.old:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -131,15 +132,15 @@ def _json(text: str) -> Any:
 def scalar(text: str, schema: Json) -> Any:
     """One text as the type of its schema; the text itself where the schema names none. Raises Unreadable."""
     match schema.get("type"):
-        case "integer" if text.removeprefix("-").isascii() and text.removeprefix("-").isdecimal():
+        case "integer" if re.fullmatch("-?[0-9]{1,30}", text):
             return int(text)
         case "number":
             try:
                 return float(text)
             except ValueError:
                 raise Unreadable(f"is not a number: {text[:60]!r}") from None
-        case "boolean" if text in ("true", "false"):
-            return text == "true"
+        case "boolean" if text.lower() in ("true", "false"):  # Amazon's own Python client writes `True`
+            return text.lower() == "true"
         case "integer" | "boolean" as kind:
             raise Unreadable(f"is not of type {kind}: {text[:60]!r}")
         case "object":
