@@ -1,0 +1,281 @@
+"""What becomes of an order, as objects of an answer: fulfilment orders, fulfilments, refunds, returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from channelsync.lab.marketplace_values import Order, Status, units
+from vendor_shopify import buyers
+from vendor_shopify.asking import Ask
+from vendor_shopify.connections import by_number
+from vendor_shopify.errors import Node
+from vendor_shopify.ids import gid, time_text
+from vendor_shopify.nodes_catalogue import CatalogueNodes
+from vendor_shopify.orders import FulfillmentNote, Item, RefundLine, RefundNote, ReturnNote
+from vendor_shopify.shop import Shop
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A fulfilment order: what one location has to ship of an order."""
+
+    number: str
+    order: Order
+    location: str
+    items: tuple[Item, ...]
+    on_hold: bool = False
+
+    @property
+    def open(self) -> int:
+        """Units still to be shipped."""
+        return sum(item.line.open * item.each for item in self.items)
+
+    @property
+    def shipped(self) -> int:
+        """Units shipped."""
+        return sum(units(item.line.shipped) * item.each for item in self.items)
+
+    @property
+    def status(self) -> str:
+        """FulfillmentOrderStatus; that of a cancelled order is CLOSED, as recorded."""
+        if not self.open or self.order.status is Status.CANCELLED:
+            return "CLOSED"
+        if self.on_hold:
+            return "ON_HOLD"
+        return "IN_PROGRESS" if self.shipped else "OPEN"
+
+
+class AfterNodes:
+    """Makes the objects; `order` and `item` make those of the order itself."""
+
+    def __init__(
+        self,
+        shop: Shop,
+        catalogue: CatalogueNodes,
+        order: Callable[[Order], Node],
+        item: Callable[[tuple[Order, Item]], Node],
+    ) -> None:
+        self._shop = shop
+        self._book = shop.book
+        self._catalogue = catalogue
+        self._order = order
+        self._item = item
+
+    # Fulfilment orders
+
+    def parcels(self, order: Order) -> list[Parcel]:
+        """One for each location that ships something of the order."""
+        places: dict[str, list[Item]] = {}
+        for item in self._book.items(order):
+            places.setdefault(item.location, []).append(item)
+        number, held = self._shop.numbers.of, self._book.story(order).on_hold
+        return [
+            Parcel(number("FulfillmentOrder", order.id, place), order, place, tuple(items), held)
+            for place, items in places.items()
+        ]
+
+    def fulfillment_orders(self, ask: Ask, order: Order) -> Node:
+        """Order.fulfillmentOrders."""
+        return ask.page(by_number(self.parcels(order), lambda parcel: parcel.number), self.parcel)
+
+    def parcel(self, parcel: Parcel) -> Node:
+        """A FulfillmentOrder."""
+        order = parcel.order
+        location = self._shop.catalogue.locations.get(parcel.location)
+        assigned: Node = {
+            "name": location.name if location else "Shop location",
+            "countryCode": "DE",
+            "address1": "1 Warehouse Road",
+            "location": lambda _: self._catalogue.location(location) if location else None,
+        }
+        return {
+            "__typename": "FulfillmentOrder",
+            "id": gid("FulfillmentOrder", parcel.number),
+            "status": parcel.status,
+            "requestStatus": "UNSUBMITTED",
+            "orderId": gid("Order", self._book.number(order)),
+            "orderName": f"#{1000 + order.number}",
+            "orderProcessedAt": time_text(order.placed_at),
+            "createdAt": time_text(order.placed_at),
+            "updatedAt": time_text(order.updated_at),
+            "fulfillAt": time_text(order.placed_at),
+            "fulfillBy": None,
+            "fulfillmentHolds": [],
+            "destination": buyers.destination(),
+            "assignedLocation": assigned,
+            "order": lambda _: self._order(order),
+            "fulfillments": lambda ask: ask.page(
+                by_number(self._book.story(order).fulfillments, lambda each: each.number),
+                lambda each: self.fulfillment(order, each),
+            ),
+            "lineItems": lambda ask: ask.page(
+                by_number(parcel.items, lambda item: self._parcel_item(parcel, item)),
+                lambda item: self._parcel_line(parcel, item),
+            ),
+        }
+
+    def _parcel_item(self, parcel: Parcel, item: Item) -> str:
+        return self._shop.numbers.of("FulfillmentOrderLineItem", parcel.number, item.number)
+
+    def _parcel_line(self, parcel: Parcel, item: Item) -> Node:
+        order, line = parcel.order, item.line
+        offer = self._shop.marketplace.offers[item.listing]
+        variant = self._shop.catalogue.variant(item.listing)
+        gone = units(line.cancelled) + units(line.written_off)
+        return {
+            "__typename": "FulfillmentOrderLineItem",
+            "id": gid("FulfillmentOrderLineItem", self._parcel_item(parcel, item)),
+            "totalQuantity": (line.ordered - gone) * item.each,
+            "remainingQuantity": line.open * item.each,
+            "requiresShipping": True,
+            "sku": offer.sku,
+            "productTitle": offer.title,
+            "variantTitle": None,
+            "inventoryItemId": gid("InventoryItem", self._shop.catalogue.item_of(offer)),
+            "variant": lambda _: self._catalogue.variant(variant) if variant else None,
+            "lineItem": lambda _: self._item((order, item)),
+        }
+
+    # Fulfilments
+
+    def fulfillment(self, order: Order, note: FulfillmentNote) -> Node:
+        """A Fulfillment; one that was taken back is CANCELLED."""
+        there = any(note.units.values())
+        location = self._shop.catalogue.locations.get(note.location)
+        return {
+            "__typename": "Fulfillment",
+            "id": gid("Fulfillment", note.number),
+            "legacyResourceId": note.number,
+            "name": f"#{1000 + order.number}-F{note.number[-1]}",
+            "status": "SUCCESS" if there else "CANCELLED",
+            "displayStatus": "FULFILLED" if there else "CANCELED",
+            "totalQuantity": sum(note.units.values()),
+            "requiresShipping": True,
+            "createdAt": time_text(note.at),
+            "updatedAt": time_text(note.at),
+            "deliveredAt": None,
+            "inTransitAt": None,
+            "estimatedDeliveryAt": None,
+            "trackingInfo": [],
+            "location": lambda _: self._catalogue.location(location) if location else None,
+            "order": lambda _: self._order(order),
+            "fulfillmentLineItems": lambda ask: ask.page(
+                by_number(self._shipped_items(order, note), lambda pair: self._shipped_number(note, pair[0])),
+                lambda pair: self._shipped(order, note, *pair),
+            ),
+        }
+
+    def _shipped_items(self, order: Order, note: FulfillmentNote) -> list[tuple[Item, int]]:
+        return [(item, many) for item in self._book.items(order) if (many := note.units.get(item.line.id, 0))]
+
+    def _shipped_number(self, note: FulfillmentNote, item: Item) -> str:
+        return self._shop.numbers.of("FulfillmentLineItem", note.number, item.number)
+
+    def _shipped(self, order: Order, note: FulfillmentNote, item: Item, many: int) -> Node:
+        return {
+            "__typename": "FulfillmentLineItem",
+            "id": gid("FulfillmentLineItem", self._shipped_number(note, item)),
+            "quantity": many * item.each,
+            "lineItem": lambda _: self._item((order, item)),
+        }
+
+    # Refunds
+
+    def refund(self, order: Order, note: RefundNote) -> Node:
+        """A Refund."""
+        items = {item.line.id: item for item in self._book.items(order)}
+        back = next((each for each in self._book.story(order).returns if each.number == note.from_return), None)
+        worth = sum((items[each.line].line.price * each.units for each in note.lines if each.line in items), Decimal(0))
+        money = {"amount": f"{worth if order.paid_at else Decimal(0):.2f}", "currencyCode": self._shop.currency}
+        return {
+            "__typename": "Refund",
+            "id": gid("Refund", note.number),
+            "legacyResourceId": note.number,
+            "note": buyers.NAME,
+            "createdAt": time_text(note.at),
+            "updatedAt": time_text(note.at),
+            "processedAt": time_text(note.at),
+            "totalRefundedSet": {"shopMoney": money, "presentmentMoney": money},
+            "order": lambda _: self._order(order),
+            "return": lambda _: self.returned(order, back) if back else None,
+            "refundLineItems": lambda ask: ask.page(
+                by_number(
+                    [(each, item) for each in note.lines for item in self._items_of(order, each.line)],
+                    lambda pair: self._refunded_number(*pair),
+                ),
+                lambda pair: self._refunded(order, *pair),
+            ),
+        }
+
+    def _items_of(self, order: Order, line: str) -> list[Item]:
+        return [item for item in self._book.items(order) if item.line.id == line]
+
+    def _refunded_number(self, row: RefundLine, item: Item) -> str:
+        return self._shop.numbers.of("RefundLineItem", row.number, item.number) if item.of_bundle else row.number
+
+    def _refunded(self, order: Order, row: RefundLine, item: Item) -> Node:
+        location = self._shop.catalogue.locations.get(row.location)
+        worth = {"amount": f"{item.line.price * row.units:.2f}", "currencyCode": self._shop.currency}
+        money = {"shopMoney": worth, "presentmentMoney": worth}
+        return {
+            "__typename": "RefundLineItem",
+            "id": gid("RefundLineItem", self._refunded_number(row, item)),
+            "quantity": row.units * item.each,
+            "restockType": row.restock,
+            "restocked": row.restock != "NO_RESTOCK",
+            "priceSet": money,
+            "subtotalSet": money,
+            "location": lambda _: self._catalogue.location(location) if location else None,
+            "lineItem": lambda _: self._item((order, item)),
+        }
+
+    # Returns
+
+    def returned(self, order: Order, note: ReturnNote) -> Node:
+        """A Return."""
+        story = self._book.story(order)
+        refunds = [each for each in story.refunds if each.from_return == note.number]
+        rows = [(item, many) for line, many in note.units for item in self._items_of(order, line)]
+        return {
+            "__typename": "Return",
+            "id": gid("Return", note.number),
+            "name": f"#{1000 + order.number}-R{note.number[-1]}",
+            "status": note.status,
+            "totalQuantity": sum(many * item.each for item, many in rows),
+            "createdAt": time_text(note.at),
+            "closedAt": time_text(note.at) if note.status == "CLOSED" else None,
+            "requestApprovedAt": time_text(note.at) if note.status in ("OPEN", "CLOSED") else None,
+            "decline": None,
+            "order": lambda _: self._order(order),
+            "refunds": lambda ask: ask.page(
+                by_number(refunds, lambda each: each.number), lambda each: self.refund(order, each)
+            ),
+            "returnLineItems": lambda ask: ask.page(
+                by_number(rows, lambda pair: self._returned_number(note, pair[0])),
+                lambda pair: self._returned(order, note, *pair),
+            ),
+        }
+
+    def _returned_number(self, note: ReturnNote, item: Item) -> str:
+        return self._shop.numbers.of("ReturnLineItem", note.number, item.number)
+
+    def _returned(self, order: Order, note: ReturnNote, item: Item, many: int) -> Node:
+        many *= item.each
+        done = many if note.status == "CLOSED" else 0
+        sent = next((each for each in self._book.story(order).fulfillments if each.units.get(item.line.id)), None)
+        return {
+            "__typename": "ReturnLineItem",
+            "id": gid("ReturnLineItem", self._returned_number(note, item)),
+            "quantity": many,
+            "processedQuantity": done,
+            "refundedQuantity": done,
+            "processableQuantity": many - done,
+            "refundableQuantity": many - done,
+            "unprocessedQuantity": many - done,
+            "returnReason": "UNKNOWN",
+            "returnReasonNote": buyers.NAME,
+            "customerNote": buyers.NAME,
+            "fulfillmentLineItem": lambda _: self._shipped(order, sent, item, many) if sent else None,
+        }
