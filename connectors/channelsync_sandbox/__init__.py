@@ -9,6 +9,7 @@ from datetime import timedelta
 from pydantic import BaseModel
 
 from channelsync.sdk.channel import Connector, WebhookScheme
+from channelsync.sdk.connecting import Guide
 from channelsync.sdk.http import HttpSettings, HttpTransport
 from channelsync.sdk.resources import Resources
 from channelsync_sandbox.channel import SandboxChannel
@@ -43,15 +44,24 @@ async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterat
     )
     async with http:
         access = Access(http, resources.clock, mine.refresh_token)
-        yield SandboxChannel(resources.channel, mine, SandboxClient(http, access))
+        yield SandboxChannel(resources.channel, mine, SandboxClient(http, access), resources.vault)
 
 
-def webhooks(settings: BaseModel, _resources: Resources) -> WebhookScheme | None:
-    """The scheme of the account's deliveries; None while its settings hold no secret for them."""
+def webhooks(settings: BaseModel, resources: Resources) -> WebhookScheme | None:
+    """The scheme of the account's deliveries; None where the marketplace sends none."""
     mine = _mine(settings)
-    if not mine.webhook_secrets:
+    if not mine.webhooks:
         return None
-    return SandboxWebhooks(mine.webhook_secrets, timedelta(seconds=mine.skew_s))
+    return SandboxWebhooks(mine.webhook_secrets, resources.vault, timedelta(seconds=mine.skew_s))
+
+
+GUIDE = Guide(
+    steps=(
+        "Start a marketplace of the lab, and set base_url and what it declares in [channel.settings].",
+        "Copy the refresh token of your account there; it is asked for below.",
+        "Nothing else: webhooks are registered by themselves, with deliveries to {receiver}.",
+    )
+)
 
 
 CONNECTOR = Connector(
@@ -62,4 +72,5 @@ CONNECTOR = Connector(
     budgets=lambda settings: budgets(_mine(settings)),
     open=open_channel,
     webhooks=webhooks,
+    guide=GUIDE,
 )

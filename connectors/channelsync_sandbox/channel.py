@@ -12,7 +12,9 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from channelsync.sdk.channel import Identity
+from channelsync.sdk.connecting import CheckPoint
 from channelsync.sdk.errors import AnswerUnreadable, ChannelMisbehaved, NeedsSeller
+from channelsync.sdk.subscriptions import Subscription
 from channelsync.sdk.values import (
     KeyRead,
     Listing,
@@ -23,9 +25,11 @@ from channelsync.sdk.values import (
     QuantityUpdate,
     UnreadableOrder,
 )
+from channelsync.sdk.vault import Vault
 from channelsync_sandbox import translate, wire
 from channelsync_sandbox.client import SandboxClient
 from channelsync_sandbox.settings import Declared, SandboxSettings
+from channelsync_sandbox.subscriptions import TOPICS, SandboxSubscriptions
 
 log = structlog.get_logger(__name__)
 
@@ -35,10 +39,11 @@ _TICK = timedelta(microseconds=1)
 class SandboxChannel:
     """One account on one marketplace of the lab."""
 
-    def __init__(self, name: str, settings: SandboxSettings, client: SandboxClient) -> None:
+    def __init__(self, name: str, settings: SandboxSettings, client: SandboxClient, vault: Vault) -> None:
         self._name = name
         self._settings = settings
         self._client = client
+        self._webhooks = SandboxSubscriptions(client, vault, by_hand=bool(settings.webhook_secrets))
 
     async def check(self) -> Identity:
         """Also compares what the marketplace declares with the settings."""
@@ -49,6 +54,33 @@ class SandboxChannel:
         if different:
             log.warning("channel.declares_otherwise", channel=self._name, declared=different)
         return Identity(account.seller.id, account.seller.title)
+
+    async def inspect(self) -> Sequence[CheckPoint]:
+        """What the marketplace declares beside what the settings say; only `on_difference = "warn"` lets it differ."""
+        account = await self._client.account()
+        different = differences(self._settings, account.declares)
+        site = CheckPoint("site", f"account {account.account}")
+        if not different:
+            return [site, CheckPoint("declares", "as the settings say")]
+        found = f"the marketplace declares otherwise: {different}"
+        return [site, CheckPoint("declares", found, f"Set these in [channel.settings] of {self._name}.")]
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """All, where the marketplace sends webhooks."""
+        return TOPICS if self._settings.webhooks else ()
+
+    async def subscriptions(self) -> Sequence[Subscription]:
+        return await self._webhooks.found()
+
+    async def subscribe(self, topic: str, address: str) -> None:
+        await self._webhooks.subscribe(topic, address)
+
+    async def reactivate(self, subscription: Subscription) -> None:
+        await self._webhooks.renew(subscription)
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        await self._webhooks.unsubscribe(subscription)
 
     async def orders(self, *, cursor: str | None) -> AsyncIterator[OrderPage]:
         """Each page is asked for by the last row's time, never by row number, so rows that move are not skipped."""

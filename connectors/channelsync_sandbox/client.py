@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import SecretStr, ValidationError
 
@@ -28,6 +29,7 @@ _RENEW_SHARE = 0.1
 
 _UNAUTHORISED = 401
 _BAD_REQUEST = 400
+_NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,22 @@ class SandboxClient:
         """Sends updates, once: after a wait the numbers must be computed anew, so nothing is repeated here."""
         call = Call("POST", "/v1/numbers", "write", json=body, idempotent=idempotent, attempts=1)
         return wire.read(wire.Results, await self._ask(call)).results
+
+    async def webhooks(self) -> tuple[wire.Webhook, ...]:
+        """All webhooks of the account, whoever registered them."""
+        return wire.read(wire.Webhooks, await self._ask(Call("GET", "/v1/webhooks", "read"))).webhooks
+
+    async def subscribe(self, topic: str, url: str) -> wire.NewWebhook:
+        """Registers a webhook of one topic; sent once, for a second one would be a second webhook."""
+        call = Call("POST", "/v1/webhooks", "write", json={"url": url, "topics": [topic]}, attempts=1)
+        made = wire.read(wire.NewWebhook, await self._ask(call))
+        self._http.keep_secret(made.secret)
+        return made
+
+    async def unsubscribe(self, webhook: str) -> None:
+        """Ends a webhook; one that is gone already is gone."""
+        path = f"/v1/webhooks/{quote(webhook, safe='')}"
+        await self._ask(Call("DELETE", path, "write", idempotent=True, expect="bytes", accept=(_NOT_FOUND,)))
 
     async def _pages(
         self, path: str, params: Mapping[str, str], next_of: Callable[[Answer], str | None]

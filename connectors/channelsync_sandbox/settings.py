@@ -143,7 +143,8 @@ class SandboxSettings(Declared):
     """What the marketplace gave the seller when the account was connected; access tokens are got with it."""
 
     webhook_secrets: tuple[SecretStr, ...] = ()
-    """What POST /v1/webhooks told, one or, while it is replaced, two. Default none: deliveries are not taken."""
+    """What POST /v1/webhooks told for webhooks that were registered by hand, one or, while it is replaced, two.
+    Default none: those that `channelsync channels connect` registers have theirs in the vault."""
 
     on_difference: Literal["stop", "warn"] = "stop"
     """What `check` does when the marketplace declares other values than stand here. stop: the channel stops and says

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.http import Answer
@@ -178,6 +178,26 @@ class Results(Wire):
     """What became of the updates of a push."""
 
     results: tuple[Result, ...]
+
+
+class Webhook(Wire):
+    """A webhook that the account has registered."""
+
+    id: Annotated[str, Field(min_length=1)]
+    url: str
+    topics: tuple[str, ...]
+
+
+class Webhooks(Wire):
+    """All of them."""
+
+    webhooks: tuple[Webhook, ...]
+
+
+class NewWebhook(Webhook):
+    """The only answer that tells the secret."""
+
+    secret: SecretStr
 
 
 class Delivered(Wire):

@@ -33,9 +33,18 @@ from channelsync.runtime.config_sources import (
     unheard,
 )
 from channelsync.runtime.config_validate import Sections, drop_misshapen, settings_models, validate
-from channelsync.runtime.secrets import References, found_in, url_password, without_password
+from channelsync.runtime.secrets import (
+    IN_THE_VAULT,
+    PLACEHOLDER,
+    HiddenTexts,
+    References,
+    found_in,
+    url_password,
+    without_password,
+)
 from channelsync.sdk.discovery import Catalogue, ConnectorProblem, installed
 from channelsync.sdk.redaction import HIDDEN
+from channelsync.sync.vault import StoredSettings
 
 DEFAULT_PATH = Path("config.toml")
 PATH_VARIABLE = "CHANNELSYNC_CONFIG"
@@ -61,14 +70,16 @@ class Loaded:
     values: every setting, in the order of the models, fit to be shown.
     origins: where each value came from, by full name ("channel.shop-uk.mode": "config.toml line 14"; "default").
         Tables of an array have one too: "channel.shop-uk", "rule.2".
-    secrets: the texts that no log line may contain.
+    secrets: the texts that no log line may contain; those of the vault join them when they come up.
+    stored: by channel, its settings where some of them are in the vault.
     """
 
     config: Config
     path: Path
     values: tuple[Value, ...]
     origins: Mapping[str, str]
-    secrets: frozenset[str] = field(repr=False)
+    secrets: HiddenTexts = field(repr=False)
+    stored: Mapping[str, StoredSettings] = field(default_factory=dict, repr=False)
 
 
 def environment() -> Mapping[str, str]:
@@ -113,7 +124,7 @@ def load(
     check(draft, sections.parts)
     if draft.problems:
         raise ConfigInvalid(draft.problems)
-    return _loaded(draft, _assembled(sections, path))
+    return _loaded(draft, _assembled(sections, path), models)
 
 
 def _read(path: Path) -> TomlFile:
@@ -130,10 +141,11 @@ def _known_settings(draft: Draft, catalogue: Catalogue) -> SettingsModels:
 
 
 def _resolve(draft: Draft, environ: Mapping[str, str], models: SettingsModels) -> None:
-    """Reads what `{ env }` and `{ file }` name, everywhere."""
+    """Reads what `{ env }` and `{ file }` name, everywhere, and notes what `{ stored }` names in settings."""
     references = References(environ, draft.file.path.parent)
     for key in draft.values:
         draft.values[key] = references.resolve(draft.values[key], annotation_of(Config, key), (key,))
+    references.vault = True
     for number, channel in enumerate(draft.values.get("channel", [])):
         if number in models and isinstance(channel.get("settings"), dict):
             path: KeyPath = ("channel", number, "settings")
@@ -142,6 +154,7 @@ def _resolve(draft: Draft, environ: Mapping[str, str], models: SettingsModels) -
         draft.add(path, f"{missing.what} ({path[-1]} in {draft.table(path[:-1])})", missing.todo)
     draft.references.update(references.origins)
     draft.secrets.update(references.secrets)
+    draft.stored.update(references.stored)
 
 
 def _assembled(sections: Sections, path: Path) -> Config:
@@ -168,7 +181,7 @@ def _beside(url: str, path: Path) -> str:
     return f"sqlite:///{(path.parent / name).resolve()}{mark}{query}"
 
 
-def _loaded(draft: Draft, config: Config) -> Loaded:
+def _loaded(draft: Draft, config: Config, models: SettingsModels) -> Loaded:
     values = tuple(
         Value(dotted(path, draft.values), _shown(path, value, draft), draft.origin(path))
         for path, value in _leaves(config, ())
@@ -183,8 +196,22 @@ def _loaded(draft: Draft, config: Config) -> Loaded:
         path=draft.file.path,
         values=values,
         origins=MappingProxyType({**tables, **{one.key: one.origin for one in values}}),
-        secrets=frozenset(found_in(config)) | frozenset(draft.secrets.values()),
+        secrets=HiddenTexts({*found_in(config), *draft.secrets.values()} - {PLACEHOLDER}),
+        stored=MappingProxyType(_stored_settings(draft, models)),
     )
+
+
+def _stored_settings(draft: Draft, models: SettingsModels) -> dict[str, StoredSettings]:
+    """By channel, the settings of those that take some of them from the vault."""
+    found = {}
+    for number, channel in enumerate(draft.values.get("channel", [])):
+        above: KeyPath = ("channel", number, "settings")
+        wanted = {path[3:]: name for path, name in draft.stored.items() if path[:3] == above}
+        if wanted:
+            found[channel["name"]] = StoredSettings(
+                model=models[number], values=channel["settings"], wanted=MappingProxyType(wanted)
+            )
+    return found
 
 
 def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
@@ -205,4 +232,11 @@ def _shown(path: KeyPath, value: Any, draft: Draft) -> Any:
         return without_password(value)
     if path in draft.secrets and path != ("database", "url"):
         return HIDDEN
-    return plain(value)
+    if path in draft.stored:
+        return IN_THE_VAULT
+    shown = plain(value)
+    if isinstance(shown, list):
+        return [IN_THE_VAULT if (*path, at) in draft.stored else one for at, one in enumerate(shown)]
+    if isinstance(shown, dict):
+        return {key: IN_THE_VAULT if (*path, key) in draft.stored else one for key, one in shown.items()}
+    return shown

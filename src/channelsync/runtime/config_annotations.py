@@ -80,6 +80,11 @@ def takes_only_text(annotation: Any) -> bool:
     return bool(plain) and all(_is_text(one) for one in plain)
 
 
+def takes_secret(annotation: Any) -> bool:
+    """True where a secret may stand, and not only inside an array or a table there."""
+    return any(one is SecretStr for one in _alternatives(annotation))
+
+
 def is_secret(annotation: Any) -> bool:
     """True where a setting may be a secret."""
     return any(one is SecretStr for one in _alternatives(annotation)) or (

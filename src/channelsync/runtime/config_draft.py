@@ -18,6 +18,7 @@ class Draft:
     outside: where the values came from that were put over it.
     references: what the `{ env }` and `{ file }` entries of the file were read from.
     secrets: texts that came from secret files or references.
+    stored: the names in the vault that the `{ stored }` entries of the file name.
     """
 
     file: TomlFile
@@ -25,6 +26,7 @@ class Draft:
     outside: dict[KeyPath, str] = field(default_factory=dict)
     references: dict[KeyPath, str] = field(default_factory=dict)
     secrets: dict[KeyPath, str] = field(default_factory=dict)
+    stored: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, path: KeyPath, what: str, todo: str) -> None:

@@ -32,7 +32,8 @@ _HEAD = """\
 ##   secret files    CHANNELSYNC_DATABASE__URL_FILE=/path  or  /run/secrets/channelsync_database__url
 ##   this file
 ## Wherever a text is asked for, { env = "NAME" } reads it from an environment variable and { file = "path" }
-## from a file beside this one; what came that way is never shown.
+## from a file beside this one; what came that way is never shown. In [channel.settings] a secret may also be
+## { stored = "NAME" }: `channelsync channels connect` asks for it, and keeps it sealed in the database.
 """
 
 _SHOWN: Mapping[str, Mapping[str, Any]] = {
@@ -51,10 +52,13 @@ def example_file(catalogue: Catalogue) -> str:
     return "\n".join(blocks)
 
 
-def first_file(catalogue: Catalogue) -> str:
-    """What `channelsync init` writes: valid as it stands, with one location, everything else to be uncommented."""
+def first_file(catalogue: Catalogue, key_file: str | None = None) -> str:
+    """What `channelsync init` writes: valid as it stands, with one location, everything else to be uncommented.
+
+    key_file: the file with the vault's key; None: there is none yet.
+    """
     blocks = [_HEAD]
-    for key, block in _sections():
+    for key, block in _sections({} if key_file is None else {"secrets": {"keys": [{"file": key_file}]}}):
         is_array = bool(entry_models_of(Config.model_fields[_field_of(key)].annotation))
         blocks.append(commented(block) if is_array and key != "location" else block)
     for name in catalogue.names:
@@ -80,14 +84,14 @@ def _field_of(key: str) -> str:
     return next(name for name, info in Config.model_fields.items() if (info.alias or name) == key)
 
 
-def _sections() -> Iterator[tuple[str, str]]:
-    """The tables and arrays of the file in the order of the models, each as a block of lines."""
+def _sections(said: Mapping[str, Mapping[str, Any]] = _SHOWN) -> Iterator[tuple[str, str]]:
+    """The tables and arrays of the file in the order of the models, each as a block of lines. said: values by table."""
     for name, info in Config.model_fields.items():
         key = info.alias or name
         entries = entry_models_of(info.annotation)
         model = (entries or models_of(info.annotation))[0]
         header = f"[[{key}]]" if entries else f"[{key}]"
-        lines = [*_explained(model.__doc__), header, *_table(model, key, _SHOWN.get(key, {}))]
+        lines = [*_explained(model.__doc__), header, *_table(model, key, {**_SHOWN, **said}.get(key, {}))]
         yield key, "\n".join(lines).strip() + "\n"
 
 

@@ -11,7 +11,18 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from channelsync.runtime.config_rules import Group, RuleConfig, RuleValuesConfig
-from channelsync.runtime.config_values import DatabaseUrl, Duration, Flag, Name, Share, Sku, TimeZone, Whole
+from channelsync.runtime.config_values import (
+    DatabaseUrl,
+    Duration,
+    Flag,
+    Name,
+    PublicUrl,
+    Share,
+    Sku,
+    TimeZone,
+    VaultKeys,
+    Whole,
+)
 
 
 class Settings(BaseModel):
@@ -38,6 +49,24 @@ class DatabaseConfig(Group):
     """sqlite:///FILE, beside this file unless the path is absolute (sqlite:////var/lib/channelsync.db), or
     postgresql://USER:PASSWORD@HOST/DATABASE. Default SQLite: it needs no server. Take PostgreSQL for more than
     one daemon. With a password in it, write url = { env = "DATABASE_URL" } or url = { file = "..." }."""
+
+
+class SecretsConfig(Group):
+    """The vault: secrets that `channelsync channels connect` asks for and tokens that are renewed, sealed in the
+    database."""
+
+    keys: Annotated[VaultKeys, Field(examples=[[{"file": "channelsync.key"}]])] = ()
+    """What seals secrets; `channelsync secrets key` makes one. The first seals, all unseal: to replace a key, put the
+    new one first, run `channelsync secrets reseal`, then take the old one away. Default none: no secret can be kept,
+    so { stored = "NAME" } cannot be used. Whoever loses the keys must connect every channel anew."""
+
+
+class WebConfig(Group):
+    """How the outside reaches us."""
+
+    public_url: Annotated[PublicUrl, Field(examples=["https://agent.example.com"])] = ""
+    """The address under which channels reach our webhook receiver; a channel's deliveries go to /webhooks/ and its
+    name below it. Default none: no webhook is registered, and orders are found by polling."""
 
 
 class LogConfig(Group):
@@ -186,6 +215,8 @@ class Config(Group):
 
     seller: SellerConfig = Field(default_factory=SellerConfig)
     database: DatabaseConfig = Field(default_factory=DatabaseConfig)
+    secrets: SecretsConfig = Field(default_factory=SecretsConfig)
+    web: WebConfig = Field(default_factory=WebConfig)
     log: LogConfig = Field(default_factory=LogConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)

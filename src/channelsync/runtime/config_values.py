@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints
+from cryptography.fernet import Fernet
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, StringConstraints
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _DATABASE = re.compile(r"sqlite:///.|postgres(ql)?://[^/]*/.")
+_ADDRESS = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 _DURATION = re.compile(r"(\d{1,7})([smhd])")
 
 
@@ -58,6 +60,25 @@ def _checked_database(url: str) -> str:
     return url
 
 
+def _checked_address(address: str) -> str:
+    if address and not _ADDRESS.fullmatch(address):
+        raise ValueError("should be https://HOST or https://HOST/PATH, as others reach it")
+    return address.rstrip("/")
+
+
+def _lines(value: Any) -> Any:
+    """A text, as environment variables and secret files hold it, is one key a line."""
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
+def _checked_key(key: SecretStr) -> SecretStr:
+    try:
+        Fernet(key.get_secret_value().encode())
+    except ValueError:
+        raise ValueError("should be a key as `channelsync secrets key` makes it") from None
+    return key
+
+
 def _checked_sku(sku: str) -> str:
     if sku != sku.strip() or not sku.isprintable():
         raise ValueError("has blanks at its ends or characters that cannot be seen; remove them")
@@ -71,6 +92,9 @@ def sku_form(sku: str) -> str:
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
 Name = Annotated[str, AfterValidator(_checked_name)]
+PublicUrl = Annotated[str, AfterValidator(_checked_address)]
+VaultKey = Annotated[SecretStr, AfterValidator(_checked_key)]
+VaultKeys = Annotated[tuple[VaultKey, ...], BeforeValidator(_lines)]
 DatabaseUrl = Annotated[str, AfterValidator(_checked_database)]
 Sku = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_checked_sku)]
 TimeZone = Annotated[str, AfterValidator(_checked_zone)]

@@ -24,13 +24,15 @@ from channelsync.runtime.logging import bound
 from channelsync.runtime.wiring import open_agent, opened_channel, worker_name
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.discovery import Catalogue, installed
+from channelsync.sdk.errors import NeedsSeller
 from channelsync.sdk.redaction import redact_text
 from channelsync.store import channels, findings
+from channelsync.store.channels import ChannelState
 from channelsync.store.database_errors import DatabaseError
 from channelsync.sync.agent import Agent
 from channelsync.sync.leasing import Leases
 from channelsync.sync.loops import keep_house, run_channel
-from channelsync.sync.setup import Mode
+from channelsync.sync.setup import ChannelSetup, Mode
 from channelsync.sync.switches import mode_now
 from channelsync.sync.wake_ups import hear_others, tell_others
 
@@ -189,26 +191,55 @@ class Daemon:
         return redact_text(f"{type(first).__name__}: {first}", secrets)
 
     async def _keep_channel(self, config: ChannelConfig, leases: Leases) -> None:
-        """One channel, open and running whenever it is not off."""
+        """One channel, open and running whenever it is not off, and opened anew when its account was connected."""
         while True:
-            await self._until_mode(config.name, off=False)
-            async with opened_channel(self.agent, config, self.catalogue) as channel:
-                self.agent.add_channel(channel)
-                with bound(channel=config.name):
-                    log.info("channel.opened", mode=await self._mode(config.name))
-                try:
-                    await _first_of(run_channel(self.agent, channel, leases), self._until_mode(config.name, off=True))
-                finally:
-                    del self.agent.channels[config.name]
-            log.info("channel.closed", channel=config.name, mode="off")
+            await self._until(config.name, lambda state: mode_now(self._setup(config.name), state) != "off")
+            before = (await self.agent.database.query(channels.channel_states)).get(config.name)
+            try:
+                await self._run_open(config, leases)
+            except NeedsSeller as error:  # of the opening: what runs keeps its own
+                await self._needs_seller(config.name, error)
+                await self._until(config.name, partial(_connected_since, before))
 
-    async def _until_mode(self, name: str, *, off: bool) -> None:
-        while (await self._mode(name) == "off") is not off:
+    async def _run_open(self, config: ChannelConfig, leases: Leases) -> None:
+        """One channel until it is off or its account was connected anew. Raises what opening it raises."""
+        async with opened_channel(self.agent, self.loaded, config, self.catalogue) as channel:
+            self.agent.add_channel(channel)
+            with bound(channel=config.name):
+                log.info("channel.opened", mode=await self._mode(config.name))
+            await self._write_findings([], [fingerprint(FindingKind.NEEDS_SELLER, config.name, "open")])
+
+            def closed(state: ChannelState | None) -> bool:
+                connected = state.connected_at if state is not None else None
+                return mode_now(channel.setup, state) == "off" or connected != channel.connected_at
+
+            try:
+                await _first_of(run_channel(self.agent, channel, leases), self._until(config.name, closed))
+            finally:
+                del self.agent.channels[config.name]
+        log.info("channel.closed", channel=config.name, mode=await self._mode(config.name))
+
+    async def _needs_seller(self, name: str, error: NeedsSeller) -> None:
+        log.warning("channel.needs_seller", channel=name, reason=self._reason(error))
+        finding = Finding(
+            kind=FindingKind.NEEDS_SELLER,
+            subject=(name, "open"),
+            channel=name,
+            summary=f"{name} cannot be opened: {self._reason(error).partition(': ')[2]}",
+        )
+        await self._write_findings([finding], [])
+
+    async def _until(self, name: str, holds: Callable[[ChannelState | None], bool]) -> None:
+        """Returns once something holds of a channel's row."""
+        while not holds((await self.agent.database.query(channels.channel_states)).get(name)):
             await self.agent.clock.sleep(_LOOK_EVERY)
+
+    def _setup(self, name: str) -> ChannelSetup:
+        return self.agent.setup.channels[name]
 
     async def _mode(self, name: str) -> Mode:
         states = await self.agent.database.query(channels.channel_states)
-        return mode_now(self.agent.setup.channels[name], states.get(name))
+        return mode_now(self._setup(name), states.get(name))
 
     async def _tell_findings(self) -> None:
         """Tells in the log what is found from now on."""
@@ -222,6 +253,10 @@ class Daemon:
 
     async def _findings(self, limit: int) -> list[findings.StoredFinding]:
         return await self.agent.database.query(lambda c: findings.list_findings(c, only_open=False, limit=limit))
+
+
+def _connected_since(before: ChannelState | None, now: ChannelState | None) -> bool:
+    return now is not None and now.connected_at != (before.connected_at if before is not None else None)
 
 
 async def _failure_of(part: Callable[[], Awaitable[None]]) -> Exception | None:

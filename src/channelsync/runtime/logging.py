@@ -18,6 +18,7 @@ import structlog
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from channelsync.runtime.secrets import HiddenTexts
 from channelsync.sdk.redaction import HIDDEN, redact_text
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -47,11 +48,19 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._known = tuple(SecretStr(one) for one in sorted(set(secrets)) if len(one) >= SHORTEST_SECRET)
+        self._secrets = secrets if isinstance(secrets, HiddenTexts) else HiddenTexts(secrets)
+        self._learn()
+
+    def _learn(self) -> None:
+        """Secrets of the vault come up while the process runs."""
+        self._changes = self._secrets.changes
+        self._known = tuple(SecretStr(one) for one in sorted(self._secrets) if len(one) >= SHORTEST_SECRET)
         # Most texts of a line are those of the line before: logger, channel, SKU, message.
         self.text: Callable[[str], str] = lru_cache(maxsize=4096)(self._redacted)
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+        if self._changes != self._secrets.changes:
+            self._learn()
         return {key: self._masked(key, value) for key, value in line.items()}
 
     def _redacted(self, text: str) -> str:
@@ -73,7 +82,7 @@ def configure(level: Level, form: Format, secrets: Iterable[str], stream: TextIO
     """Sends every log line of the process, ours and the libraries', to one stream in one form.
 
     form: "auto" is for people when the stream is a terminal, else JSON, one object a line.
-    secrets: texts that no line may contain.
+    secrets: texts that no line may contain; what joins them later is hidden too where they are `HiddenTexts`.
     stream: None means standard error, for standard output belongs to what a command prints.
     Calling it again replaces what was set before.
     """

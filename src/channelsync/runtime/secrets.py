@@ -1,12 +1,16 @@
-"""Secrets that stand outside the configuration file: `{ env = "NAME" }` and `{ file = "path" }`.
+"""Secrets that stand outside the configuration file: `{ env = "NAME" }`, `{ file = "path" }`, `{ stored = "name" }`.
 
-Either may stand wherever a setting takes text. A path is relative to the folder of the configuration file.
-One line end at the end of a secret file is dropped, for editors add it.
+The first two may stand wherever a setting takes text. A path is relative to the folder of the configuration file.
+One line end at the end of a secret file is dropped, for editors add it. The third names a secret of the vault; it may
+stand wherever a setting of a connector takes a secret, and is read when the channel is opened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +18,62 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, SecretStr
 
-from channelsync.runtime.config_annotations import annotation_of, held_by, may_hide, models_of, takes_text
+from channelsync.runtime.config_annotations import (
+    annotation_of,
+    held_by,
+    may_hide,
+    models_of,
+    takes_secret,
+    takes_text,
+)
 from channelsync.runtime.config_file import KeyPath
 from channelsync.sdk.redaction import HIDDEN
 
 LARGEST_SECRET = 65_536
 """Bytes of a secret file. A key file has some thousand; more is a wrong path."""
+
+
+PLACEHOLDER = "c3RvcmVkIGluIHRoZSB2YXVsdDogb3BlbmVkIGxhdGVy"
+"""Stands for a secret of the vault until its channel is opened. Base64, and long: most forms of secrets allow it."""
+
+IN_THE_VAULT = "stored in the vault"
+"""What is shown of such a secret."""
+
+_KEPT_OF_EACH = 2
+"""Texts of one secret of the vault that are known: the present one, and the one that it replaced."""
+
+_STORED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+class HiddenTexts(AbstractSet[str]):
+    """The texts that no log line and no message may contain. Secrets of the vault join them as they come up.
+
+    changes: grows whenever a text joins.
+    """
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._fixed = frozenset(texts)
+        self._of_vault: dict[tuple[str, str], deque[str]] = {}
+        self.changes = 0
+
+    def add(self, channel: str, name: str, text: str) -> None:
+        """A secret of a channel as it is now; what it was two changes ago is forgotten."""
+        known = self._of_vault.setdefault((channel, name), deque(maxlen=_KEPT_OF_EACH))
+        if text and text not in known:
+            known.append(text)
+            self.changes += 1
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fixed.union(*self._of_vault.values()))
+
+    def __len__(self) -> int:
+        return len(frozenset(self))
+
+    def __contains__(self, text: object) -> bool:
+        return text in frozenset(self)
+
+    def __repr__(self) -> str:
+        return f"HiddenTexts({len(self)} texts)"
 
 
 class SecretMissing(Exception):
@@ -33,20 +87,26 @@ class SecretMissing(Exception):
 
 @dataclass(slots=True)
 class References:
-    """The `{ env }` and `{ file }` entries found below one table.
+    """The `{ env }`, `{ file }` and `{ stored }` entries found below one table.
 
-    origins: what each was read from. secrets: what it said.
-    missing: what could not be read. Its setting becomes empty text.
+    origins: what each was read from. secrets: what it said. stored: the name in the vault; its setting becomes
+    PLACEHOLDER. missing: what could not be read. Its setting becomes empty text. vault: `{ stored }` may stand here.
     """
 
     environ: Mapping[str, str]
     folder: Path
+    vault: bool = False
     origins: dict[KeyPath, str] = field(default_factory=dict)
     secrets: dict[KeyPath, str] = field(default_factory=dict)
+    stored: dict[KeyPath, str] = field(default_factory=dict)
     missing: list[tuple[KeyPath, SecretMissing]] = field(default_factory=list)
 
     def resolve(self, value: Any, annotation: Any, path: KeyPath) -> Any:
         """The value with every reference replaced by its secret, wherever the annotation takes text."""
+        stored = _stored(value) if self.vault and takes_secret(annotation) else None
+        if stored is not None:
+            self.stored[path] = stored
+            return PLACEHOLDER
         reference = _reference(value)
         if reference is not None and takes_text(annotation):
             text = self._read(*reference, path)
@@ -86,6 +146,15 @@ def _reference(value: Any) -> tuple[str, str] | None:
         kind, name = next(iter(value.items()))
         if kind in {"env", "file"} and isinstance(name, str):
             return kind, name
+    return None
+
+
+def _stored(value: Any) -> str | None:
+    """The name of a table that is a reference to the vault."""
+    if isinstance(value, dict) and list(value) == ["stored"]:
+        name = value["stored"]
+        if isinstance(name, str) and _STORED_NAME.fullmatch(name):
+            return name
     return None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from channelsync.domain.ledger import entry_id
@@ -19,6 +20,7 @@ from channelsync.runtime.config_domain import classes_of, locations_by_priority,
 from channelsync.runtime.config_models import ChannelConfig, Config
 from channelsync.sdk.clock import Clock, SystemClock
 from channelsync.sdk.discovery import Catalogue, installed
+from channelsync.sdk.vault import Vault
 from channelsync.store import channels as channel_rows
 from channelsync.store import items, rules, runs
 from channelsync.store.database import Database, open_database
@@ -34,6 +36,7 @@ from channelsync.sync.open_channels import open_channel
 from channelsync.sync.orders_by_hand import by_hand
 from channelsync.sync.setup import BY_HAND, ChannelSetup, Setup
 from channelsync.sync.switches import mode_now
+from channelsync.sync.vault import Safe, Seals, filled
 from channelsync.sync.wake_ups import CHANGED
 
 
@@ -140,7 +143,8 @@ async def open_trial(
 ) -> AsyncIterator[Agent]:
     """An agent on a copy of the database that is thrown away: what a dry run does is seen by nobody.
 
-    It may read the channels; whoever uses it must not push. Raises DatabaseError and ConnectorProblem.
+    It may read the channels; whoever uses it must not push. A token that is renewed meanwhile is kept in the database
+    itself. Raises DatabaseError and ConnectorProblem.
     """
     clock = clock or SystemClock()
     catalogue = catalogue or installed()
@@ -148,16 +152,16 @@ async def open_trial(
     run = new_run_id(now)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="channelsync-"))
-        async with open_database(loaded.config.database.url) as database:
-            await check_schema(database)
-            setup = await database.query(lambda c: setup_of(c, loaded, catalogue))
-            measures = await database.query(lambda c: measure(c, setup, now))
-            copied = await copy_to_scratch(database, Path(folder) / "scratch.db")
+        database = await stack.enter_async_context(open_database(loaded.config.database.url))
+        await check_schema(database)
+        setup = await database.query(lambda c: setup_of(c, loaded, catalogue))
+        measures = await database.query(lambda c: measure(c, setup, now))
+        copied = await copy_to_scratch(database, Path(folder) / "scratch.db")
         scratch = await stack.enter_async_context(open_database(copied))
         await scratch.transact(lambda c: runs.begin_run(c, run, "dry run", "user", {}, now))
         await scratch.transact(lambda c: setup_of(c, loaded, catalogue, now=now))
         agent = Agent(database=scratch, clock=clock, setup=setup, run=run, measures=measures)
-        await open_channels(stack, agent, loaded, catalogue, channels)
+        await open_channels(stack, agent, loaded, catalogue, channels, safe=safe_of(loaded, database, clock))
         yield agent
 
 
@@ -170,29 +174,62 @@ async def open_reading(loaded: Loaded) -> AsyncIterator[Database]:
 
 
 async def open_channels(
-    stack: AsyncExitStack, agent: Agent, loaded: Loaded, catalogue: Catalogue, names: Collection[str] | None
+    stack: AsyncExitStack,
+    agent: Agent,
+    loaded: Loaded,
+    catalogue: Catalogue,
+    names: Collection[str] | None,
+    *,
+    safe: Safe | None = None,
 ) -> None:
-    """Opens these channels (None: all that are not off) for as long as the stack lasts."""
+    """Opens these channels (None: all that are not off) for as long as the stack lasts. safe: see `opened_channel`."""
     states = await agent.database.query(channel_rows.channel_states)
     for channel in loaded.config.channels:
         setup = agent.setup.channels[channel.name]
         wanted = mode_now(setup, states.get(channel.name)) != "off" if names is None else channel.name in names
         if wanted:
-            agent.add_channel(await stack.enter_async_context(opened_channel(agent, channel, catalogue)))
+            vault = None if safe is None else safe.vault(channel.name)
+            opened = opened_channel(agent, loaded, channel, catalogue, vault=vault)
+            agent.add_channel(await stack.enter_async_context(opened))
 
 
 @asynccontextmanager
-async def opened_channel(agent: Agent, channel: ChannelConfig, catalogue: Catalogue) -> AsyncIterator[OpenChannel]:
-    """One configured channel, connected."""
+async def opened_channel(
+    agent: Agent, loaded: Loaded, channel: ChannelConfig, catalogue: Catalogue, *, vault: Vault | None = None
+) -> AsyncIterator[OpenChannel]:
+    """One configured channel, connected, with its secrets. vault: None means its own in the agent's database.
+
+    Raises NeedsSeller where a secret that its settings take from the vault is not there.
+    """
+    vault = vault or safe_of(loaded, agent.database, agent.clock).vault(channel.name)
     async with open_channel(
         agent.setup.channels[channel.name],
         catalogue.connector(channel.connector),
-        channel.settings,
+        await filled_settings(loaded, channel, vault),
         database=agent.database,
         clock=agent.clock,
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - spreads retries, guards nothing
+        vault=vault,
     ) as opened:
         yield opened
+
+
+async def filled_settings(loaded: Loaded, channel: ChannelConfig, vault: Vault, *, partly: bool = False) -> BaseModel:
+    """A channel's settings with what they take from the vault; see `sync.vault.filled`. Raises NeedsSeller."""
+    stored = loaded.stored.get(channel.name)
+    return channel.settings if stored is None else await filled(channel.name, stored, vault, partly=partly)
+
+
+def receiver_of(config: Config, channel: str) -> str | None:
+    """The address of a channel's webhook deliveries; None: nothing is known under which the outside reaches us."""
+    base = config.web.public_url
+    return f"{base}/webhooks/{channel}" if base else None
+
+
+def safe_of(loaded: Loaded, database: Database, clock: Clock) -> Safe:
+    """The vault of all channels: what comes out of it, or goes in, is hidden in logs and messages from then on."""
+    seals = Seals(loaded.config.secrets.keys)
+    return Safe(database=database, clock=clock, seals=seals, seen=loaded.secrets.add)
 
 
 def new_run_id(now: datetime) -> str:

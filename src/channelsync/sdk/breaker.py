@@ -31,6 +31,25 @@ class BreakerState:
     """What the seller must do; None while nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServerTime:
+    """The channel's clock beside ours, as an answer told it. theirs: to the whole second, cut."""
+
+    theirs: datetime
+    asked: datetime
+    answered: datetime
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far the channel's clock is ahead of ours at least; negative: behind at least; 0 when they may agree.
+
+        The answer was written at some moment between asking and answering, within the second that it names.
+        """
+        least = self.theirs - self.answered
+        most = self.theirs + timedelta(seconds=1) - self.asked
+        return least if least > timedelta() else min(most, timedelta())
+
+
 class Breaker:
     """The breaker of one channel. `cooldown` and `cooldown_max` are seconds: the first pause, the longest."""
 
@@ -51,6 +70,8 @@ class Breaker:
         self._cooldown = cooldown
         self._cooldown_max = cooldown_max
         self._probing = False
+        self.server_time: ServerTime | None = None
+        """What the last answer with a Date told of the channel's clock; None: none came yet. Not stored."""
 
     @property
     def state(self) -> BreakerState:

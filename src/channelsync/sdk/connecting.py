@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, SecretStr
 
@@ -29,6 +29,7 @@ class CheckPoint:
         return not self.advice
 
 
+@runtime_checkable
 class Inspects(Protocol):
     """A channel that can tell more about its account than whether it lets us in."""
 
@@ -47,11 +48,14 @@ class Consent:
 
     address: the page where the seller agrees; state: a text that must come back unchanged. redeem: turns the address
     that the browser was sent to afterwards, as the seller pasted it, into secrets by their names in the settings.
-    Raises NeedsSeller where it does not hold what it should, or another state.
+    Raises NeedsSeller where it does not hold what it should, or another state. gives: the settings that `redeem`
+    fills, by name: the seller is not asked for them. While the two are called, settings that are not filled yet hold
+    a text that is no secret of anybody.
     """
 
     address: Callable[[BaseModel, str], str]
     redeem: Callable[[BaseModel, Resources, str, str], Awaitable[Mapping[str, SecretStr]]]
+    gives: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ import tenacity
 from pydantic import SecretStr
 
 from channelsync.sdk.answers import Answer, read_body
-from channelsync.sdk.breaker import Breaker
+from channelsync.sdk.breaker import Breaker, ServerTime
 from channelsync.sdk.calls import Call, HttpSettings, Timeouts
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import (
@@ -226,7 +226,7 @@ class HttpTransport:
                 raise _StaleConnection from error
             raise self._failure(error, run, progress) from self._chainable(error)
         answered_at = self._clock.now()
-        return Answer(
+        answer = Answer(
             call=run.name,
             status=response.status_code,
             headers=response.headers,
@@ -235,6 +235,9 @@ class HttpTransport:
             answered_at=answered_at,
             grant=grant,
         )
+        if answer.server_date is not None and "age" not in answer.headers:  # a cache's copy tells an old time
+            self._breaker.server_time = ServerTime(answer.server_date, asked_at, answered_at)
+        return answer
 
     def _build(self, run: "_Run", progress: "_Progress") -> httpx.Request:
         call, timeouts = run.call, self._settings.timeouts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,11 @@ class Subscription:
     trouble: str = ""
 
 
+@runtime_checkable
 class Subscribes(Protocol):
     """A channel whose webhooks can be registered by its API. Every call may raise what `Channel` calls may.
 
-    topics: what we want to be told of, in the channel's words.
+    topics: what we want to be told of, in the channel's words; empty where this account sends none.
     """
 
     @property
@@ -51,16 +53,19 @@ class Subscribes(Protocol):
 class Repair:
     """What there is to mend. missing: topics that nobody tells our address of. off: ours, and not active.
 
-    doubled: ours, of a topic that another one of ours tells of already.
+    doubled: ours, of a topic that another one of ours tells of already. misrouted: told to the same path of another
+    host, so they were probably ours before the address changed. They may be another installation's: nobody ends them
+    but the seller.
     """
 
     missing: tuple[str, ...]
     off: tuple[Subscription, ...]
     doubled: tuple[Subscription, ...]
+    misrouted: tuple[Subscription, ...] = ()
 
     @property
     def needed(self) -> bool:
-        """Whether anything is to be done."""
+        """Whether anything is to be done that `mend` does."""
         return bool(self.missing or self.off or self.doubled)
 
 
@@ -69,15 +74,26 @@ def repair_of(topics: Sequence[str], found: Iterable[Subscription], address: str
 
     Subscriptions to other addresses are not ours to touch: they may be another program's.
     """
+    all_found = tuple(found)
     first: dict[str, Subscription] = {}
     doubled: list[Subscription] = []
-    for one in sorted((one for one in found if one.address == address), key=lambda one: not one.active):
+    for one in sorted((one for one in all_found if one.address == address), key=lambda one: not one.active):
         if one.topic in first:
             doubled.append(one)
         elif one.topic in topics:
             first[one.topic] = one
     missing = tuple(topic for topic in topics if topic not in first)
-    return Repair(missing, tuple(one for one in first.values() if not one.active), tuple(doubled))
+    off = tuple(one for one in first.values() if not one.active)
+    misrouted = tuple(one for one in all_found if one.address != address and _path(one.address) == _path(address))
+    return Repair(missing, off, tuple(doubled), misrouted)
+
+
+def _path(address: str) -> str:
+    """The path of an address; an address that is none is its own."""
+    try:
+        return urlsplit(address).path or address
+    except ValueError:
+        return address
 
 
 async def mend(channel: Subscribes, address: str) -> Repair:

@@ -2,6 +2,9 @@
 
 A refresh token that is replaced with every use must be kept before the new one is used, or the account is lost until
 the seller connects it anew. So `put` returns only when the secret is durable.
+
+A setting that the configuration takes from the vault (`{ stored = "refresh_token" }`) has the same names: what is put
+under "refresh_token" is in the settings when the channel is opened the next time.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ class ChannelState:
     visible up to then are booked; None: never read. orders_failed: why the last poll failed; empty: it did not.
     unreadable_since: since when its numbers cannot be read; None: they can.
     stop: "" | "raises" | "all". zeroed: holiday, everything shows 0. mode: "" as configured, else an override.
+    connected_at: when its account was last connected, or found well again after the seller had to act: what a process
+    learned of failures before does not count any more, and whoever has the channel open opens it anew.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ChannelState:
     stop: str
     zeroed: bool
     mode: str
+    connected_at: datetime | None
     budgets: bytes
     breaker: bytes
 
@@ -107,6 +110,7 @@ _EMPTY: dict[str, object] = {
     "stop": "",
     "zeroed": False,
     "mode": "",
+    "connected_at": None,
     "budgets": b"",
     "breaker": b"",
 }

@@ -1,7 +1,8 @@
 """A copy of the database to try things on: what a dry run changes, it changes there, and throws it away.
 
 Only what decides is copied, not the history (ledger entries, reads, runs): positions carry the number and the hash of
-their last entry, so the ledger goes on where it stands.
+their last entry, so the ledger goes on where it stands. Secrets are not copied either: a token that is renewed during
+a dry run must be kept in the database itself, or the account is lost.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from channelsync.store.tables import metadata
 HISTORY = frozenset(
     {"ledger_entry", "quantity_read", "prediction", "finding", "change", "imported_file", "audited_day", "webhook"}
 )
+SECRETS = frozenset({"channel_secret"})
 _AT_ONCE = 5_000
 
 
@@ -31,7 +33,7 @@ def _copy(source: Connection, path: Path) -> None:
         with engine.begin() as target:
             metadata.create_all(target)
             for table in metadata.sorted_tables:
-                if table.name not in HISTORY:
+                if table.name not in HISTORY | SECRETS:
                     for rows in source.execute(select(table)).mappings().partitions(_AT_ONCE):
                         target.execute(table.insert(), [dict(row) for row in rows])
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from channelsync.sdk.breaker import Breaker
 from channelsync.sdk.channel import Channel
@@ -18,6 +19,7 @@ from channelsync.sync.setup import ChannelSetup, Setup
 class OpenChannel:
     """One configured channel, connected. identity: the seller's account; channels of one identity share keys.
 
+    connected_at: when the account had last been connected as this was opened.
     unreadable: the last publishing tick failed, so its numbers are not known to be fresh.
     wake_orders, wake_publisher: set by whoever knows that there is something to do before the next tick.
     """
@@ -27,6 +29,7 @@ class OpenChannel:
     limiter: Limiter
     breaker: Breaker
     identity: str = ""
+    connected_at: datetime | None = None
     unreadable: bool = False
     wake_orders: asyncio.Event = field(default_factory=asyncio.Event)
     wake_publisher: asyncio.Event = field(default_factory=asyncio.Event)

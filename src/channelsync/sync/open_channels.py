@@ -18,12 +18,13 @@ from channelsync.sdk.channel import Connector
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.limiter import BucketState, Limiter
 from channelsync.sdk.resources import Resources
-from channelsync.sdk.vault import MemoryVault
+from channelsync.sdk.vault import Vault
 from channelsync.store import channels
 from channelsync.store.codec import dump, load
 from channelsync.store.database import Database
 from channelsync.sync.agent import OpenChannel
 from channelsync.sync.setup import ChannelSetup
+from channelsync.sync.vault import Safe
 
 
 @asynccontextmanager
@@ -36,8 +37,10 @@ async def open_channel(
     clock: Clock,
     rng: random.Random,
     transport: httpx.AsyncBaseTransport | None = None,
+    vault: Vault | None = None,
 ) -> AsyncIterator[OpenChannel]:
-    """One channel for as long as the block lasts. rng draws the jitter of retries. transport None: the network.
+    """One channel for as long as the block lasts. settings: filled, see `vault.filled`. rng draws the jitter of
+    retries. transport None: the network. vault None: the channel's own in the database, which has no key.
 
     A restart goes on with the day's quota and the breaker that the last process left.
     """
@@ -45,7 +48,7 @@ async def open_channel(
     limiter = Limiter(connector.budgets(settings), clock, state=_buckets(load(state.budgets)))
     breaker = Breaker(setup.name, clock, state=_breaker(load(state.breaker)))
     resources = Resources(
-        vault=MemoryVault(),
+        vault=vault or Safe(database=database, clock=clock).vault(setup.name),
         channel=setup.name,
         clock=clock,
         random=rng,
@@ -54,7 +57,14 @@ async def open_channel(
         transport=transport,
     )
     async with connector.open(settings, resources) as channel:
-        opened = OpenChannel(setup=setup, channel=channel, limiter=limiter, breaker=breaker, identity=state.identity)
+        opened = OpenChannel(
+            setup=setup,
+            channel=channel,
+            limiter=limiter,
+            breaker=breaker,
+            identity=state.identity,
+            connected_at=state.connected_at,
+        )
         try:
             yield opened
         finally:
@@ -62,10 +72,13 @@ async def open_channel(
 
 
 async def save_budgets(database: Database, *opened: OpenChannel) -> None:
-    """Stores how much of each channel's budget is spent and how its breaker stands, for the next process."""
+    """Stores how much of each channel's budget is spent and how its breaker stands, for the next process.
+
+    A breaker that was opened before the account was connected anew is not stored: what it knows is of the past.
+    """
     rows = [
         (
-            channel.name,
+            channel,
             dump({name: asdict(state) for name, state in channel.limiter.state().items()}),
             dump(asdict(channel.breaker.state)),
         )
@@ -73,11 +86,19 @@ async def save_budgets(database: Database, *opened: OpenChannel) -> None:
     ]
 
     def unit(connection: Connection) -> None:
-        for name, budgets, breaker in rows:
-            channels.save_channel(connection, name, budgets=budgets, breaker=breaker)
+        for channel, budgets, breaker in rows:
+            fields: dict[str, object] = {"budgets": budgets}
+            if channels.channel_state(connection, channel.name).connected_at == channel.connected_at:
+                fields["breaker"] = breaker
+            channels.save_channel(connection, channel.name, **fields)
 
     if rows:
         await database.transact(unit)
+
+
+def account_connected(connection: Connection, channel: str, now: datetime) -> None:
+    """The account was connected anew: old failures are forgotten, and whoever has it open opens it anew."""
+    channels.save_channel(connection, channel, connected_at=now, breaker=b"")
 
 
 def _buckets(stored: dict[str, Any] | None) -> dict[str, BucketState]:

@@ -144,8 +144,9 @@ class SandboxWorld:
     async def delivery(self, order: str) -> Delivery:
         told = {"order": self.site.api.orders.write(self.marketplace.orders[order])}
         body = orjson.dumps({"type": "order.created", "timestamp": None, "account": "agora", "data": told})
-        headers = signed(self._subscription, "msg-1", self.marketplace.time(), body)
-        return Delivery(headers, body, "msg-1")
+        event = f"msg-{order}"
+        headers = signed(self._subscription, event, self.marketplace.time(), body)
+        return Delivery(headers, body, event)
 
     def _line(self, order: str) -> str:
         return self.marketplace.orders[order].lines[0].id

@@ -40,8 +40,14 @@ async def test_a_delivery_of_nothing_known_hints_at_its_topic_only(told, clock, 
     assert await told(orjson.dumps({"type": "order.updated", "data": data})) == expected
 
 
-def test_without_a_secret_there_is_no_scheme(channel_settings, resources) -> None:
-    assert CONNECTOR.webhooks(channel_settings.model_copy(update={"webhook_secrets": ()}), resources) is None
+def test_a_marketplace_that_sends_no_webhooks_has_no_scheme(channel_settings, resources) -> None:
+    assert CONNECTOR.webhooks(channel_settings.model_copy(update={"webhooks": False}), resources) is None
+
+
+async def test_without_any_secret_nothing_is_genuine(subscription, channel_settings, clock, resources) -> None:
+    scheme = CONNECTOR.webhooks(channel_settings.model_copy(update={"webhook_secrets": ()}), resources)
+    body = b'{"type": "order.updated"}'
+    assert await scheme.verify(signed(subscription, "msg-7", clock.now(), body), body, clock.now()) is None
 
 
 async def test_the_marketplaces_clock_may_be_off_by_its_skew(subscription, channel_settings, clock, resources) -> None:

@@ -28,6 +28,7 @@ COMMAND_MODULES = (
     "config_commands",
     "run_commands",
     "channels_commands",
+    "secrets_commands",
     "reconcile_commands",
     "rules_commands",
     "explain_commands",

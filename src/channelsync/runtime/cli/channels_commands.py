@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import typer
 from sqlalchemy import Connection
 
+from channelsync.runtime.cli.channels_check import check
+from channelsync.runtime.cli.channels_connect import connect
 from channelsync.runtime.cli.context import Invocation, awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed
 from channelsync.runtime.cli.output import Output
@@ -35,9 +37,11 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("stop")(stop)
     app.command("start")(start)
-    group = typer.Typer(help="See channels and switch them.", no_args_is_help=True, rich_markup_mode=None)
+    group = typer.Typer(help="See, connect, check and switch channels.", no_args_is_help=True, rich_markup_mode=None)
     group.command("list")(list_channels)
     group.command("show")(show)
+    group.command("connect")(connect)
+    group.command("check")(check)
     group.command("pause")(pause)
     group.command("resume")(resume)
     group.command("zero")(zero)

@@ -18,15 +18,20 @@ from channelsync.runtime.config_domain import rules_of
 from channelsync.runtime.config_errors import ConfigInvalid
 from channelsync.runtime.config_example import example_file, first_file
 from channelsync.sdk.discovery import installed
+from channelsync.sync.vault import new_key
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+KEY_FILE = "channelsync.key"
+"""The vault's key, beside the configuration."""
 
 _NEXT_STEPS = """\
 Next:
   1. Describe your locations and channels in {path}.
-  2. channelsync config check        names every mistake with its line
-  3. channelsync listings pull       reads what the channels show
-  4. channelsync run --observe       predicts beside your present tool and writes nothing"""
+  2. channelsync config check           names every mistake with its line
+  3. channelsync channels connect NAME  asks for a channel's secrets, and checks the account
+  4. channelsync listings pull          reads what the channels show
+  5. channelsync run --observe          predicts beside your present tool and writes nothing"""
 
 
 def register(app: typer.Typer) -> None:
@@ -48,19 +53,31 @@ def init(
         typer.Option("--path", help="The file to write, or the folder for config.toml; else what --config says."),
     ] = None,
 ) -> None:
-    """Write a commented config.toml and create the database. Never overwrites a file."""
+    """Write a commented config.toml and a key for the vault, and create the database. Never overwrites a file.
+
+    The key, channelsync.key beside config.toml, seals the secrets that `channelsync channels connect` keeps. One that
+    is there already is used.
+    """
     started = invocation(context)
     target = path or started.config_path
     target = target / "config.toml" if target.is_dir() else target
-    _write_new(target, first_file(installed()))
+    key = target.parent / KEY_FILE
+    has_key = key.exists()
+    _write_new(target, first_file(installed(), KEY_FILE))
     try:
+        if not has_key:
+            _write_new(key, f"{new_key()}\n")
         loaded = started.load(target)
         _, revision = awaited(_upgraded(loaded))
     except BaseException:
         target.unlink()  # so that the same command can be given again once the cause is gone
+        if not has_key:
+            key.unlink(missing_ok=True)
         raise
     output = Output()
     output.say(f"Wrote {target}.")
+    if not has_key:
+        output.say(f"Wrote {key}: it seals the secrets of your channels. Keep a copy of it away from the database.")
     output.say(f"Created the database {_shown(loaded)} at revision {revision}.")
     output.say(_NEXT_STEPS.format(path=target))
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import typer
 
 from channelsync.runtime import config, logging
+from channelsync.runtime.secrets import HiddenTexts
 from channelsync.sdk.discovery import Catalogue, installed
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ class Invocation:
     config_path: Path = config.DEFAULT_PATH
     overrides: dict[str, str] = field(default_factory=dict)
     debug: bool = False
-    secrets: frozenset[str] = frozenset()
+    secrets: HiddenTexts = field(default_factory=HiddenTexts)
 
     def load(self, path: Path | None = None, catalogue: Catalogue | None = None) -> config.Loaded:
         """The configuration; logging then follows it. Raises ConfigInvalid.

@@ -5,7 +5,7 @@ constraints. Hot paths use `Table` objects in SQLAlchemy Core; the classes exist
 Times are aware UTC. JSON columns hold the plain forms that `store/codec.py` writes and reads.
 """
 
-from channelsync.store.tables import channels, orders, publishing, records, units
+from channelsync.store.tables import channels, orders, publishing, records, secrets, units
 from channelsync.store.tables.base import metadata
 
-__all__ = ["channels", "metadata", "orders", "publishing", "records", "units"]
+__all__ = ["channels", "metadata", "orders", "publishing", "records", "secrets", "units"]

@@ -25,6 +25,7 @@ class ChannelRow(Row, table=True):
     stop: str = ""
     zeroed: bool = False
     mode: str = ""
+    connected_at: datetime | None = None
     budgets: bytes = b""
     breaker: bytes = b""
 

@@ -38,6 +38,7 @@ def upgrade() -> None:  # noqa: PLR0915
         sa.Column("stop", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("zeroed", sa.Boolean(), nullable=False),
         sa.Column("mode", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("connected_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
         sa.Column("budgets", sa.LargeBinary(), nullable=False),
         sa.Column("breaker", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_channel")),
@@ -45,6 +46,14 @@ def upgrade() -> None:  # noqa: PLR0915
     with op.batch_alter_table("channel", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_channel_identity"), ["identity"], unique=False)
 
+    op.create_table(
+        "channel_secret",
+        sa.Column("channel", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("saved_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "name", name=op.f("pk_channel_secret")),
+    )
     op.create_table(
         "finding",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -582,6 +591,7 @@ def downgrade() -> None:  # noqa: PLR0915
         batch_op.drop_index(batch_op.f("ix_finding_kind"))
 
     op.drop_table("finding")
+    op.drop_table("channel_secret")
     with op.batch_alter_table("channel", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_channel_identity"))
 
