@@ -1,0 +1,76 @@
+"""Talks to a WooCommerce shop over its REST API v3."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from pydantic import BaseModel
+
+from channelsync.sdk.channel import Connector, WebhookScheme
+from channelsync.sdk.connecting import Guide
+from channelsync.sdk.http import HttpSettings, HttpTransport
+from channelsync.sdk.resources import Resources
+from channelsync_woocommerce.access import Access
+from channelsync_woocommerce.channel import WooChannel
+from channelsync_woocommerce.client import WooClient
+from channelsync_woocommerce.settings import TIMEOUTS, WooSettings, budgets, capabilities
+from channelsync_woocommerce.webhooks import WooWebhooks
+
+
+def _mine(settings: BaseModel) -> WooSettings:
+    if not isinstance(settings, WooSettings):
+        raise TypeError(f"these are settings of another connector: {type(settings).__name__}")
+    return settings
+
+
+@asynccontextmanager
+async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[WooChannel]:
+    """The shop; nothing is asked before the first call."""
+    mine = _mine(settings)
+    http = HttpTransport(
+        HttpSettings(
+            channel=resources.channel,
+            base_url=mine.base_url,
+            user_agent="channelsync-woocommerce",
+            secrets=(mine.consumer_key, mine.consumer_secret, *mine.webhook_secrets),
+            timeouts=TIMEOUTS,
+        ),
+        clock=resources.clock,
+        limiter=resources.limiter,
+        breaker=resources.breaker,
+        rng=resources.random,
+        transport=resources.transport,
+    )
+    async with http:
+        access = Access(mine, resources.clock)
+        client = WooClient(http, access, resources.channel)
+        yield WooChannel(mine, client, resources)
+
+
+def webhooks(settings: BaseModel, resources: Resources) -> WebhookScheme:
+    """The scheme of the shop's deliveries; while neither settings nor vault hold a secret, none of them passes."""
+    return WooWebhooks(_mine(settings).webhook_secrets, resources.vault)
+
+
+GUIDE = Guide(
+    steps=(
+        "Settings > Permalinks: anything but Plain, or the API has no address.",
+        "WooCommerce > Settings > Advanced > REST API > Add key: permissions Read/Write, a user who may manage "
+        "WooCommerce. The secret is shown only once: copy both parts now.",
+        "For each product that is to be kept right: Inventory > Track stock quantity.",
+        "Nothing for webhooks: they are registered by themselves, with deliveries to {receiver}.",
+    )
+)
+
+
+CONNECTOR = Connector(
+    name="woocommerce",
+    title="WooCommerce",
+    settings=WooSettings,
+    capabilities=lambda settings: capabilities(_mine(settings)),
+    budgets=lambda settings: budgets(_mine(settings)),
+    open=open_channel,
+    webhooks=webhooks,
+    guide=GUIDE,
+)

@@ -1,0 +1,395 @@
+"""Between the shop's words and ours: pure, so that every odd answer can be tried in a test.
+
+What each order status means (R: recorded on a real shop; S: WooCommerce's source; the rest is our choice):
+
+| Status                        | The shop's number             | To us                                            |
+|-------------------------------|-------------------------------|--------------------------------------------------|
+| checkout-draft, auto-draft    | untouched                     | no order yet: nobody has placed it               |
+| pending                       | untouched; given back when it | PENDING: reserves, with a time limit             |
+|                               | was taken before (R, S)       |                                                  |
+| on-hold, processing           | taken (R, S)                  | OPEN                                             |
+| completed (`shipped`)         | taken (R, S)                  | CLOSED, all that is left was shipped             |
+| cancelled                     | given back (R, S)             | CANCELLED                                        |
+| refunded                      | stays taken, unless a refund  | CLOSED; restocked units are cancelled (returned  |
+|                               | asked to restock (R, S)       | where shipped), the others lost (or shipped)     |
+| failed                        | stays as it was (S)           | CANCELLED; PENDING while units are still taken   |
+| trash                         | stays as it was (R)           | as failed; CLOSED where it had been shipped      |
+| any other, of a plugin        | as its lines say              | OPEN                                             |
+
+A failed or trashed order whose units the shop still keeps off its number is PENDING, because CANCELLED would mean that
+the shop gives them back: it does not. When the time limit ends, the next push puts them on sale again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from html import unescape
+from typing import Any
+
+from pydantic import ValidationError
+
+from channelsync.sdk.values import (
+    BadOrder,
+    Listing,
+    ListingState,
+    Moved,
+    OrderLine,
+    OrderSnapshot,
+    OrderStatus,
+    PushResult,
+    QuantityKey,
+    QuantityUpdate,
+    UnreadableOrder,
+)
+from channelsync_woocommerce import wire
+
+NOT_AN_ORDER = frozenset({"checkout-draft", "auto-draft"})
+NO_ID = "(no id)"
+
+_DEDUCTED = frozenset({"on-hold", "processing", "completed"})
+_GIVEN_UP = frozenset({"failed", "trash"})
+_NOT_SOLD_HERE = frozenset({"grouped", "external"})
+"""A grouped product only shows others, an external one is sold by another shop."""
+
+_REDUCED = "_reduced_stock"
+_RESTOCKED = "_restock_refunded_items"
+_REFUNDED_LINE = "_refunded_item_id"
+
+_KEY = re.compile(r"([1-9][0-9]{0,18})(?::([1-9][0-9]{0,18}))?", re.ASCII)
+_ORDER_FIELDS = ("id", "status", "date_created_gmt", "date_modified_gmt", "date_paid_gmt", "date_completed_gmt")
+_LINE_FIELDS = ("id", "product_id", "variation_id", "quantity")
+"""Kept where they are numbers: a text in their place may be anything."""
+_RAW_CHARACTERS_MAX = 10_000
+
+
+# Names
+
+
+def name_of(top: int, variation: int = 0) -> str:
+    """The name of a listing, and of its number: "15", or "15:18" for variation 18 of product 15."""
+    return f"{top}:{variation}" if variation else str(top)
+
+
+def ids_of(name: str) -> tuple[int, int] | None:
+    """The product and the variation (0: none) that a name means; None for what is no such name."""
+    found = _KEY.fullmatch(name)
+    return None if found is None else (int(found[1]), int(found[2] or 0))
+
+
+def ids_of_key(key: QuantityKey) -> tuple[int, int] | None:
+    """The same for the key of a number; None too where it names a location: the shop has none."""
+    return None if key.location else ids_of(key.key)
+
+
+# Orders
+
+
+def is_order(row: Any) -> bool:
+    """Whether a row is an order that somebody has placed; one that cannot be read counts as one."""
+    return not (isinstance(row, dict) and row.get("status") in NOT_AN_ORDER)
+
+
+def order_of(row: Any, refunds: Iterable[Any], shipped: Collection[str]) -> OrderSnapshot | UnreadableOrder:
+    """An order as it came, in our words; one that cannot be understood is kept as it came, without the buyer.
+
+    refunds: those of the order, as they came. shipped: the statuses that mean that all was shipped.
+    """
+    try:
+        return _snapshot(
+            wire.Order.model_validate(row), [wire.Refund.model_validate(refund) for refund in refunds], shipped
+        )
+    except ValidationError as error:
+        reason = wire.why(error)
+    except BadOrder as error:
+        reason = str(error)
+    fields = row if isinstance(row, dict) else {}
+    name = fields.get("id")
+    return UnreadableOrder(
+        order=str(name) if isinstance(name, int) and not isinstance(name, bool) else NO_ID,
+        reason=reason,
+        raw=json.dumps(_without_the_buyer(fields), default=str)[:_RAW_CHARACTERS_MAX],
+    )
+
+
+def has_refunds(row: Any) -> bool:
+    """Whether the order's refunds must be read: the order names them, but not how many units they are about."""
+    return isinstance(row, dict) and bool(row.get("refunds"))
+
+
+def deducted_at(order: wire.Order) -> datetime | None:
+    """When the shop took the order's units off its number; None: it has not, or has put them back.
+
+    The shop does so when the order reaches processing, on-hold or completed, and tells no time of it: that of the
+    payment is nearest, else that of placing it, which for an order on hold is the same moment.
+    """
+    if order.status == "pending":
+        return None
+    if order.status in _DEDUCTED or _still_taken(order):
+        return order.date_paid_gmt or order.date_created_gmt
+    return order.date_paid_gmt
+
+
+def _snapshot(order: wire.Order, refunds: Sequence[wire.Refund], shipped: Collection[str]) -> OrderSnapshot:
+    changed = order.date_modified_gmt or order.date_created_gmt
+    status = _status(order, shipped)
+    left = _left_at(order, shipped, changed)
+    given_up = order.status == "refunded" and left is None
+    return OrderSnapshot(
+        order=str(order.id),
+        version=changed,
+        placed_at=order.date_created_gmt,
+        status=status,
+        lines=tuple(_line(line, _refunded(line, refunds), left, given_up=given_up) for line in order.line_items),
+        paid_at=deducted_at(order),
+        cancelled_at=changed if status is OrderStatus.CANCELLED else None,
+    )
+
+
+def _status(order: wire.Order, shipped: Collection[str]) -> OrderStatus:
+    if order.status in shipped or order.status == "refunded":
+        return OrderStatus.CLOSED
+    if order.status in _GIVEN_UP:
+        if order.status == "trash" and order.date_completed_gmt is not None:
+            return OrderStatus.CLOSED
+        return OrderStatus.PENDING if _still_taken(order) else OrderStatus.CANCELLED
+    return {"pending": OrderStatus.PENDING, "cancelled": OrderStatus.CANCELLED}.get(order.status, OrderStatus.OPEN)
+
+
+def _left_at(order: wire.Order, shipped: Collection[str], changed: datetime) -> datetime | None:
+    """When the order was shipped; None: it was not.
+
+    The shop keeps the time of completion when the order goes on to refunded or to the trash. It keeps it too for one
+    that is opened again, so elsewhere the time alone says nothing.
+    """
+    if order.status in shipped:
+        return order.date_completed_gmt or changed
+    return order.date_completed_gmt if order.status in ("refunded", "trash") else None
+
+
+def _line(line: wire.Line, refunded: Sequence[Moved], left: datetime | None, *, given_up: bool) -> OrderLine:
+    """left: when the order was shipped. given_up: it is refunded and was never shipped, so what is left of it is lost.
+
+    Units refunded before the shipment were not shipped; those refunded later came back only where they were restocked.
+    """
+    restocked = _restocked(line, sum(one.units for one in refunded))
+    back, gone = _split(refunded, restocked)
+    early = [one for one in back if not _after(one, left)]
+    returned = [one for one in back if _after(one, left)]
+    lost = [one for one in gone if not _after(one, left)]
+    rest = max(0, line.quantity - sum(one.units for one in (*early, *lost)))
+    if given_up and rest:
+        lost.append(Moved(units=rest))
+    return OrderLine(
+        line=str(line.id),
+        listing=name_of(line.product_id, line.variation_id) if line.product_id else None,
+        sku=line.sku or None,
+        ordered=line.quantity,
+        cancelled=tuple(early),
+        lost=tuple(lost),
+        shipped=(Moved(units=rest, at=left),) if left is not None and rest else (),
+        returned=tuple(returned),
+    )
+
+
+def _after(moved: Moved, left: datetime | None) -> bool:
+    return left is not None and (moved.at is None or moved.at >= left)
+
+
+def _refunded(line: wire.Line, refunds: Sequence[wire.Refund]) -> list[Moved]:
+    """Units of the line that refunds are about, oldest first. Refunds of money alone are about none."""
+    found = [
+        Moved(units=-part.quantity, at=refund.date_created_gmt)
+        for refund in refunds
+        for part in refund.line_items
+        if _meta(part, _REFUNDED_LINE) == line.id and part.quantity < 0
+    ]
+    return sorted(found, key=lambda one: (one.at is not None, one.at.timestamp() if one.at else 0.0))
+
+
+def _restocked(line: wire.Line, refunded: int) -> int:
+    """How many of the refunded units the shop has put back on its number.
+
+    A refund does not say whether it restocked; the line does: it counts what was restocked, and what is still taken.
+    Without either count a wholly refunded line was restocked (the counts end with it), a part was not.
+    """
+    counted, taken = _meta(line, _RESTOCKED), _meta(line, _REDUCED)
+    if counted is not None:
+        return min(refunded, max(0, counted))
+    if taken:
+        return min(refunded, max(0, line.quantity - taken))
+    return refunded if refunded >= line.quantity else 0
+
+
+def _split(refunded: Sequence[Moved], restocked: int) -> tuple[list[Moved], list[Moved]]:
+    """(restocked, not restocked). Where some were and some were not, nobody tells which: the oldest are taken."""
+    back: list[Moved] = []
+    gone: list[Moved] = []
+    for one in refunded:
+        units = min(one.units, restocked)
+        restocked -= units
+        if units:
+            back.append(Moved(units=units, at=one.at))
+        if one.units > units:
+            gone.append(Moved(units=one.units - units, at=one.at))
+    return back, gone
+
+
+def _still_taken(order: wire.Order) -> bool:
+    """Whether the shop still keeps units of the order off its number."""
+    return any(_meta(line, _REDUCED) for line in order.line_items)
+
+
+def _meta(line: wire.Line, key: str) -> int | None:
+    """A counter among the line's meta data; None where there is none, or none that is a whole number."""
+    for one in line.meta_data:
+        if one.key == key:
+            try:
+                return int(str(one.value))
+            except ValueError:
+                return None
+    return None
+
+
+def _without_the_buyer(row: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {name: row[name] for name in _ORDER_FIELDS if name in row}
+    lines = row.get("line_items")
+    if isinstance(lines, list):
+        kept["line_items"] = [
+            {name: line[name] for name in _LINE_FIELDS if isinstance(line.get(name), int | float)}
+            for line in lines
+            if isinstance(line, dict)
+        ]
+    return kept
+
+
+def place_of(row: Any) -> tuple[int | None, datetime | None]:
+    """The id of an order and the time of its last change, also of one that makes no sense; None: it does not tell."""
+    try:
+        found = wire.Placed.model_validate(row)
+    except ValidationError:
+        return None, None
+    return found.id, found.date_modified_gmt
+
+
+# Listings and numbers
+
+
+def varies(row: wire.Row) -> bool:
+    """Whether a product is only the roof over its variations, which are what is bought."""
+    return bool(row.variations) or row.type.startswith("variable")
+
+
+def product_of(row: wire.Row) -> Listing | None:
+    """A product without variations as a listing; None for one that is not sold by itself, or not here."""
+    if varies(row) or row.type in _NOT_SOLD_HERE or row.type == "variation":
+        return None
+    return _listing(row, None)
+
+
+def variation_of(row: wire.Row, parent: wire.Row) -> Listing:
+    """A variation as a listing."""
+    return _listing(row, parent)
+
+
+def number_of(row: wire.Row | wire.Written) -> int | None:
+    """The number of a product's or a variation's own; None: nobody counts it, or its parent's number counts."""
+    return row.stock_quantity if row.manage_stock is True else None
+
+
+def _listing(row: wire.Row, parent: wire.Row | None) -> Listing:
+    listing = name_of(row.id) if parent is None else name_of(parent.id, row.id)
+    counted = parent if parent is not None and row.manage_stock == "parent" else row
+    key = QuantityKey(name_of(parent.id) if counted is parent and parent is not None else listing)
+    number = number_of(counted)
+    state, reasons = _state(row, parent, number)
+    return Listing(
+        listing=listing,
+        # A variation without a SKU shows its parent's, as all of its kind do.
+        sku=None if parent is not None and row.sku == parent.sku else row.sku or None,
+        title=_title(row, parent),
+        barcode=row.global_unique_id or None,
+        state=state,
+        reasons=reasons,
+        keys=(key,),
+        shown={} if number is None else {key: number},
+        tracked=number is not None,
+        sells_below_zero=number is not None and row.backorders != "no",
+    )
+
+
+def _state(row: wire.Row, parent: wire.Row | None, number: int | None) -> tuple[ListingState, tuple[str, ...]]:
+    """Whether it can be bought, its number apart: at 0 the page stays."""
+    reasons = [
+        f"{whose}status is {one.status}"
+        for whose, one in (("", row), ("parent's ", parent))
+        if one is not None and one.status != "publish"
+    ]
+    if any(one is not None and one.status == "trash" for one in (row, parent)):
+        return ListingState.ENDED, tuple(reasons)
+    if not reasons and not row.purchasable:
+        reasons.append("not purchasable: it has no price")
+    if row.stock_status == "outofstock" and (number is None or number > 0):
+        shown = "nobody counts it" if number is None else f"the number is {number}: see the out-of-stock threshold"
+        reasons.append(f"stock_status is outofstock, though {shown}")
+    return (ListingState.INACTIVE if reasons else ListingState.ACTIVE), tuple(reasons)
+
+
+def _title(row: wire.Row, parent: wire.Row | None) -> str:
+    if parent is None:
+        return row.name
+    options = [one.get("option") for one in row.attributes if isinstance(one, dict)]
+    own = row.name or ", ".join(option for option in options if isinstance(option, str))
+    return f"{parent.name} - {own}" if own else parent.name
+
+
+# Pushes
+
+
+def batches_of(updates: Sequence[QuantityUpdate]) -> dict[int, list[tuple[int, QuantityUpdate]]]:
+    """The updates by the batch that they go in, in the order of its first: 0 for products, else the parent's id.
+
+    Each with the id of its row. Updates whose key means nothing here are left out.
+    """
+    batches: dict[int, list[tuple[int, QuantityUpdate]]] = {}
+    for update in updates:
+        found = ids_of_key(update.key)
+        if found is not None:
+            top, variation = found
+            batches.setdefault(top if variation else 0, []).append((variation or top, update))
+    return batches
+
+
+def batch_body(batch: Sequence[tuple[int, QuantityUpdate]]) -> dict[str, Any]:
+    """What is sent for a batch. Counting is not switched on for what the seller does not count."""
+    return {"update": [{"id": row, "stock_quantity": update.value} for row, update in batch]}
+
+
+def results_of(batch: Sequence[tuple[int, QuantityUpdate]], rows: Iterable[Any]) -> list[PushResult]:
+    """One result an update, in their order. Rows are matched by id; a missing one leaves the outcome unknown."""
+    found = {row["id"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), int)}
+    return [_result(update, found.get(name)) for name, update in batch]
+
+
+def _result(update: QuantityUpdate, row: Mapping[str, Any] | None) -> PushResult:
+    key = update.key
+    if row is None:
+        return PushResult.unknown(key, "the answer has no row for it")
+    try:
+        written = wire.Written.model_validate(row)
+    except ValidationError as error:
+        return PushResult.unknown(key, f"the answer's row cannot be read: {wire.why(error)}")
+    if written.error is not None:
+        return PushResult.refused(key, reason_of(written.error))
+    if written.manage_stock == "parent":
+        return PushResult.refused(key, "the shop ignores it: the number of the parent product counts")
+    if written.manage_stock is False:
+        return PushResult.refused(key, 'the shop ignores it: "Track stock quantity" is off for this product')
+    return PushResult.accepted(key, written.stock_quantity)
+
+
+def reason_of(error: wire.Error) -> str:
+    """What the shop gives as the reason; it writes it for a web page, < as &lt;."""
+    return ": ".join(text for text in (error.code, unescape(error.message)) if text) or "the shop gives no reason"

@@ -1,0 +1,78 @@
+"""What the tests of the WooCommerce connector share: settings, a clock that stands still, recorded answers."""
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channelsync.sdk.breaker import Breaker
+from channelsync.sdk.contract import ContractClock
+from channelsync.sdk.resources import Resources, unused
+from channelsync_woocommerce import CONNECTOR
+from channelsync_woocommerce.channel import WooChannel
+from channelsync_woocommerce.settings import WooSettings
+
+CONTRACTS = os.getenv("CHANNELSYNC_CONTRACTS", "")
+"""Read here, because no test sees what the environment says to channelsync."""
+NO_RECORDINGS = (
+    "needs recorded answers of a shop: CHANNELSYNC_CONTRACTS names the folder of the vendors' contracts, and"
+    " ../recordings/woocommerce beside it holds one request with its answer a file, as JSON, taken down from a"
+    " WooCommerce 9.9; woocommerce/fixtures holds those of github.com/woocommerce/woocommerce-rest-api-docs"
+)
+HOME = "https://shop.example"
+API = HOME + "/wp-json/wc/v3"
+
+
+@pytest.fixture
+def recordings() -> Path:
+    """The folder of the recorded answers."""
+    folder = Path(CONTRACTS).parent / "recordings" / "woocommerce"
+    if not CONTRACTS or not folder.is_dir():
+        pytest.skip(NO_RECORDINGS)
+    return folder
+
+
+@pytest.fixture
+def recorded(recordings: Path) -> Callable[[str], Any]:
+    """The body of a recorded answer, by the number of the recording."""
+
+    def body(number: str) -> Any:
+        (path,) = recordings.glob(f"{number}_*.json")
+        return json.loads(path.read_text(encoding="utf-8"))["response"]["body"]
+
+    return body
+
+
+@pytest.fixture
+def settings() -> WooSettings:
+    """A shop over https. Override it for another one."""
+    return WooSettings(
+        base_url=HOME,
+        consumer_key="ck_0123456789",
+        consumer_secret="cs_9876543210",
+        webhook_secrets=("lab-webhook-secret",),
+        orders_per_page=3,
+        listings_per_page=3,
+    )
+
+
+@pytest.fixture
+def clock() -> ContractClock:
+    return ContractClock()
+
+
+@pytest.fixture
+def resources(settings: WooSettings, clock: ContractClock) -> Resources:
+    fresh = unused("my-shop", CONNECTOR.budgets(settings), clock)
+    return replace(fresh, breaker=Breaker("my-shop", clock, failures_max=1000))
+
+
+@pytest.fixture
+async def shop(settings: WooSettings, resources: Resources) -> AsyncIterator[WooChannel]:
+    """The channel; its requests are answered by respx."""
+    async with CONNECTOR.open(settings, resources) as channel:
+        yield channel

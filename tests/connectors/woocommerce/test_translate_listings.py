@@ -1,0 +1,246 @@
+"""Listings, numbers and the results of a push: how each is counted, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from channelsync.sdk.values import Listing, ListingState, PushResult, QuantityKey, QuantityUpdate
+from channelsync_woocommerce import translate, wire
+
+PLAIN = {
+    "id": 10,
+    "name": "Mug",
+    "type": "simple",
+    "status": "publish",
+    "sku": "MUG",
+    "global_unique_id": "4006381333931",
+    "purchasable": True,
+    "manage_stock": True,
+    "stock_quantity": 7,
+    "stock_status": "instock",
+    "backorders": "no",
+    "parent_id": 0,
+    "variations": [],
+    "attributes": [],
+}
+ROOF = PLAIN | {
+    "id": 15,
+    "name": "Shirt",
+    "type": "variable",
+    "sku": "SHIRT",
+    "variations": [16, 17],
+    "manage_stock": False,
+    "stock_quantity": None,
+}
+LARGE = PLAIN | {"id": 18, "name": "L", "type": "variation", "sku": "SHIRT-L", "parent_id": 15, "stock_quantity": 5}
+
+
+def row(base: dict[str, Any], **changes: Any) -> wire.Row:
+    return wire.Row.model_validate(base | changes)
+
+
+def plain(**changes: Any) -> Listing:
+    found = translate.product_of(row(PLAIN, **changes))
+    assert found is not None
+    return found
+
+
+def large(parent: dict[str, Any] = ROOF, **changes: Any) -> Listing:
+    return translate.variation_of(row(LARGE, **changes), row(parent))
+
+
+def test_a_plain_listing_is_translated_field_by_field() -> None:
+    key = QuantityKey("10")
+    assert plain() == Listing(
+        listing="10", sku="MUG", title="Mug", barcode="4006381333931", keys=(key,), shown={key: 7}
+    )
+
+
+def test_a_variation_is_a_listing_with_its_own_number() -> None:
+    key = QuantityKey("15:18")
+    assert large() == Listing(
+        listing="15:18", sku="SHIRT-L", title="Shirt - L", barcode="4006381333931", keys=(key,), shown={key: 5}
+    )
+
+
+def test_variations_that_share_their_parents_number_are_listings_of_one_key() -> None:
+    parent = ROOF | {"manage_stock": True, "stock_quantity": 12}
+    key = QuantityKey("15")
+    for number in (18, 19):
+        found = large(parent, id=number, manage_stock="parent", stock_quantity=12)
+        assert (found.listing, found.keys, found.shown, found.tracked) == (f"15:{number}", (key,), {key: 12}, True)
+
+
+def test_untracked_unknown_and_0_are_three_things() -> None:
+    key = QuantityKey("10")
+    assert plain(stock_quantity=0, stock_status="outofstock").shown == {key: 0}
+    uncounted = plain(manage_stock=False, stock_quantity=None)
+    assert (uncounted.shown, uncounted.tracked, uncounted.keys) == ({}, False, (key,))
+    assert plain(stock_quantity=-42, stock_status="outofstock").shown == {key: -42}, "an oversold one stays below 0"
+
+
+@pytest.mark.parametrize(
+    ("backorders", "counted", "below"), [("no", True, False), ("notify", True, True), ("yes", True, True)]
+)
+def test_backorders_sell_below_zero(backorders: str, counted: bool, below: bool) -> None:
+    assert plain(backorders=backorders, manage_stock=counted).sells_below_zero == below
+    assert not plain(backorders=backorders, manage_stock=False, stock_quantity=None).sells_below_zero
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "reason"),
+    [
+        ({"stock_quantity": 0, "stock_status": "outofstock"}, ListingState.ACTIVE, ""),
+        ({"stock_quantity": -2, "stock_status": "onbackorder", "backorders": "notify"}, ListingState.ACTIVE, ""),
+        ({"catalog_visibility": "hidden"}, ListingState.ACTIVE, ""),
+        ({"status": "draft"}, ListingState.INACTIVE, "status is draft"),
+        ({"status": "pending"}, ListingState.INACTIVE, "status is pending"),
+        ({"status": "private"}, ListingState.INACTIVE, "status is private"),
+        ({"status": "future"}, ListingState.INACTIVE, "status is future"),
+        ({"status": "trash"}, ListingState.ENDED, "status is trash"),
+        ({"purchasable": False}, ListingState.INACTIVE, "no price"),
+        ({"stock_quantity": 2, "stock_status": "outofstock"}, ListingState.INACTIVE, "threshold"),
+        (
+            {"manage_stock": False, "stock_quantity": None, "stock_status": "outofstock"},
+            ListingState.INACTIVE,
+            "nobody",
+        ),
+    ],
+)
+def test_a_listing_that_cannot_be_bought_says_why(changes: dict[str, Any], state: ListingState, reason: str) -> None:
+    found = plain(**changes)
+    assert found.state is state
+    assert reason in "; ".join(found.reasons)
+    assert bool(found.reasons) == bool(reason)
+
+
+@pytest.mark.parametrize(("status", "state"), [("draft", ListingState.INACTIVE), ("trash", ListingState.ENDED)])
+def test_a_variation_cannot_be_bought_while_its_parent_is_not_published(status: str, state: ListingState) -> None:
+    found = large(ROOF | {"status": status})
+    assert (found.state, found.reasons) == (state, (f"parent's status is {status}",))
+
+
+def test_a_variation_that_shows_its_parents_sku_has_none() -> None:
+    assert large(sku="SHIRT").sku is None
+    assert large(sku="").sku is None
+    assert plain(sku="", global_unique_id="").sku is None
+    assert plain(sku="", global_unique_id="").barcode is None
+
+
+def test_the_title_of_a_variation_of_an_older_shop_is_made_of_its_options() -> None:
+    assert (
+        large(name="", attributes=[{"id": 0, "name": "Size", "option": "XL"}, {"option": None}, 7]).title
+        == "Shirt - XL"
+    )
+    assert large(name="", attributes=[]).title == "Shirt"
+
+
+@pytest.mark.parametrize(
+    ("changes", "roof"),
+    [
+        ({}, False),
+        ({"variations": [16]}, True),
+        ({"type": "variable"}, True),
+        ({"type": "variable-subscription"}, True),
+    ],
+)
+def test_a_roof_over_variations_is_not_bought_itself(changes: dict[str, Any], roof: bool) -> None:
+    assert translate.varies(row(PLAIN, **changes)) == roof
+    assert (translate.product_of(row(PLAIN, **changes)) is None) == roof
+
+
+@pytest.mark.parametrize("kind", ["grouped", "external", "variation"])
+def test_what_is_sold_elsewhere_is_no_listing(kind: str) -> None:
+    assert translate.product_of(row(PLAIN, type=kind)) is None
+
+
+def test_a_type_of_a_plugin_is_a_listing() -> None:
+    assert plain(type="subscription").listing == "10"
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("15", (15, 0)),
+        ("15:18", (15, 18)),
+        ("", None),
+        ("0", None),
+        ("015", None),
+        ("15:", None),
+        ("15:0", None),
+        ("15/18", None),
+        ("1 5", None),
+        ("-15", None),
+        ("\u0661\u0665", None),
+        ("no-such-key", None),
+        ("9" * 40, None),
+    ],
+)
+def test_a_name_means_an_item_and_perhaps_a_variation(name: str, ids: tuple[int, int] | None) -> None:
+    assert translate.ids_of(name) == ids
+    if ids is not None:
+        assert translate.name_of(*ids) == name
+
+
+def test_the_shop_has_no_locations() -> None:
+    assert translate.ids_of_key(QuantityKey("15", "north")) is None
+
+
+# Pushes
+
+
+def update(key: str, value: int) -> QuantityUpdate:
+    return QuantityUpdate(key=QuantityKey(key), value=value, listing=key)
+
+
+def test_a_push_is_one_batch_for_items_and_one_for_the_variations_of_each() -> None:
+    one, two, three, four = update("10", 1), update("15:18", 2), update("22:23", 3), update("15:16", 4)
+    batches = translate.batches_of([one, two, three, four, update("no-such-key", 5)])
+    assert batches == {0: [(10, one)], 15: [(18, two), (16, four)], 22: [(23, three)]}
+    assert translate.batch_body(batches[15]) == {
+        "update": [{"id": 18, "stock_quantity": 2}, {"id": 16, "stock_quantity": 4}]
+    }
+
+
+ACCEPTED = {"id": 10, "manage_stock": True, "stock_quantity": 5}
+
+
+@pytest.mark.parametrize(
+    ("answered", "result"),
+    [
+        (ACCEPTED, PushResult.accepted(QuantityKey("10"), 5)),
+        (ACCEPTED | {"stock_quantity": 4}, PushResult.accepted(QuantityKey("10"), 4)),  # sold meanwhile
+        (ACCEPTED | {"stock_quantity": 5.0}, PushResult.accepted(QuantityKey("10"), 5)),
+        (
+            {"id": 10, "manage_stock": False, "stock_quantity": None},
+            PushResult.refused(
+                QuantityKey("10"), 'the shop ignores it: "Track stock quantity" is off for this product'
+            ),
+        ),
+        (
+            {"id": 10, "manage_stock": "parent", "stock_quantity": 12},
+            PushResult.refused(QuantityKey("10"), "the shop ignores it: the number of the parent product counts"),
+        ),
+        (
+            {"id": 10, "error": {"code": "woocommerce_rest_product_invalid_id", "message": "Invalid ID.", "data": {}}},
+            PushResult.refused(QuantityKey("10"), "woocommerce_rest_product_invalid_id: Invalid ID."),
+        ),
+        ({"id": 10, "error": {}}, PushResult.refused(QuantityKey("10"), "the shop gives no reason")),
+    ],
+)
+def test_what_the_row_shows_decides_and_not_the_200(answered: dict[str, Any], result: PushResult) -> None:
+    assert translate.results_of([(10, update("10", 5))], [answered]) == [result]
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [None], [{"id": 11}], [{"id": "10"}], [{"id": 10, "stock_quantity": "5"}], [{"id": 10, "error": "?"}]]
+)
+def test_a_row_that_is_missing_or_cannot_be_read_leaves_the_outcome_unknown(rows: list[Any]) -> None:
+    (result,) = translate.results_of([(10, update("10", 5))], rows)
+    assert result.state == "unknown"
+
+
+def test_rows_are_matched_by_id_and_results_come_in_the_order_of_the_updates() -> None:
+    batch = [(10, update("10", 5)), (11, update("11", 6))]
+    rows = [{"id": 11, "manage_stock": True, "stock_quantity": 6}, ACCEPTED]
+    assert [(one.key.key, one.shown) for one in translate.results_of(batch, rows)] == [("10", 5), ("11", 6)]
