@@ -32,9 +32,11 @@ ROUNDS_MAX = 4
 
 @dataclass(slots=True)
 class Published:
-    """What one tick did. failed: why it stopped early; empty: it did not.
+    """What one tick did.
 
-    held_back: why nothing more leaves in this tick (no budget, breaker open, the right to write lost); empty: it may.
+    conflicts: writes that the channel refused because its number was another one. failed: why the tick stopped early;
+    empty: it did not. held_back: why nothing more leaves in it (no budget, breaker open, the right to write lost);
+    empty: it may.
     """
 
     reads: int = 0
@@ -42,6 +44,7 @@ class Published:
     writes: int = 0
     write_calls: int = 0
     due_keys: int = 0
+    conflicts: int = 0
     ask_orders: bool = False
     failed: str = ""
     held_back: str = ""
@@ -53,7 +56,7 @@ async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None =
     try:
         await read_wanted(agent, channel, done)
         for number in range(ROUNDS_MAX):
-            if agent.stopping or done.held_back or not await _round(agent, channel, lease, done, first=number == 0):
+            if agent.stopping or done.held_back or not await _round(agent, channel, lease, done, number):
                 break
     except ChannelError as error:
         done.failed = str(error)
@@ -116,26 +119,43 @@ async def read_wanted(agent: Agent, channel: OpenChannel, done: Published) -> No
     await read_keys(agent, channel, wanted[: calls * setup.capabilities.reads_per_call], done)
 
 
-async def _round(agent: Agent, channel: OpenChannel, lease: Lease | None, done: Published, *, first: bool) -> bool:
-    """Surveys what is due, reads and writes; returns whether another round may find more to do."""
+async def _round(agent: Agent, channel: OpenChannel, lease: Lease | None, done: Published, number: int) -> bool:
+    """Surveys what is due, reads and writes; returns whether there is more to do at once.
+
+    That is: keys that were read and may be written now, that the channel showed otherwise than we expected, or that
+    are too many for one survey. What becomes due meanwhile is the next tick's: whoever makes it due wakes us.
+    """
     now = agent.clock.now()
     due = await agent.database.query(lambda c: keys.due_keys(c, channel.identity, now, SURVEYED_AT_ONCE))
     if not due:
         return False
-    found = await publish_keys(agent, channel, due, lease, done)
-    if first:
+    conflicts = done.conflicts
+    found = await publish_keys(agent, channel, due, lease, done, another=number + 1 < ROUNDS_MAX)
+    if number == 0:
         done.due_keys += len(found.writes)
-    return bool(found.reads or found.ready)
+    return bool(found.reads) or done.conflicts > conflicts or len(due) == SURVEYED_AT_ONCE
 
 
 async def publish_keys(
-    agent: Agent, channel: OpenChannel, wanted: Sequence[int], lease: Lease | None, done: Published
+    agent: Agent,
+    channel: OpenChannel,
+    wanted: Sequence[int],
+    lease: Lease | None,
+    done: Published,
+    *,
+    another: bool = False,
 ) -> Survey:
-    """Surveys these keys of one account, reads and writes them once. Raises LeaseLost, and what the channel raises."""
+    """Surveys these keys of one account, reads and writes them once. Raises LeaseLost, and what the channel raises.
+
+    another: another round follows when keys were read. Raises then leave with those of that round, in fuller calls; a
+    lowering never waits.
+    """
     found = await agent.database.transact(lambda c: survey(c, agent, channel, wanted))
     if found.reads:
         await read_keys(agent, channel, found.reads, done)
     found.ready = await _ready(agent, channel, found)
+    if found.reads and another:
+        found.ready = [key for key in found.ready if key in found.lowerings]
     size = channel.setup.capabilities.updates_per_push
     for start in range(0, len(found.ready), size):
         if not agent.stopping and not done.held_back:
@@ -199,6 +219,7 @@ async def _push(agent: Agent, channel: OpenChannel, prepared: Sequence[Prepared]
         done.held_back = str(error)
         return
     answered = agent.clock.now()
+    done.conflicts += sum(result.state == "conflict" for result in results)
     await agent.database.transact(lambda c: record_results(c, agent, channel, prepared, results, answered))
     reads = [
         (one.key, KeyRead(key=one.update.key, value=result.shown, asked=asked, answered=answered))
