@@ -11,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from channelsync.store.database import Database, open_database
 from channelsync.store.embedded_postgres import EmbeddedPostgres
@@ -22,6 +23,10 @@ WITHOUT_FSYNC = {"fsync": "off", "full_page_writes": "off"}
 
 ROOM = 2 * 1024**3
 _NUMBERS = count(1)
+
+# A busy machine is slow, and no fault of the code's.
+settings.register_profile("channelsync", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("channelsync")
 
 
 @pytest.fixture(autouse=True)
