@@ -129,8 +129,10 @@ def _at(content: Any, path: str) -> Any:
 def stock(shop: Shop, folder: Path, recording: str, names: Names) -> None:
     """Makes every location, inventory item, level and order that an answer in a recording tells of, with 0 units.
 
-    Locations and orders that were asked for and found are made, too, although no answer tells of them.
+    Locations and orders that were asked for and found are made, too, although no answer tells of them. The recorded
+    app may read customers, whom some of its webhooks are about.
     """
+    shop.access.scopes |= {"read_customers"}
     content = json.loads((folder / f"{recording}.json").read_text("utf-8"))
     found = [each for data in _data(content) for each in _inside(data)]
     ids = sorted({each for each in found if isinstance(each, str) and kind_of(each)})

@@ -26,6 +26,8 @@ _FIRST = {
     "RefundLineItem": 510_000_000_000,
     "Return": 3_600_000_000,
     "ReturnLineItem": 7_700_000_000,
+    "ReverseFulfillmentOrder": 2_900_000_000,
+    "ReverseFulfillmentOrderLineItem": 5_600_000_000,
     "Customer": 6_800_000_000_000,
     "Publication": 85_000_000_000,
     "BulkOperation": 3_900_000_000_000,

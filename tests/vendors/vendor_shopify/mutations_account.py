@@ -15,7 +15,7 @@ from vendor_shopify.execution import Executor, Operation
 from vendor_shopify.nodes_account import AccountNodes
 from vendor_shopify.schema import AdminSchema
 from vendor_shopify.shop import Shop
-from vendor_shopify.subscriptions import address_of, scope_needed
+from vendor_shopify.subscriptions import address_of
 from vendor_shopify.validation import document_errors
 
 _GONE = "Webhook subscription does not exist"
@@ -46,8 +46,8 @@ class AccountMutations:
     def subscribe(self, ask: Ask) -> Node:
         """webhookSubscriptionCreate."""
         topic, asked = ask.args["topic"], ask.args["webhookSubscription"]
-        scope = scope_needed(topic)
-        if scope and scope not in ask.call.scopes:
+        scopes = self._schema.topics.get(topic)
+        if scopes and not scopes & ask.call.scopes:
             said = topic.lower().replace("_", "/", 1)
             message = f"You do not have permission to create or update webhooks with {said} topic."
             return failed([user_error(["webhookSubscription"], message)], "webhookSubscription")

@@ -256,7 +256,68 @@ class AfterNodes:
                 by_number(rows, lambda pair: self._returned_number(note, pair[0])),
                 lambda pair: self._returned(order, note, *pair),
             ),
+            "reverseFulfillmentOrders": lambda ask: ask.page(
+                by_number([note] if note.status in ("OPEN", "CLOSED") else [], self.reverse_number),
+                lambda each: self.reverse(order, each),
+            ),
         }
+
+    def reverse_number(self, note: ReturnNote) -> str:
+        """The number of what is to come back in a return that was approved."""
+        return self._shop.numbers.of("ReverseFulfillmentOrder", note.number)
+
+    def reverse(self, order: Order, note: ReturnNote) -> Node:
+        """A ReverseFulfillmentOrder."""
+        rows = [(item, many) for line, many in note.units for item in self._items_of(order, line)]
+        return {
+            "__typename": "ReverseFulfillmentOrder",
+            "id": gid("ReverseFulfillmentOrder", self.reverse_number(note)),
+            "status": "CLOSED" if note.status == "CLOSED" else "OPEN",
+            "thirdPartyConfirmation": None,
+            "order": lambda _: self._order(order),
+            "lineItems": lambda ask: ask.page(
+                by_number(rows, lambda pair: self._reverse_line_number(note, pair[0])),
+                lambda pair: self._reverse_line(order, note, *pair),
+            ),
+        }
+
+    def _reverse_line_number(self, note: ReturnNote, item: Item) -> str:
+        return self._shop.numbers.of("ReverseFulfillmentOrderLineItem", note.number, item.number)
+
+    def _reverse_line(self, order: Order, note: ReturnNote, item: Item, many: int) -> Node:
+        return {
+            "__typename": "ReverseFulfillmentOrderLineItem",
+            "id": gid("ReverseFulfillmentOrderLineItem", self._reverse_line_number(note, item)),
+            "totalQuantity": many * item.each,
+            "fulfillmentLineItem": lambda _: self._sent(order, item),
+            "dispositions": self._dispositions(order, note, item),
+        }
+
+    def _dispositions(self, order: Order, note: ReturnNote, item: Item) -> list[Node]:
+        """What became of the units of a line that came back: as their refund says, where they were put back."""
+        refunds = [each for each in self._book.story(order).refunds if each.from_return == note.number]
+        rows = [(each, row) for each in refunds for row in each.lines if row.line == item.line.id]
+        return [
+            {
+                "__typename": "ReverseFulfillmentOrderDisposition",
+                "id": gid("ReverseFulfillmentOrderDisposition", self._refunded_number(row, item)),
+                "type": "RESTOCKED" if row.restock == "RETURN" else "NOT_RESTOCKED",
+                "quantity": row.units * item.each,
+                "createdAt": time_text(each.at),
+                "location": self._disposed_at(row),
+            }
+            for each, row in rows
+            if row.restock in ("RETURN", "NO_RESTOCK")
+        ]
+
+    def _disposed_at(self, row: RefundLine) -> Callable[[Ask], Node | None]:
+        location = self._shop.catalogue.locations.get(row.location)
+        return lambda _: self._catalogue.location(location) if location else None
+
+    def _sent(self, order: Order, item: Item) -> Node | None:
+        """The parcel's row that brought an item to the buyer."""
+        note = next((each for each in self._book.story(order).fulfillments if each.units.get(item.line.id)), None)
+        return self._shipped(order, note, item, note.units[item.line.id]) if note else None
 
     def _returned_number(self, note: ReturnNote, item: Item) -> str:
         return self._shop.numbers.of("ReturnLineItem", note.number, item.number)
@@ -264,7 +325,6 @@ class AfterNodes:
     def _returned(self, order: Order, note: ReturnNote, item: Item, many: int) -> Node:
         many *= item.each
         done = many if note.status == "CLOSED" else 0
-        sent = next((each for each in self._book.story(order).fulfillments if each.units.get(item.line.id)), None)
         return {
             "__typename": "ReturnLineItem",
             "id": gid("ReturnLineItem", self._returned_number(note, item)),
@@ -277,5 +337,5 @@ class AfterNodes:
             "returnReason": "UNKNOWN",
             "returnReasonNote": buyers.NAME,
             "customerNote": buyers.NAME,
-            "fulfillmentLineItem": lambda _: self._shipped(order, sent, item, many) if sent else None,
+            "fulfillmentLineItem": lambda _: self._sent(order, item),
         }

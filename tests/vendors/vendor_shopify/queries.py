@@ -84,6 +84,7 @@ class Queries:
             "LineItem": self._line_item,
             "Refund": self._refund,
             "Return": self._return,
+            "ReverseFulfillmentOrder": self._reverse,
             "Fulfillment": self._fulfillment,
             "FulfillmentOrder": self._parcel,
             "Product": self._product,
@@ -117,6 +118,13 @@ class Queries:
         return (
             self._orders.after.returned(found[0], self._shop.book.story(found[0]).returns[found[1]]) if found else None
         )
+
+    def _reverse(self, number: str) -> Node | None:
+        name = self._shop.numbers.name("ReverseFulfillmentOrder", number)
+        found = self._noted("Return", name[0]) if name else None
+        if found is None:
+            return None
+        return self._orders.after.reverse(found[0], self._shop.book.story(found[0]).returns[found[1]])
 
     def _fulfillment(self, number: str) -> Node | None:
         found = self._noted("Fulfillment", number)

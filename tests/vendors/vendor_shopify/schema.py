@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from graphql import (
+    GraphQLEnumType,
     GraphQLError,
     GraphQLObjectType,
     GraphQLScalarType,
@@ -28,6 +29,7 @@ SDL = f"admin_{API_VERSION}.graphql.gz"
 SCOPES = f"admin_{API_VERSION}.access-scopes.json"
 
 _SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_SCOPE = re.compile(r"\b(?:read|write)_[a-z_]+")
 _IDEMPOTENT = re.compile(r"idempotency key is required and must be provided", re.IGNORECASE)
 
 
@@ -41,11 +43,15 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class AdminSchema:
-    """The schema. idempotent: mutations that need a key. needs: by type, or by `Type.field`."""
+    """The schema. idempotent: mutations that need a key. needs: by type, or by `Type.field`.
+
+    topics: by webhook topic, the scopes of which one is needed; topics that need none are missing.
+    """
 
     graphql: GraphQLSchema
     idempotent: frozenset[str]
     needs: Mapping[str, Need]
+    topics: Mapping[str, frozenset[str]]
 
     @property
     def query(self) -> GraphQLObjectType:
@@ -76,7 +82,8 @@ def admin_schema(contracts: Path) -> AdminSchema:
             _checked(kind, _WRITERS[kind.name], _READERS.get(kind.name))
     mutation = _root(schema.mutation_type)
     idempotent = {name for name, field in mutation.fields.items() if _IDEMPOTENT.search(field.description or "")}
-    return AdminSchema(schema, frozenset(idempotent), _needs(json.loads((folder / SCOPES).read_text("utf-8"))))
+    needs = _needs(json.loads((folder / SCOPES).read_text("utf-8")))
+    return AdminSchema(schema, frozenset(idempotent), needs, _topics(schema))
 
 
 def _needs(rows: list[dict[str, Any]]) -> dict[str, Need]:
@@ -85,6 +92,15 @@ def _needs(rows: list[dict[str, Any]]) -> dict[str, Need]:
         name = row["typeName"] + (f".{row['fieldName']}" if row["type"] == "field" else "")
         needs[name] = Need(frozenset(row["offlineScopes"]), row["requiredAccess"])
     return needs
+
+
+def _topics(schema: GraphQLSchema) -> dict[str, frozenset[str]]:
+    """Which scopes a topic needs, as its description says."""
+    kind = schema.type_map["WebhookSubscriptionTopic"]
+    assert isinstance(kind, GraphQLEnumType)
+    said = {name: (value.description or "").partition("Requires")[2] for name, value in kind.values.items()}
+    found = {name: frozenset(_SCOPE.findall(text)) for name, text in said.items()}
+    return {name: scopes for name, scopes in found.items() if scopes}
 
 
 # Scalars: the SDL says their names only. What our answers put into them is checked, so that no answer strays.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,17 +18,6 @@ APP = "347082227713"
 
 _INTERNAL = re.compile(r"(^|\.)(myshopify\.com|shopify\.com|myshopify\.io)$|^localhost$|\.local$|\.internal$")
 _JSON_ONLY = ("RETURNS_", "FULFILLMENT_ORDERS_", "BULK_OPERATIONS_", "SUBSCRIPTION_")
-_SCOPES = {
-    "ORDERS_": "read_orders",
-    "REFUNDS_": "read_orders",
-    "RETURNS_": "read_returns",
-    "FULFILLMENT_ORDERS_": "read_merchant_managed_fulfillment_orders",
-    "FULFILLMENTS_": "read_orders",
-    "INVENTORY_": "read_inventory",
-    "PRODUCTS_": "read_products",
-    "VARIANTS_": "read_products",
-    "LOCATIONS_": "read_locations",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +124,14 @@ def _with(found: Subscription, asked: Mapping[str, Any], now: datetime) -> Subsc
         format=asked.get("format") or found.format,
         filter=asked.get("filter", found.filter),
         name=asked.get("name", found.name),
-        fields=tuple(asked.get("includeFields") or found.fields),
-        namespaces=tuple(asked.get("metafieldNamespaces") or found.namespaces),
+        fields=_listed(asked.get("includeFields"), found.fields),
+        namespaces=_listed(asked.get("metafieldNamespaces"), found.namespaces),
     )
 
 
-def scope_needed(topic: str) -> str:
-    """The scope that a topic needs; empty for none."""
-    return next((scope for start, scope in _SCOPES.items() if topic.startswith(start)), "")
+def _listed(asked: Sequence[str] | None, before: tuple[str, ...]) -> tuple[str, ...]:
+    """A list as it is asked for: an empty one empties it, as recorded."""
+    return before if asked is None else tuple(asked)
 
 
 def address_of(asked: Mapping[str, Any]) -> str | None:

@@ -64,6 +64,9 @@ def test_a_topic_needs_its_scope(opened):
     ask = opened(scopes=[each for each in ALL_SCOPES if each != "read_returns"])
     assert created(ask, "RETURNS_APPROVE", uri="https://receiver.example")["userErrors"]
     assert created(ask, "ORDERS_CREATE", uri="https://receiver.example")["userErrors"] == []
+    assert created(ask, "FULFILLMENTS_CREATE", uri="https://receiver.example")["userErrors"], (
+        "it needs read_fulfillments"
+    )
 
 
 @pytest.mark.parametrize(

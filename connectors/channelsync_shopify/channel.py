@@ -1,0 +1,247 @@
+"""The Shopify channel: what is asked of which part of the API, and where to go on afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from channelsync.sdk.channel import Identity
+from channelsync.sdk.connecting import CheckPoint
+from channelsync.sdk.errors import NeedsSeller
+from channelsync.sdk.http import Answer
+from channelsync.sdk.resources import Resources
+from channelsync.sdk.subscriptions import Subscription
+from channelsync.sdk.values import (
+    KeyRead,
+    Listing,
+    OrderPage,
+    OrderSnapshot,
+    PushResult,
+    QuantityKey,
+    QuantityUpdate,
+    UnreadableOrder,
+)
+from channelsync_shopify import translate, wire
+from channelsync_shopify.bulk import BulkPull
+from channelsync_shopify.client import ShopifyClient, next_of
+from channelsync_shopify.documents import ROWS_MAX
+from channelsync_shopify.quantities import Writer
+from channelsync_shopify.settings import ORDER_OVERLAP, READS_PER_CALL, SKEW, ShopifySettings
+from channelsync_shopify.setup import Subscriptions, inspected, missing_scopes
+from channelsync_shopify.webhooks import TOPICS
+
+log = structlog.get_logger(__name__)
+
+
+class ShopifyChannel:
+    """One shop."""
+
+    def __init__(
+        self, settings: ShopifySettings, resources: Resources, client: ShopifyClient, writer: Writer, bulk: BulkPull
+    ) -> None:
+        self._name = resources.channel
+        self._clock = resources.clock
+        self._settings = settings
+        self._client = client
+        self._writer = writer
+        self._bulk = bulk
+        self._webhooks = Subscriptions(client)
+
+    async def check(self) -> Identity:
+        """Also looks whether the app has every permission, and whether it is the shop that the settings name."""
+        found = await self._client.checked()
+        missing = missing_scopes(scope.handle for scope in found.current_app_installation.access_scopes)
+        if missing:
+            raise NeedsSeller(f"Give the app these access scopes, and install it anew: {', '.join(missing)}.")
+        if found.shop.myshopify_domain not in ("", self._settings.shop):
+            raise NeedsSeller(
+                f"Set shop = {found.shop.myshopify_domain!r}, or the access of {self._settings.shop}: they differ."
+            )
+        return Identity(translate.number_of(found.shop.id), found.shop.name)
+
+    async def inspect(self) -> Sequence[CheckPoint]:
+        """Permissions, the API's version, and which locations have numbers."""
+        return await inspected(self._client)
+
+    # Webhooks
+
+    @property
+    def topics(self) -> Sequence[str]:
+        return tuple(TOPICS)
+
+    async def subscriptions(self) -> Sequence[Subscription]:
+        return await self._webhooks.found()
+
+    async def subscribe(self, topic: str, address: str) -> None:
+        await self._webhooks.subscribe(topic, address)
+
+    async def reactivate(self, subscription: Subscription) -> None:
+        await self._webhooks.renew(subscription)
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        await self._webhooks.unsubscribe(subscription)
+
+    # Orders
+
+    async def orders(self, *, cursor: str | None) -> AsyncIterator[OrderPage]:
+        """Within a round pages follow Shopify's own cursor, which names the last row; between rounds, the time."""
+        place = _Place() if cursor is None else _Place.read(cursor, self._name)
+        query = None if place.since is None else f"updated_at:>='{place.since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
+        after: str | None = None
+        while True:
+            page, answer = await self._client.orders(query=query, after=after)
+            place = place.started(answer)
+            rows = [translate.order_of(row) for row in page.nodes]
+            orders = tuple(one for one in rows if isinstance(one, OrderSnapshot))
+            after = next_of(page, after, answer)
+            place = place.done() if after is None else place.moved_on(orders)
+            yield OrderPage(
+                orders=orders,
+                unreadable=tuple(one for one in rows if isinstance(one, UnreadableOrder)),
+                cursor=place.text,
+                covered_to=place.covered_to,
+            )
+            if after is None:
+                return
+
+    async def orders_by_id(self, orders: Sequence[str]) -> Sequence[OrderSnapshot | UnreadableOrder]:
+        rows = await self._client.orders_by_id(_gids("Order", orders))
+        found = {one.order: one for one in (translate.order_of(row) for row in rows)}
+        return [found[one] for one in orders if one in found]
+
+    async def order_ids(self, day: date) -> AsyncIterator[str]:
+        query = f"created_at:>='{day}T00:00:00Z' AND created_at:<'{day + timedelta(days=1)}T00:00:00Z'"
+        async for one in self._client.order_ids(query):
+            if one.created_at.astimezone(UTC).date() == day:
+                yield translate.number_of(one.id)
+
+    # Listings and numbers
+
+    async def listings(self) -> AsyncIterator[Listing]:
+        """In bulk where there are many, page by page where there are few or where Shopify cannot do it in bulk."""
+        rows: list[dict[str, Any]] | None = None
+        if self._settings.bulk_from is not None and await self._client.listings_count() >= self._settings.bulk_from:
+            rows = await self._bulk.variants()
+        if rows is not None:
+            for row in rows:
+                listing = self._listing(row)
+                if listing is not None:
+                    yield listing
+            return
+        async for row in self._client.listings():
+            listing = self._listing(row)
+            if listing is not None:
+                yield listing
+
+    async def listings_by_id(self, listings: Sequence[str]) -> Sequence[Listing]:
+        rows = await self._client.listings_by_id(_gids("ProductVariant", listings))
+        found = {one.listing: one for one in map(self._listing, rows) if one is not None}
+        return [found[one] for one in listings if one in found]
+
+    async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
+        """One request for each location among the keys."""
+        _refuse_more_than(READS_PER_CALL, len(keys))
+        reads: dict[QuantityKey, KeyRead] = {}
+        for location in dict.fromkeys(key.location for key in keys):
+            at = translate.gid_of("Location", location)
+            here = [key for key in keys if key.location == location]
+            items = _gids("InventoryItem", [key.key for key in here])
+            if at is None or not items:  # Shopify's names are numbers, so these name nothing, whenever it is asked
+                now = self._clock.now()
+                reads |= {key: translate.read_of(key, None, asked=now, answered=now) for key in here}
+                continue
+            rows, answer = await self._client.numbers(at, items)
+            found = {translate.number_of(row.id): row for row in rows}
+            times = {"asked": answer.asked_at, "answered": answer.answered_at}
+            reads |= {key: translate.read_of(key, found.get(key.key), **times) for key in here}
+        return [reads[key] for key in keys]
+
+    async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
+        _refuse_more_than(ROWS_MAX, len(updates))
+        negative = [update.key for update in updates if update.value < 0]
+        if negative:
+            raise ValueError(f"negative numbers cannot be shown: {negative}")
+        return await self._writer.push(updates)
+
+    def _listing(self, row: Any) -> Listing | None:
+        """A listing in our words; one that cannot be read is named in the log, and its neighbours are read on."""
+        try:
+            return translate.listing_of(wire.Variant.model_validate(row))
+        except ValidationError as error:
+            name = row.get("id") if isinstance(row, dict) else None
+            log.warning("listing.unreadable", channel=self._name, listing=name, why=wire.why(error))
+            return None
+
+
+class _Cursor(BaseModel):
+    """A cursor as it is kept. since, as_of: Shopify's clock; asked: ours. See `_Place`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    since: datetime | None = None
+    asked: datetime | None = None
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the search for orders goes on.
+
+    since: changes from here on are wanted; None: all. asked, as_of: when the first page of this round was asked for,
+    by our clock and by Shopify's; what the search found later may be missing among earlier pages, so the next round
+    starts from here.
+    """
+
+    since: datetime | None = None
+    asked: datetime | None = None
+    as_of: datetime | None = None
+    covered_to: datetime | None = None
+
+    @classmethod
+    def read(cls, cursor: str, channel: str) -> _Place:
+        try:
+            kept = _Cursor.model_validate_json(cursor)
+        except ValidationError:
+            raise ValueError(f"{channel}: {cursor[:80]!r} is no cursor of this connector") from None
+        return cls(kept.since, kept.asked, kept.as_of)
+
+    @property
+    def text(self) -> str:
+        """The cursor to be kept."""
+        return _Cursor(since=self.since, asked=self.asked, as_of=self.as_of).model_dump_json()
+
+    def started(self, answer: Answer) -> _Place:
+        """The round has begun, if it had not before. Of two clocks the one that is behind counts."""
+        if self.asked is not None:
+            return self
+        theirs = answer.server_date or answer.answered_at
+        took = answer.answered_at - answer.asked_at
+        return replace(self, asked=answer.asked_at, as_of=min(theirs - took, answer.asked_at))
+
+    def moved_on(self, orders: Sequence[OrderSnapshot]) -> _Place:
+        """To the time of the last order of this page: whoever resumes reads the orders of that second again."""
+        newest = max((one.version for one in orders), default=None)
+        if newest is None or (self.since is not None and newest < self.since):
+            return self
+        return replace(self, since=newest)
+
+    def done(self) -> _Place:
+        """The next round: it goes back a little, for changes that are found late and for times without fractions."""
+        since = None if self.as_of is None else self.as_of - ORDER_OVERLAP - SKEW
+        return _Place(since=since, covered_to=self.asked)
+
+
+def _gids(kind: str, names: Sequence[str]) -> list[str]:
+    """The global ids of those that can be Shopify's, each once."""
+    return [gid for one in dict.fromkeys(names) if (gid := translate.gid_of(kind, one)) is not None]
+
+
+def _refuse_more_than(most: int, given: int) -> None:
+    """Whoever calls splits: a connector that cut a batch in silence would leave numbers wrong."""
+    if given > most:
+        raise ValueError(f"{given} rows in one call; at most {most} go")

@@ -1,0 +1,188 @@
+"""Writing numbers: what is sent, what the answer says of each row, and how a refused row is told from its neighbours.
+
+Shopify takes all rows of a call or none: in every live capture with `userErrors` nothing was changed. So the rows that
+an error names are answered, and the others go again without them; where no row is named, each half goes by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from channelsync.sdk.errors import ChannelError
+from channelsync.sdk.values import PushResult, QuantityUpdate
+from channelsync_shopify import wire
+from channelsync_shopify.client import ShopifyClient
+from channelsync_shopify.translate import gid_of
+
+REASON = "correction"
+"""One of the reasons that Shopify allows for `available` (live capture of 2026-05)."""
+
+STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
+FRESH_KEY = frozenset({"IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", "IDEMPOTENCY_KEY_PARAMETER_MISMATCH"})
+STILL_RUNNING = "IDEMPOTENCY_CONCURRENT_REQUEST"
+OF_THE_WHOLE_CALL = frozenset({"INVALID_NAME", "INVALID_REASON", "INVALID_REFERENCE_DOCUMENT"})
+
+_ROW_AT = 2
+"""In the path of an error: input, quantities, the row's number, its field."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What one call came to, by place in the call. done: rows that have their result. again: groups that go again.
+
+    fresh_key: all of it goes again under another idempotency key.
+    """
+
+    done: dict[int, PushResult] = field(default_factory=dict)
+    again: list[list[int]] = field(default_factory=list)
+    fresh_key: bool = False
+
+
+class Writer:
+    """Pushes the numbers of one shop. rng: for the idempotency key of an update that carries none."""
+
+    def __init__(self, client: ShopifyClient, rng: random.Random) -> None:
+        self._client = client
+        self._rng = rng
+
+    async def push(self, updates: Sequence[QuantityUpdate]) -> list[PushResult]:
+        """One result an update, in their order. Raises what the first call raises.
+
+        Once a call has been answered, nothing is raised any more: rows may be in force by then, and whoever calls must
+        hear of them. What a later call leaves open is unknown.
+        """
+        results = {place: refused for place, one in enumerate(updates) if (refused := nameless(one)) is not None}
+        places = [place for place in range(len(updates)) if place not in results]
+        waiting = deque([places] if places else [])
+        answered = False
+        while waiting:
+            some = waiting.popleft()
+            try:
+                verdict = await self._write([updates[place] for place in some])
+            except ChannelError as error:
+                if not answered:
+                    raise
+                for place in (*some, *(one for rest in waiting for one in rest)):
+                    results[place] = PushResult.unknown(updates[place].key, f"a later part of the push failed: {error}")
+                break
+            answered = True
+            results |= {some[place]: result for place, result in verdict.done.items()}
+            waiting += [[some[place] for place in group] for group in verdict.again]
+        return [results[place] for place in range(len(updates))]
+
+    async def _write(self, updates: Sequence[QuantityUpdate]) -> Verdict:
+        """One call, or two where the first one's idempotency key is used up."""
+        salt = "" if all(one.idempotency for one in updates) else str(self._rng.getrandbits(64))
+        verdict = Verdict(fresh_key=True)
+        for tries_left in (1, 0):
+            key = key_of(updates, salt)
+            answer = await self._client.set_quantities(rows_of(updates, key), key)
+            verdict = verdict_of(updates, answer, may_change_key=tries_left > 0)
+            if not verdict.fresh_key:
+                break
+            salt += "again"
+        return verdict
+
+
+def nameless(update: QuantityUpdate) -> PushResult | None:
+    """A refusal of what cannot be a key of Shopify's: it would spoil the whole call."""
+    if gid_of("InventoryItem", update.key.key) is None:
+        return PushResult.refused(update.key, f"{update.key.key!r} is no inventory item of Shopify's")
+    if gid_of("Location", update.key.location) is None:
+        return PushResult.refused(update.key, f"{update.key.location!r} is no location of Shopify's")
+    return None
+
+
+def rows_of(updates: Sequence[QuantityUpdate], key: str) -> dict[str, Any]:
+    """What is sent for these updates. changeFromQuantity must be there, and null says: whatever it shows."""
+    return {
+        "name": "available",
+        "reason": REASON,
+        "referenceDocumentUri": f"channelsync://push/{key}",
+        "quantities": [
+            {
+                "inventoryItemId": gid_of("InventoryItem", update.key.key),
+                "locationId": gid_of("Location", update.key.location),
+                "quantity": update.value,
+                "changeFromQuantity": update.expected,
+            }
+            for update in updates
+        ],
+    }
+
+
+def key_of(updates: Sequence[QuantityUpdate], salt: str = "") -> str:
+    """The idempotency key of a call: the same for the same updates, another one for any other set of them."""
+    told = [[one.idempotency, one.key.key, one.key.location, one.value, one.expected] for one in updates]
+    digest = hashlib.sha256(json.dumps([salt, told]).encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+def verdict_of(updates: Sequence[QuantityUpdate], answer: wire.SetQuantities, *, may_change_key: bool) -> Verdict:
+    """What an answer means for each of these updates."""
+    if not answer.user_errors:
+        return Verdict(done={place: PushResult.accepted(one.key) for place, one in enumerate(updates)})
+    whole = _of_the_whole_call(updates, answer.user_errors, may_change_key=may_change_key)
+    return whole or _by_row(updates, answer)
+
+
+def _of_the_whole_call(
+    updates: Sequence[QuantityUpdate], errors: Sequence[wire.UserError], *, may_change_key: bool
+) -> Verdict | None:
+    """What errors mean that are about no row; None where there are none such."""
+    codes = {error.code for error in errors}
+    if may_change_key and codes & FRESH_KEY:
+        return Verdict(fresh_key=True)
+    reason = _reason(errors[0])
+    if STILL_RUNNING in codes:
+        return Verdict(done={place: PushResult.unknown(one.key, reason) for place, one in enumerate(updates)})
+    if codes & (FRESH_KEY | OF_THE_WHOLE_CALL):
+        return Verdict(done={place: PushResult.refused(one.key, reason) for place, one in enumerate(updates)})
+    return None
+
+
+def _by_row(updates: Sequence[QuantityUpdate], answer: wire.SetQuantities) -> Verdict:
+    """The rows that errors name are answered; the others go again."""
+    first = answer.user_errors[0]
+    named: dict[int, wire.UserError] = {}
+    for error in answer.user_errors:
+        place = row_in(error, len(updates))
+        if place is not None and (place not in named or error.code in STALE):
+            named[place] = error
+    if not named and len(updates) == 1:
+        named = {0: first}
+    done = {place: _result(updates[place], error) for place, error in named.items()}
+    rest = [place for place in range(len(updates)) if place not in named]
+    if answer.inventory_adjustment_group is not None:  # something was changed all the same: nobody knows what
+        reason = f"the answer says that numbers were changed, and also {_reason(first)}"
+        return Verdict(done=done | {place: PushResult.unknown(updates[place].key, reason) for place in rest})
+    if named:
+        return Verdict(done=done, again=[rest] if rest else [])
+    half = len(rest) // 2
+    return Verdict(again=[rest[:half], rest[half:]])
+
+
+def row_in(error: wire.UserError, rows: int) -> int | None:
+    """Which row an error is about; None where it names none."""
+    path = error.field or ()
+    if len(path) <= _ROW_AT or not (path[_ROW_AT].isascii() and path[_ROW_AT].isdigit()):
+        return None
+    place = int(path[_ROW_AT])
+    return place if place < rows else None
+
+
+def _result(update: QuantityUpdate, error: wire.UserError) -> PushResult:
+    if error.code in STALE:
+        return PushResult.conflict(update.key, None, _reason(error))
+    return PushResult.refused(update.key, _reason(error))
+
+
+def _reason(error: wire.UserError) -> str:
+    return ": ".join(text for text in (error.code, error.message) if text) or "Shopify gives no reason"
