@@ -27,7 +27,7 @@ from channelsync.sdk.values import (
     QuantityUpdate,
     UnreadableOrder,
 )
-from channelsync_woocommerce import translate, wire
+from channelsync_woocommerce import pushes, translate, wire
 from channelsync_woocommerce.client import WooClient
 from channelsync_woocommerce.settings import BATCH_MAX, PUSH_SECONDS, WooSettings, capabilities
 from channelsync_woocommerce.setup import OPTIONS, Subscriptions, checkpoints
@@ -205,7 +205,7 @@ class WooChannel:
             raise ValueError(f"negative numbers are not to be shown: {negative}")
         results: dict[QuantityKey, PushResult] = {}
         begun, failure = self._clock.monotonic(), ""
-        for parent, batch in translate.batches_of(updates).items():
+        for parent, batch in pushes.batches_of(updates).items():
             if not failure and self._clock.monotonic() - begun > PUSH_SECONDS:
                 failure = f"not sent: the batches before it took over {PUSH_SECONDS:.0f} s"
             if not failure:
@@ -220,10 +220,10 @@ class WooChannel:
         return [results.get(update.key) or _no_such_key(update.key) for update in updates]
 
     async def _batch(self, parent: int, batch: Sequence[tuple[int, QuantityUpdate]]) -> list[PushResult]:
-        answered = await self._client.update(parent, translate.batch_body(batch))
+        answered = await self._client.update(parent, pushes.batch_body(batch))
         if isinstance(answered, wire.Error):
-            return [PushResult.refused(update.key, translate.reason_of(answered)) for _, update in batch]
-        return translate.results_of(batch, answered)
+            return [PushResult.refused(update.key, pushes.reason_of(answered)) for _, update in batch]
+        return pushes.results_of(batch, answered)
 
     def _row(self, raw: Any) -> wire.Row | None:
         """A row as the shop names things; one that cannot be read is named in the log, its neighbours are read on."""

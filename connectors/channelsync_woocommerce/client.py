@@ -265,7 +265,8 @@ class WooClient:
         """A list by id, page by page, each row once. Where rows were removed meanwhile, what moved up is read again.
 
         A page may be shorter than was asked for: some shops limit it, so their count of pages tells the end. per_page:
-        where rows are named by id, their number. accept: of an answer with such a status comes no row, and no further page. optional: see `_ask`.
+        where rows are named by id, their number. accept: an answer of such a status is given without rows, and is the
+        last. optional: see `_ask`.
         """
         page, furthest = 1, 0
         seen: set[int] = set()

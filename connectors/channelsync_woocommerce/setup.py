@@ -71,7 +71,10 @@ class Subscriptions:
 
 
 def checkpoints(settings: WooSettings, told: Mapping[str, str | None]) -> list[CheckPoint]:
-    """What the shop's options mean for us. told: their values; None: the shop does not tell."""
+    """What the shop's options mean for us. told: their values; None: the shop does not tell.
+
+    A limit of 0 is none, like a blank one (`wc_cancel_unpaid_orders`: "if held_duration < 1").
+    """
     return [_tracking(told.get(TRACKING)), _holding(told.get(HOLDING), settings.hold_stock_minutes)]
 
 
@@ -90,7 +93,7 @@ def _holding(value: str | None, ours: float) -> CheckPoint:
     what = "hold stock"
     if value is None:
         return CheckPoint(what, "the shop does not tell how long an unpaid order holds units")
-    if not value:
+    if not value or value == "0":
         return CheckPoint(what, "unpaid orders hold units until somebody cancels them")
     if value.isdigit() and int(value) <= ours:
         return CheckPoint(what, f"{value} minutes, and we wait {ours:g}")

@@ -5,8 +5,8 @@ What each order status means (R: recorded on a real shop; S: WooCommerce's sourc
 | Status                        | The shop's number             | To us                                            |
 |-------------------------------|-------------------------------|--------------------------------------------------|
 | checkout-draft, auto-draft    | untouched                     | no order yet: nobody has placed it               |
-| pending                       | untouched; given back when it | PENDING: reserves, with a time limit             |
-|                               | was taken before (R, S)       |                                                  |
+| pending                       | untouched; given back when it | PENDING: reserves, with a time limit. Where an   |
+|                               | was taken before (R, S)       | edit over the API took all of it (S), it is paid |
 | on-hold, processing           | taken (R, S)                  | OPEN                                             |
 | completed (`shipped`)         | taken (R, S)                  | CLOSED, all that is left was shipped             |
 | cancelled                     | given back (R, S)             | CANCELLED                                        |
@@ -26,7 +26,6 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from html import unescape
 from typing import Any
 
 from pydantic import ValidationError
@@ -39,9 +38,7 @@ from channelsync.sdk.values import (
     OrderLine,
     OrderSnapshot,
     OrderStatus,
-    PushResult,
     QuantityKey,
-    QuantityUpdate,
     UnreadableOrder,
 )
 from channelsync_woocommerce import wire
@@ -119,17 +116,27 @@ def has_refunds(row: Any) -> bool:
     return isinstance(row, dict) and bool(row.get("refunds"))
 
 
-def deducted_at(order: wire.Order) -> datetime | None:
+def deducted_at(order: wire.Order, refunds: Sequence[wire.Refund] = ()) -> datetime | None:
     """When the shop took the order's units off its number; None: it has not, or has put them back.
 
     The shop does so when the order reaches processing, on-hold or completed, and tells no time of it: that of the
-    payment is nearest, else that of placing it, which for an order on hold is the same moment.
+    payment is nearest, else that of placing it, which for an order on hold is the same moment. What becomes of the
+    order later moves nothing unless its lines count it (`_reduced_stock`): an order that was set back to pending, or
+    cancelled, and then to refunded or into the trash, has its old times, but took nothing.
+
+    An edit over the API takes the units of the lines that it names off at once, even of an order that waits for
+    payment (prepare_line_items of WC_REST_Orders_V2_Controller): that counts where it is all of the order.
     """
+    at = order.date_paid_gmt or order.date_created_gmt
     if order.status == "pending":
-        return None
-    if order.status in _DEDUCTED or _still_taken(order):
-        return order.date_paid_gmt or order.date_created_gmt
-    return order.date_paid_gmt
+        return at if _all_taken(order) else None
+    if order.status in _DEDUCTED or any(_meta(line, _REDUCED) is not None for line in order.line_items):
+        return at
+    if order.status == "cancelled" or (order.status in _GIVEN_UP and order.date_completed_gmt is None):
+        return order.date_paid_gmt
+    # Older versions end the count with the last unit that a refund restocks.
+    ended = any(0 < line.quantity <= _units(_refunded(line, refunds)) for line in order.line_items)
+    return at if ended and order.status not in _GIVEN_UP else None
 
 
 def _snapshot(order: wire.Order, refunds: Sequence[wire.Refund], shipped: Collection[str]) -> OrderSnapshot:
@@ -137,13 +144,16 @@ def _snapshot(order: wire.Order, refunds: Sequence[wire.Refund], shipped: Collec
     status = _status(order, shipped)
     left = _left_at(order, shipped, changed)
     given_up = order.status == "refunded" and left is None
+    deducted = deducted_at(order, refunds)
+    if deducted is None or status is OrderStatus.CANCELLED:
+        refunds = ()  # with the order the shop has put back all of it, restocked or not
     return OrderSnapshot(
         order=str(order.id),
         version=changed,
         placed_at=order.date_created_gmt,
         status=status,
         lines=tuple(_line(line, _refunded(line, refunds), left, given_up=given_up) for line in order.line_items),
-        paid_at=deducted_at(order),
+        paid_at=deducted,
         cancelled_at=changed if status is OrderStatus.CANCELLED else None,
     )
 
@@ -174,12 +184,12 @@ def _line(line: wire.Line, refunded: Sequence[Moved], left: datetime | None, *, 
 
     Units refunded before the shipment were not shipped; those refunded later came back only where they were restocked.
     """
-    restocked = _restocked(line, sum(one.units for one in refunded))
+    restocked = _restocked(line, _units(refunded))
     back, gone = _split(refunded, restocked)
     early = [one for one in back if not _after(one, left)]
     returned = [one for one in back if _after(one, left)]
     lost = [one for one in gone if not _after(one, left)]
-    rest = max(0, line.quantity - sum(one.units for one in (*early, *lost)))
+    rest = max(0, line.quantity - _units((*early, *lost)))
     if given_up and rest:
         lost.append(Moved(units=rest))
     return OrderLine(
@@ -212,15 +222,20 @@ def _refunded(line: wire.Line, refunds: Sequence[wire.Refund]) -> list[Moved]:
 def _restocked(line: wire.Line, refunded: int) -> int:
     """How many of the refunded units the shop has put back on its number.
 
-    A refund does not say whether it restocked; the line does: it counts what was restocked, and what is still taken.
-    Without either count a wholly refunded line was restocked (the counts end with it), a part was not.
+    A refund does not say whether it restocked; the line does: it counts what is still taken, and what was restocked.
+    The first decides: an order that was given back and then taken again took what had been restocked with it. Without
+    either count a wholly refunded line was restocked (in older versions the counts end with it), a part was not.
     """
     counted, taken = _meta(line, _RESTOCKED), _meta(line, _REDUCED)
+    if taken is not None:
+        return min(refunded, max(0, line.quantity - taken))
     if counted is not None:
         return min(refunded, max(0, counted))
-    if taken:
-        return min(refunded, max(0, line.quantity - taken))
     return refunded if refunded >= line.quantity else 0
+
+
+def _units(moved: Iterable[Moved]) -> int:
+    return sum(one.units for one in moved)
 
 
 def _split(refunded: Sequence[Moved], restocked: int) -> tuple[list[Moved], list[Moved]]:
@@ -240,6 +255,14 @@ def _split(refunded: Sequence[Moved], restocked: int) -> tuple[list[Moved], list
 def _still_taken(order: wire.Order) -> bool:
     """Whether the shop still keeps units of the order off its number."""
     return any(_meta(line, _REDUCED) for line in order.line_items)
+
+
+def _all_taken(order: wire.Order) -> bool:
+    """Whether the shop has taken every unit of the order off its number, whatever refunds have restocked since."""
+    counted = [(line, _meta(line, _REDUCED)) for line in order.line_items]
+    return bool(counted) and all(
+        taken is not None and taken + (_meta(line, _RESTOCKED) or 0) >= line.quantity for line, taken in counted
+    )
 
 
 def _meta(line: wire.Line, key: str) -> int | None:
@@ -343,53 +366,3 @@ def _title(row: wire.Row, parent: wire.Row | None) -> str:
     options = [one.get("option") for one in row.attributes if isinstance(one, dict)]
     own = row.name or ", ".join(option for option in options if isinstance(option, str))
     return f"{parent.name} - {own}" if own else parent.name
-
-
-# Pushes
-
-
-def batches_of(updates: Sequence[QuantityUpdate]) -> dict[int, list[tuple[int, QuantityUpdate]]]:
-    """The updates by the batch that they go in, in the order of its first: 0 for products, else the parent's id.
-
-    Each with the id of its row. Updates whose key means nothing here are left out.
-    """
-    batches: dict[int, list[tuple[int, QuantityUpdate]]] = {}
-    for update in updates:
-        found = ids_of_key(update.key)
-        if found is not None:
-            top, variation = found
-            batches.setdefault(top if variation else 0, []).append((variation or top, update))
-    return batches
-
-
-def batch_body(batch: Sequence[tuple[int, QuantityUpdate]]) -> dict[str, Any]:
-    """What is sent for a batch. Counting is not switched on for what the seller does not count."""
-    return {"update": [{"id": row, "stock_quantity": update.value} for row, update in batch]}
-
-
-def results_of(batch: Sequence[tuple[int, QuantityUpdate]], rows: Iterable[Any]) -> list[PushResult]:
-    """One result an update, in their order. Rows are matched by id; a missing one leaves the outcome unknown."""
-    found = {row["id"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), int)}
-    return [_result(update, found.get(name)) for name, update in batch]
-
-
-def _result(update: QuantityUpdate, row: Mapping[str, Any] | None) -> PushResult:
-    key = update.key
-    if row is None:
-        return PushResult.unknown(key, "the answer has no row for it")
-    try:
-        written = wire.Written.model_validate(row)
-    except ValidationError as error:
-        return PushResult.unknown(key, f"the answer's row cannot be read: {wire.why(error)}")
-    if written.error is not None:
-        return PushResult.refused(key, reason_of(written.error))
-    if written.manage_stock == "parent":
-        return PushResult.refused(key, "the shop ignores it: the number of the parent product counts")
-    if written.manage_stock is False:
-        return PushResult.refused(key, 'the shop ignores it: "Track stock quantity" is off for this product')
-    return PushResult.accepted(key, written.stock_quantity)
-
-
-def reason_of(error: wire.Error) -> str:
-    """What the shop gives as the reason; it writes it for a web page, < as &lt;."""
-    return ": ".join(text for text in (error.code, unescape(error.message)) if text) or "the shop gives no reason"

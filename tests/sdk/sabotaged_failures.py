@@ -146,10 +146,11 @@ class TellingWorld(MemoryWorld):
     async def delivery(self, order):
         stamp = str(int(self.clock.now().timestamp()))
         body = json.dumps({"order": order}).encode()
-        signed = hmac.digest(base64.b64decode(SECRET), f"msg-1.{stamp}.".encode() + body, hashlib.sha256)
+        event = f"msg-{order}"
+        signed = hmac.digest(base64.b64decode(SECRET), f"{event}.{stamp}.".encode() + body, hashlib.sha256)
         signature = f"v1,{base64.b64encode(signed).decode()}"
-        headers = {"webhook-id": "msg-1", "webhook-timestamp": stamp, "webhook-signature": signature}
-        return Delivery(headers, body, "msg-1")
+        headers = {"webhook-id": event, "webhook-timestamp": stamp, "webhook-signature": signature}
+        return Delivery(headers, body, event)
 
 
 class Scheme:
@@ -185,6 +186,17 @@ class RaisesOnForgery(Scheme):
         return await super().verify(headers, body, now)
 
 
+class NamesEventsBySecond(Scheme):
+    async def verify(self, headers, body, now):
+        hint = await super().verify(headers, body, now)
+        return None if hint is None else replace(hint, event=str(int(hint.sent_at.timestamp())))
+
+
+class NamelessWorld(TellingWorld):
+    async def delivery(self, order):
+        return replace(await super().delivery(order), event=None)
+
+
 class Telling(Sabotaged):
     @pytest.fixture
     def world(self, clock):
@@ -205,6 +217,14 @@ class TestStaleDeliveriesBelieved(Telling):
 
 class TestForgeriesRaise(Telling):
     connector = replace(memory_connector(), webhooks=lambda _settings, _resources: RaisesOnForgery())
+
+
+class TestEventsNamedBySecond(Telling):
+    connector = replace(memory_connector(), webhooks=lambda _settings, _resources: NamesEventsBySecond())
+
+    @pytest.fixture
+    def world(self, clock):
+        return NamelessWorld("sabotaged", clock)
 
 
 # The folder

@@ -62,6 +62,7 @@ CAUGHT_BY = {
         "SecretInARepr": "no_secret_is_written_anywhere",
         "ForgeriesBelieved": "a_forged_delivery_is_refused",
         "StaleDeliveriesBelieved": "a_stale_delivery_is_refused",
+        "EventsNamedBySecond": "an_event_names_one_delivery_and_every_repeat_of_it",
         "ForgeriesRaise": "a_delivery_with_odd_or_missing_headers_is_refused_and_never_raises",
         "HeadingMissing": "the_readme_has_the_headings_that_every_connector_has",
         "SettingMissingInTheExample": "the_example_names_every_setting_with_its_default",

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,13 @@ from typing import Any
 
 import pytest
 
+from channelsync.domain.booking import Terms, book
+from channelsync.domain.effects import KeyMove
+from channelsync.domain.sourcing import SoldAs
 from channelsync.sdk.breaker import Breaker
 from channelsync.sdk.contract import ContractClock
 from channelsync.sdk.resources import Resources, unused
+from channelsync.sdk.values import OrderSnapshot
 from channelsync_woocommerce import CONNECTOR
 from channelsync_woocommerce.channel import WooChannel
 from channelsync_woocommerce.settings import WooSettings
@@ -76,3 +81,34 @@ async def shop(settings: WooSettings, resources: Resources) -> AsyncIterator[Woo
     """The channel; its requests are answered by respx."""
     async with CONNECTOR.open(settings, resources) as channel:
         yield channel
+
+
+@pytest.fixture
+def moved(settings):
+    """By how much the shop's numbers have moved after these snapshots, by listing."""
+    behaviour = CONNECTOR.capabilities(settings).behaviour
+
+    def moved(*snapshots: OrderSnapshot) -> dict[str, int]:
+        names = sorted({line.listing or "" for one in snapshots for line in one.lines})
+        numbers: dict[str, int] = defaultdict(int)
+        booked: dict[str, Any] = {}
+        for one in snapshots:
+            terms = Terms(
+                channel="my-shop",
+                sold={line.line: SoldAs(line.listing or "") for line in one.lines},
+                locations=["here"],
+                available={"here": dict.fromkeys(names, 100)},
+                recipes={},
+                counted_up_to={},
+                run="run-1",
+                behaviour=behaviour,
+                moves={line.line: [KeyMove(names.index(line.listing or ""))] for line in one.lines},
+            )
+            booking = book(booked.get(one.order), one, terms)
+            assert booking.verdict in ("booked", "same")
+            booked[one.order] = booking.order
+            for effect in booking.effects:
+                numbers[names[effect.key]] += effect.delta
+        return dict(numbers)
+
+    return moved

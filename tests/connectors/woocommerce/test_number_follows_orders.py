@@ -1,16 +1,12 @@
 """What our snapshots say that orders did to the shop's number is what they did, by recordings and by its source."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from channelsync.domain.booking import Terms, book
-from channelsync.domain.effects import KeyMove
-from channelsync.domain.sourcing import SoldAs
 from channelsync.sdk.values import OrderSnapshot
-from channelsync_woocommerce import CONNECTOR, translate
+from channelsync_woocommerce import translate
 
 PLACED, PAID, REFUNDED = "2026-11-21T16:00:00", "2026-11-21T16:01:00", "2026-11-21T16:30:00"
 
@@ -19,37 +15,6 @@ def snapshot(row: dict[str, Any], refunds: Iterable[Any] = ()) -> OrderSnapshot:
     found = translate.order_of(row, refunds, ("completed",))
     assert isinstance(found, OrderSnapshot), found
     return found
-
-
-@pytest.fixture
-def moved(settings):
-    """By how much the shop's numbers have moved after these snapshots, by listing."""
-    behaviour = CONNECTOR.capabilities(settings).behaviour
-
-    def moved(*snapshots: OrderSnapshot) -> dict[str, int]:
-        names = sorted({line.listing or "" for one in snapshots for line in one.lines})
-        numbers: dict[str, int] = defaultdict(int)
-        booked: dict[str, Any] = {}
-        for one in snapshots:
-            terms = Terms(
-                channel="my-shop",
-                sold={line.line: SoldAs(line.listing or "") for line in one.lines},
-                locations=["here"],
-                available={"here": dict.fromkeys(names, 100)},
-                recipes={},
-                counted_up_to={},
-                run="run-1",
-                behaviour=behaviour,
-                moves={line.line: [KeyMove(names.index(line.listing or ""))] for line in one.lines},
-            )
-            booking = book(booked.get(one.order), one, terms)
-            assert booking.verdict == "booked"
-            booked[one.order] = booking.order
-            for effect in booking.effects:
-                numbers[names[effect.key]] += effect.delta
-        return dict(numbers)
-
-    return moved
 
 
 def test_the_recorded_numbers_are_those_that_the_recorded_orders_explain(moved, recorded) -> None:
@@ -86,11 +51,15 @@ PENDING = step("pending", 1)
 HELD = step("on-hold", 2, taken=3)
 PROCESSING = step("processing", 3, taken=3, paid=True)
 COMPLETED = step("completed", 4, taken=3, paid=True)
+SENT = {"date_completed_gmt": COMPLETED["date_completed_gmt"]}
 
 STORIES = {
     "an order that nobody paid": ([PENDING], 0),
     "paid": ([PENDING, PROCESSING], -3),
     "paid, first seen when it was": ([PROCESSING], -3),
+    "edited over the API before it was paid": ([PENDING, step("pending", 2, taken=3)], -3),
+    "edited over the API, then paid": ([PENDING, step("pending", 2, taken=3), PROCESSING], -3),
+    "edited over the API, then cancelled": ([PENDING, step("pending", 2, taken=3), step("cancelled", 9)], 0),
     "on hold": ([PENDING, HELD], -3),
     "on hold, then paid": ([HELD, PROCESSING], -3),
     "completed": ([PROCESSING, COMPLETED], -3),
@@ -108,6 +77,14 @@ STORIES = {
     "in the trash when it was paid": ([PROCESSING, step("trash", 9, taken=3, paid=True)], -3),
     "in the trash after it was cancelled": (
         [PROCESSING, step("cancelled", 8, paid=True), step("trash", 9, paid=True)],
+        0,
+    ),
+    "in the trash after it was completed and cancelled": (
+        [COMPLETED, step("cancelled", 8, paid=True), step("trash", 9, paid=True) | SENT],
+        0,
+    ),
+    "set to refunded after it was set back to pending": (
+        [COMPLETED, step("pending", 8, paid=True) | SENT, step("refunded", 9, paid=True) | SENT],
         0,
     ),
     "back from the trash": ([PROCESSING, step("trash", 9, taken=3, paid=True), PROCESSING], -3),
@@ -130,3 +107,26 @@ def test_the_number_follows_a_refund_as_far_as_it_restocked(moved, before, statu
     refund = {"id": 24, "date_created_gmt": REFUNDED, "line_items": [part]}
     after = step(status, 9, taken=3 - restocked, restocked=restocked, paid=True)
     assert moved(snapshot(before), snapshot(after, [refund])) == {"15": delta}
+
+
+@pytest.mark.parametrize("status", ["cancelled", "pending"])
+@pytest.mark.parametrize("restocked", [0, 1])
+def test_what_was_refunded_of_an_order_comes_back_with_the_rest_of_it(moved, status: str, restocked: int) -> None:
+    """Restocked or not, before or after: the shop puts back all that is still off, and then counts no more."""
+    part = {"id": 90, "product_id": 15, "quantity": -1, "meta_data": [{"key": "_refunded_item_id", "value": "2"}]}
+    refund = {"id": 24, "date_created_gmt": REFUNDED, "line_items": [part]}
+    before = snapshot(step("processing", 8, taken=3 - restocked, restocked=restocked, paid=True), [refund])
+    after = snapshot(step(status, 9, restocked=restocked, paid=True), [refund])
+    assert moved(snapshot(PROCESSING), before, after) == {"15": 0}
+    assert after.lines[0].lost == ()
+
+
+def test_an_order_that_was_given_back_and_is_taken_again_is_taken_whole(moved) -> None:
+    part = {"id": 90, "product_id": 15, "quantity": -2, "meta_data": [{"key": "_refunded_item_id", "value": "2"}]}
+    refund = {"id": 24, "date_created_gmt": REFUNDED, "line_items": [part]}
+    rows = [
+        step("processing", 8, taken=1, restocked=2, paid=True),
+        step("cancelled", 9, restocked=2, paid=True),
+        step("on-hold", 10, taken=3, restocked=2, paid=True),
+    ]
+    assert moved(snapshot(PROCESSING), *(snapshot(row, [refund]) for row in rows)) == {"15": -3}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from channelsync.sdk.values import Listing, OrderSnapshot, OrderStatus, QuantityKey, QuantityUpdate
-from channelsync_woocommerce import translate, wire
+from channelsync_woocommerce import pushes, translate, wire
 from channelsync_woocommerce.channel import home_of
 
 ELSEWHERE = ("webhooks", "settings", "wc-analytics", "wc/store")
@@ -118,7 +118,7 @@ def batch(*values: tuple[str, int, int]) -> list[tuple[int, QuantityUpdate]]:
 
 def test_a_recorded_batch_with_errors_refuses_those_rows_alone(recorded) -> None:
     sent = batch(("10", 10, 10), ("11", 11, 10), ("12", 12, 0), ("999999", 999999, 3), ("16", 16, 4))
-    results = translate.results_of(sent, recorded("035")["update"])
+    results = pushes.results_of(sent, recorded("035")["update"])
     assert [(one.state, one.shown) for one in results] == [
         ("accepted", 10),
         ("accepted", 10),
@@ -131,13 +131,13 @@ def test_a_recorded_batch_with_errors_refuses_those_rows_alone(recorded) -> None
 
 
 def test_a_recorded_batch_of_variations_is_accepted(recorded) -> None:
-    results = translate.results_of(batch(("15:16", 16, 6), ("15:17", 17, 2)), recorded("036")["update"])
+    results = pushes.results_of(batch(("15:16", 16, 6), ("15:17", 17, 2)), recorded("036")["update"])
     assert [(one.state, one.shown) for one in results] == [("accepted", 6), ("accepted", 2)]
 
 
 @pytest.mark.parametrize(("number", "name"), [("033", 14), ("034", 15)])
 def test_a_recorded_write_that_the_shop_ignored_is_refused(recorded, number: str, name: int) -> None:
-    (result,) = translate.results_of(batch((str(name), name, 5)), [recorded(number)])
+    (result,) = pushes.results_of(batch((str(name), name, 5)), [recorded(number)])
     assert (result.state, result.shown) == ("refused", None)
     assert "Track stock quantity" in result.reason
 

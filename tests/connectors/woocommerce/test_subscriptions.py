@@ -124,6 +124,7 @@ async def test_the_recorded_webhooks_are_read(shop, recorded) -> None:
     [
         ("yes", "60", []),
         ("yes", "", []),
+        ("yes", "0", []),
         ("yes", "61", ["hold_stock_minutes = 61"]),
         ("no", "60", ["Enable stock management"]),
         (None, None, []),
@@ -144,3 +145,11 @@ async def test_the_options_are_asked_for_and_a_shop_that_does_not_tell_them_is_n
     respx.get(f"{API}/settings/products/{TRACKING}").respond(json={"value": "yes"})
     respx.get(f"{API}/settings/products/{HOLDING}").respond(404, json={"code": "rest_no_route"})
     assert [point.fine for point in await shop.inspect()] == [True, True]
+
+
+def test_a_limit_of_0_is_none_and_not_a_short_one(settings: WooSettings) -> None:
+    found = {
+        holding: checkpoints(settings, {TRACKING: "yes", HOLDING: holding})[1].found for holding in ("", "0", "30")
+    }
+    assert found[""] == found["0"] == "unpaid orders hold units until somebody cancels them"
+    assert found["30"] == "30 minutes, and we wait 60"

@@ -122,7 +122,8 @@ class OrderJson:
             for each in (product.attributes if product and parent else [])
         ]
         reduced = line.deducted - line.given_back
-        if line.moves and reduced:
+        # `wc_restock_refunded_items` counts down to 0; only setting the order back deletes the row.
+        if line.moves and (reduced or 0 < item.restocked == line.given_back):
             metas.append(_meta(self._market.book.meta_id(item, "_reduced_stock"), "_reduced_stock", str(reduced)))
         if line.moves and item.restocked:
             key = "_restock_refunded_items"

@@ -97,7 +97,8 @@ class OrdersApi:
             return shown
         if record.status == "trash":
             raise WooError(410, "woocommerce_rest_already_trashed", "The shop_order has already been deleted.")
-        record.status = "trash"
+        # `OrdersTableDataStore::trash_order` moves the time of change, so who goes by it sees the trash, too.
+        record.status, record.modified = "trash", self._market.time()
         self._market.tell("order.deleted", record.id)
         return shown
 

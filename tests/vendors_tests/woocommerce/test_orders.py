@@ -141,9 +141,10 @@ def test_a_deleted_refund_leaves_what_it_restocked(ask) -> None:
     assert (ask("GET", f"/orders/{order}/refunds").body, ask.number(mug)) == ([], 8)
 
 
-def test_the_trash_and_a_deletion_give_nothing_back(ask) -> None:
+async def test_the_trash_and_a_deletion_give_nothing_back(ask, clock: ContractClock) -> None:
     mug = ask.simple(number=10)
     first, second = ask.order(mug, 3, set_paid=True), ask.order(mug, 2, set_paid=True)
+    await clock.sleep(60)
     shown = ask("DELETE", f"/orders/{first}")
     assert (shown.status, shown.body["status"]) == (200, "processing")
     assert ask("DELETE", f"/orders/{second}", query="force=true").status == 200
@@ -152,6 +153,8 @@ def test_the_trash_and_a_deletion_give_nothing_back(ask) -> None:
     assert (ask("GET", f"/orders/{second}").status, ask("DELETE", f"/orders/{first}").status) == (404, 410)
     assert ask("GET", "/orders").body == []
     assert [each["id"] for each in ask("GET", "/orders", query="status=trash").body] == [first]
+    changed = ask("GET", f"/orders/{first}").body["date_modified_gmt"]
+    assert changed > shown.body["date_modified_gmt"], "who goes by the time of change sees it"
 
 
 def test_orders_that_cannot_be_made_say_why(ask) -> None:

@@ -43,9 +43,24 @@ class WebhookContract(ContractBase):
         hint = await scheme.verify(delivery.headers, delivery.body, clock.now())
         assert isinstance(hint, WebhookHint)
         assert hint.orders == (order,)
-        assert hint.event == delivery.event
+        assert hint.event == delivery.event or delivery.event is None
         assert abs(hint.sent_at - clock.now()) <= timedelta(minutes=5)
         assert not [text for text in world.canaries if text in repr(hint)], "a hint holds ids, nothing of the buyer"
+
+    async def test_an_event_names_one_delivery_and_every_repeat_of_it(
+        self, world: World, clock: Clock, made_scheme: MadeScheme
+    ) -> None:
+        scheme, _, delivery = await self._delivered(world, made_scheme)
+        other = await world.delivery(await world.buy((await world.offer("MUG-RED", 10), 1)))
+        first, again, another = [
+            await scheme.verify(one.headers, one.body, clock.now()) for one in (delivery, delivery, other)
+        ]
+        assert isinstance(first, WebhookHint)
+        assert isinstance(again, WebhookHint)
+        assert isinstance(another, WebhookHint)
+        assert first.event, "without a name an inbox cannot tell what it has already"
+        assert first.event == again.event, "a repeat has the name of the first, so an inbox keeps it once"
+        assert first.event != another.event, "an inbox would take the second order's delivery for the first one's"
 
     async def test_header_names_are_matched_in_any_case(
         self, world: World, clock: Clock, made_scheme: MadeScheme

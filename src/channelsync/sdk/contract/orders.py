@@ -28,9 +28,9 @@ UNKNOWN = "no-such-order"
 _Change = Callable[[str], Awaitable[None]]
 
 
-async def bought(world: World, orders: int, *, apart: timedelta = MOMENT) -> list[str]:
-    """So many orders of one unit each, some time apart."""
-    offered = await world.offer("MUG-BLUE", 1_000)
+async def bought(world: World, orders: int, *, sku: str = "MUG-BLUE", apart: timedelta = MOMENT) -> list[str]:
+    """So many orders of one unit each, some time apart. sku: of a new listing; some channels take none twice."""
+    offered = await world.offer(sku, 1_000)
     return await _more(world, offered, orders, apart)
 
 
@@ -100,7 +100,7 @@ class PageContract(ContractBase):
         await world.advance(capabilities.order_visibility)
         async with open_channel() as channel:
             pages = await pages_from(channel)
-        later = await bought(world, 2)
+        later = await bought(world, 2, sku="MUG-RED")
         await world.advance(capabilities.order_visibility)
         for number, page in enumerate(pages, 1):
             async with open_channel() as channel:
@@ -118,7 +118,7 @@ class PageContract(ContractBase):
             pages = await pages_from(channel)
         covered_to, cursor = pages[-1].covered_to, pages[-1].cursor
         assert covered_to is not None
-        later = await bought(world, 1)
+        later = await bought(world, 1, sku="MUG-RED")
         await world.advance(capabilities.order_visibility)
         async with open_channel() as channel:
             resumed = await pages_from(channel, cursor)
@@ -130,11 +130,15 @@ class PageContract(ContractBase):
         self, world: World, open_channel: OpenChannel, capabilities: Capabilities
     ) -> None:
         placed = await bought(world, 3 * world.orders_per_page)
-        await world.advance(capabilities.order_visibility)
+        # So long that the next round's overlap does not bring what this one lost.
+        await world.advance(
+            capabilities.order_visibility + capabilities.order_overlap + capabilities.timing.skew + MOMENT
+        )
         pages: list[OrderPage] = []
         async with open_channel() as channel:
             async for page in channel.orders(cursor=None):
-                if not pages:  # what came on the first page changes, so that all that follows moves up
+                # What came on the first page with orders changes, so that all that follows moves up.
+                if page.orders and not ids_of(pages):
                     for order in placed[: world.orders_per_page]:
                         await world.cancel(order)
                 pages.append(page)

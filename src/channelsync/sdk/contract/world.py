@@ -78,11 +78,11 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A webhook delivery as it comes in. event: the channel's id of it."""
+    """A webhook delivery as it comes in. event: the channel's id of it; None: it gives none that others do not have."""
 
     headers: Mapping[str, str]
     body: bytes
-    event: str
+    event: str | None
 
 
 class World(Protocol):
