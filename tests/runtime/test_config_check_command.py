@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from channelsync.runtime.cli import main
+from channelsync.sdk.discovery import installed
 
 
 @pytest.fixture
@@ -71,4 +72,4 @@ def test_config_check_shows_values_with_their_origin_and_warns_of_rules_that_con
         "default",
     ]
     assert "warning: buffer is said twice for everything" in printed.err
-    assert f"{file} is valid. Connectors: files, memory, sandbox" in printed.err
+    assert f"{file} is valid. Connectors: {', '.join(installed().names)}." in printed.err

@@ -146,7 +146,10 @@ async def test_new_orders_are_booked_under_the_first_that_is_not_off(two: Any) -
 
 def state(name: str, identity: str, minutes: int | None, **fields: Any) -> ChannelState:
     at = None if minutes is None else NOON + timedelta(minutes=minutes)
-    empty: dict[str, Any] = dict.fromkeys(("cursor", "unreadable_since"), None) | {"budgets": b"", "breaker": b""}
+    empty: dict[str, Any] = dict.fromkeys(("cursor", "unreadable_since", "connected_at"), None) | {
+        "budgets": b"",
+        "breaker": b"",
+    }
     said: dict[str, Any] = {"orders_failed": "", "stop": "", "zeroed": False, "mode": ""} | fields
     return ChannelState(name=name, identity=identity, covered_to=at, orders_asked_at=at, **empty, **said)
 

@@ -103,7 +103,8 @@ async def test_a_switch_has_only_the_values_that_mean_something(seller: Seller, 
 
 def state(**said: object) -> channels.ChannelState:
     empty = {"identity": "", "cursor": None, "covered_to": None, "orders_asked_at": None, "orders_failed": ""}
-    more = {"unreadable_since": None, "stop": "", "zeroed": False, "mode": "", "budgets": b"", "breaker": b""}
+    more = {"unreadable_since": None, "connected_at": None, "stop": "", "zeroed": False, "mode": ""}
+    more |= {"budgets": b"", "breaker": b""}
     return channels.ChannelState(**{"name": "shop", **empty, **more, **said})
 
 

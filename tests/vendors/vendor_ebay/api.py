@@ -114,13 +114,7 @@ class EbayApi:
         self.shop = Shop(marketplace, behaviour, rng)
         self.orders = OrderWriter(self.shop, seller)
         self.account = Account(seller, behaviour)
-        self.notifications = Notifications(
-            SigningKey(rng),
-            rng,
-            order_topic=behaviour.order_topic,
-            down_after=behaviour.down_after,
-            challenge=challenge,
-        )
+        self.notifications = Notifications(SigningKey(rng), rng, behaviour, challenge)
         self.deliveries = Deliveries(self.shop, self.notifications, seller, rng)
         self.calls: Counter[str] = Counter()
         self.answer_problems: list[Problem] = []

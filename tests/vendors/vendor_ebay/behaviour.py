@@ -55,6 +55,9 @@ class EbayBehaviour:
 
     order_topic: whether ORDER_CONFIRMATION is among the topics (release 1.6.6; a live sandbox had it not).
     newest_first: the order of getOrders; eBay says "by creation date" only.
+    order_scope: the permission that this topic asks for; which one eBay's asks for is told by getTopic alone.
+    lower_counts: whether a listing shows the lower one of its item's number and its offer's (eBay's guide to bulk
+        updates, its knowledge base 5100), or the offer's, which overrides the item's (its API description 1.18.0).
     item_rows: whether bulk_update_price_quantity answers for the item, too, where offers are named.
     busy_after_write: seconds in which another write to the same SKU is refused with 25025.
     down_after: failed attempts at delivery after which a destination is MARKED_DOWN.
@@ -63,7 +66,9 @@ class EbayBehaviour:
     """
 
     order_topic: bool = True
+    order_scope: str = "sell.fulfillment"
     newest_first: bool = True
+    lower_counts: bool = False
     item_rows: bool = False
     busy_after_write: float = 0.0
     down_after: int = 5

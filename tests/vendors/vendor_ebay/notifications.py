@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from vendor_ebay.behaviour import EbayBehaviour
 from vendor_ebay.calls import Call, Handler, whole_number
 from vendor_ebay.errors import Answer, Refused, notification
 from vendor_ebay.oauth import BASE, SCOPES
@@ -25,7 +26,6 @@ _TOPICS: dict[str, tuple[str, str]] = {
     "MARKETPLACE_ACCOUNT_DELETION": ("APPLICATION", BASE),
     "AUTHORIZATION_REVOCATION": ("APPLICATION", BASE),
     "ORDER_CANCELLATION_ACTIVITY": ("USER", SCOPES["sell.fulfillment"]),
-    ORDER_TOPIC: ("USER", SCOPES["sell.fulfillment"]),
 }
 _TOKEN = re.compile(r"[A-Za-z0-9_\-]{32,80}")
 _NO_CONFIG = notification(195003, "Please provide configurations required for notifications. Refer to /config")
@@ -77,20 +77,22 @@ class Subscription:
 class Notifications:
     """The calls of the Notification API. challenge: reaches endpoints; None: every endpoint answers rightly.
 
-    down_after: failures in a row that mark a destination down. alert_email: None until PUT /config.
+    alert_email: None until PUT /config.
     """
 
     def __init__(
-        self, key: SigningKey, rng: random.Random, *, order_topic: bool, down_after: int, challenge: Challenge | None
+        self, key: SigningKey, rng: random.Random, behaviour: EbayBehaviour, challenge: Challenge | None
     ) -> None:
         self.key = key
         self.destinations: dict[str, Destination] = {}
         self.subscriptions: dict[str, Subscription] = {}
         self.alert_email: str | None = None
         self.challenge = challenge
-        self.topics = {name: each for name, each in _TOPICS.items() if order_topic or name != ORDER_TOPIC}
+        self.topics = dict(_TOPICS)
+        if behaviour.order_topic:
+            self.topics[ORDER_TOPIC] = ("USER", SCOPES[behaviour.order_scope])
         self._rng = rng
-        self._down_after = down_after
+        self._down_after = behaviour.down_after
 
     def handlers(self) -> dict[str, Handler]:
         """By operationId."""

@@ -202,7 +202,7 @@ class Offers:
             "pricingSummary": {"price": {"value": "9.99", "currency": self._shop.behaviour.currency}},
         }
         told = {**defaults, **sale.content, "offerId": sale.id, "sku": sale.sku}
-        told["availableQuantity"] = self._shop.numbers([sale.sku])[0]
+        told["availableQuantity"] = self._shop.offer_number(sale)
         if sale.listing is None:
             return told | {"status": "UNPUBLISHED"}
         listing = {

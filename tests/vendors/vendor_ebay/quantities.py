@@ -62,6 +62,7 @@ class Quantities:
         for offer in offers:
             named = str(offer.get("offerId"))
             rows.append(self._told(sku, named, failed or self._tried(sku, named, offer)))
+        self._shop.settle(sku)
         return rows
 
     def _item(self, sku: str, offers: list[Mapping[str, Any]], ship: Mapping[str, Any]) -> None:
@@ -82,8 +83,7 @@ class Quantities:
             return
         sale = shop.sale_of(sku)
         if sale is not None and sale.listing is not None and _names(offers, sale):
-            # The offer overrides the item from this request on: the item's number is in force at no moment.
-            item.stated, item.own, sale.overrides = True, units, True
+            shop.write_beside(item, sale, units)
         elif (flaw := shop.write(item, units)) is not None:
             raise Refused(400, flaw)
 
@@ -100,6 +100,8 @@ class Quantities:
             raise Refused(404, no_offer(named))
         if sale.sku != sku:
             raise Refused(400, bad_value("offerId", f"Offer {named} is not one of SKU {sku}."))
+        if named in self._shop.offer_refusals:
+            raise Refused(400, self._shop.offer_refusals[named])
         units, price = asked.get("availableQuantity"), asked.get("price")
         if units is None and price is None:
             raise Refused(400, bad_value("availableQuantity", "It, or a price, is required."))

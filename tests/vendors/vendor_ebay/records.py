@@ -27,7 +27,8 @@ class Item:
 class Sale:
     """An offer of an item. content: as it was put. listing: the id on the site while it is published, else None.
 
-    overrides: whether the offer states a number of its own. variation: its id where the listing has several.
+    overrides: whether the offer states a number of its own. own: that number, where the lower one of two counts and it
+    may be another than the one in force. variation: its id where the listing has several.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Sale:
     overrides: bool = False
     started: datetime | None = None
     variation: str | None = None
+    own: int | None = None
 
 
 @dataclass(slots=True)

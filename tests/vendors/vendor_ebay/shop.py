@@ -44,7 +44,8 @@ ENDED_BY_EBAY = "ended by eBay"
 class Shop:
     """The seller's items, offers and listings, and every write to their numbers.
 
-    refusals: what the site refuses every revision of a listing with. contended: how many of the next writes to
+    refusals: what the site refuses every revision of a listing with. offer_refusals: what it refuses an offer's number
+    with, by the offer's id, though it takes the item's. contended: how many of the next writes to
     a SKU meet another one's (25025). sold: units by listing. lines: the site's listing id of each order line, as it
     was when it was bought; variations: the variation's, where it has one.
     """
@@ -56,6 +57,7 @@ class Shop:
         self.sales: dict[str, Sale] = {}
         self.legacy: dict[str, Legacy] = {}
         self.refusals: dict[str, Flaw] = {}
+        self.offer_refusals: dict[str, Flaw] = {}
         self.contended: Counter[str] = Counter()
         self.sold: Counter[str] = Counter()
         self.lines: dict[str, str] = {}
@@ -256,13 +258,18 @@ class Shop:
         item.stated = True
         sale = self.sale_of(item.sku)
         if sale is not None and sale.overrides:
+            self._keep_apart(item, sale)
             item.own = units
-            return None
+            return self.settle(item.sku)
         return self.put(item.sku, units)
 
     def write_sale(self, sale: Sale, units: int) -> Flaw | None:
-        """The offer's number is set, and overrides the item's from now on."""
+        """The offer's number is set, and overrides the item's from now on; or counts beside it, by the behaviour."""
         item = self.items[sale.sku]
+        if self.behaviour.lower_counts:
+            self._keep_apart(item, sale)
+            sale.overrides, sale.own = True, units
+            return self.settle(sale.sku)
         before = self.market.number(NumberKey(sale.sku))
         if (flaw := self.put(sale.sku, units)) is not None:
             return flaw
@@ -270,13 +277,36 @@ class Shop:
             sale.overrides, item.own = True, before
         return None
 
+    def write_beside(self, item: Item, sale: Sale, units: int) -> None:
+        """The item's number is set by a request that sets the offer's too: for itself it is in force at no moment."""
+        self._keep_apart(item, sale)
+        item.stated, item.own, sale.overrides = True, units, True
+
+    def settle(self, sku: str) -> Flaw | None:
+        """Puts the lower one of two numbers in force, where the lower one counts."""
+        item, sale = self.items.get(sku), self.sale_of(sku)
+        if item is None or sale is None or item.own is None or sale.own is None:
+            return None
+        units = min(item.own, sale.own)
+        return None if units == self.market.number(NumberKey(sku)) else self.put(sku, units)
+
+    def offer_number(self, sale: Sale) -> int:
+        """The offer's number, as a read shows it."""
+        return self.numbers([sale.sku])[0] if sale.own is None else sale.own
+
+    def _keep_apart(self, item: Item, sale: Sale) -> None:
+        """Both numbers are what they are from now on, where the lower one counts."""
+        if self.behaviour.lower_counts and sale.own is None:
+            sale.own = self.market.number(NumberKey(sale.sku))
+            item.own = sale.own if item.own is None else item.own
+
     def stop_overriding(self, sale: Sale) -> Flaw | None:
         """The offer states no number any more: the item's counts."""
         item = self.items[sale.sku]
         if not sale.overrides:
             return None
         units = item.own or 0
-        sale.overrides, item.own = False, None
+        sale.overrides, sale.own, item.own = False, None, None
         return self.put(sale.sku, units)
 
     def put(self, name: str, units: int) -> Flaw | None:
@@ -332,8 +362,10 @@ class Shop:
         change = self.market.changes[-1]
         name = news.key.key
         item = self.items.get(name)
-        if item is not None and item.own is not None and change.why in ("sold", "given back", "human edit"):
-            item.own = max(0, item.own + change.after - change.before)
+        if item is not None and change.why in ("sold", "given back", "human edit"):
+            for record in (item, self.sale_of(name)):
+                if record is not None and record.own is not None:
+                    record.own = max(0, record.own + change.after - change.before)
         if name.startswith("item:") and change.after <= 0:
             self._end_where_it_ends(self.legacy[name.split(":")[1]])
 

@@ -133,6 +133,24 @@ def test_whether_orders_are_a_topic_is_a_switch(ebay, opened):
     assert without.error("GET", f"{API}/topic", limit=5) == (400, 195004)
 
 
+@pytest.mark.parametrize("scope", ["sell.fulfillment", "sell.fulfillment.readonly"])
+def test_a_topic_tells_which_permission_it_asks_for_and_nobody_else_gets_it(opened, scope):
+    ebay = opened(behaviour=EbayBehaviour(order_scope=scope))
+    there = registered(ebay)
+    wanted = f"https://api.ebay.com/oauth/api_scope/{scope}"
+    assert ebay("GET", f"{API}/topic/ORDER_CONFIRMATION")[1]["authorizationScopes"] == [wanted]
+    name = ebay("GET", f"{API}/subscription")[1]["subscriptions"][0]["subscriptionId"]
+    ebay("DELETE", f"{API}/subscription/{name}")
+    held = {
+        f"https://api.ebay.com/oauth/api_scope/{one}"
+        for one in ("sell.inventory", "commerce.notification.subscription")
+    }
+    site = ebay.site
+    refresh = site.api.oauth.seller_token(site.marketplace.time(), frozenset(held))
+    ebay.token = ebay.token_for(grant_type="refresh_token", refresh_token=refresh)[1]["access_token"]
+    assert ebay.error("POST", f"{API}/subscription", subscription(there)) == (403, 195011)
+
+
 def test_deliveries_are_signed_one_for_each_line(ebay):
     for sku in ("MUG-1", "MUG-2"):
         ebay.site.api.shop.sell_item(sku, 5)

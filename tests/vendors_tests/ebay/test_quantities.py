@@ -60,6 +60,35 @@ def test_the_number_of_the_offer_overrides_that_of_the_item(ebay):
     assert numbers(ebay, "MUG-2") == (3, 3, 3)
 
 
+def test_where_the_lower_number_counts_both_are_kept_and_the_lower_one_is_in_force(opened):
+    ebay = opened(behaviour=EbayBehaviour(lower_counts=True))
+    sale = ebay.site.api.shop.sell_item("MUG-1", 10, in_offer=True)
+    ebay.write(item("MUG-1", 3))
+    assert numbers(ebay, "MUG-1") == (3, 10, 3)
+    ebay.site.marketplace.place([Wanted("MUG-1", 2)])
+    assert numbers(ebay, "MUG-1") == (1, 8, 1), "a sale lowers both"
+    ebay.write(item("MUG-1", 20))
+    assert numbers(ebay, "MUG-1") == (20, 8, 8)
+    ebay.write(both(sale, 6))
+    assert numbers(ebay, "MUG-1") == (6, 6, 6)
+    ebay.site.api.shop.sell_item("MUG-2", 10, in_offer=False)
+    ebay.write(item("MUG-2", 12))
+    assert numbers(ebay, "MUG-2") == (12, 12, 12), "an offer without a number of its own has the item's"
+    other = ebay.site.api.shop.sale_of("MUG-2")
+    ebay.write({"offers": [{"offerId": other.id, "availableQuantity": 4}]})
+    assert numbers(ebay, "MUG-2") == (12, 4, 4)
+
+
+@pytest.mark.parametrize(("lower_counts", "in_force"), [(False, 10), (True, 3)])
+def test_an_offer_may_be_refused_though_its_item_is_taken(opened, lower_counts, in_force):
+    ebay = opened(behaviour=EbayBehaviour(lower_counts=lower_counts, item_rows=True))
+    sale = ebay.site.api.shop.sell_item("MUG-1", 10)
+    ebay.site.api.shop.offer_refusals[sale.id] = no_revision("It is being looked at.")
+    status, rows = ebay.write(both(sale, 3))
+    assert (status, [row["statusCode"] for row in rows]) == (207, [200, 400])
+    assert numbers(ebay, "MUG-1") == (3, 10, in_force)
+
+
 def test_a_number_written_to_the_offer_alone_overrides_from_then_on(ebay):
     sale = ebay.site.api.shop.sell_item("MUG-1", 10, in_offer=False)
     assert ebay.write({"offers": [{"offerId": sale.id, "availableQuantity": 4}]})[0] == 200
