@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-import httpx
 from pydantic import SecretStr
 
 from channelsync.sdk.breaker import Breaker
 from channelsync.sdk.http import Answer, HttpSettings, HttpTransport
+from channelsync.sdk.other_hosts import Lent
 from channelsync.sdk.resources import Resources
 from channelsync_ebay.settings import TIMEOUTS, EbaySettings, origin_of
 
@@ -75,22 +75,9 @@ class Hosts:
             limiter=given.limiter,
             breaker=Breaker(given.channel, given.clock) if aside else given.breaker,
             rng=given.random,
-            transport=None if given.transport is None else _Borrowed(given.transport),
+            transport=None if given.transport is None else Lent(given.transport),
             observe_answer=self._observe,
         )
         for secret in self._secrets:
             http.keep_secret(secret)
         return http
-
-
-class _Borrowed(httpx.AsyncBaseTransport):
-    """A transport that its owner closes."""
-
-    def __init__(self, owned: httpx.AsyncBaseTransport) -> None:
-        self._owned = owned
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._owned.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Leaves it open."""

@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-import httpx
 from pydantic import BaseModel
 
-from channelsync.sdk.breaker import Breaker
 from channelsync.sdk.channel import Connector, WebhookScheme
 from channelsync.sdk.connecting import Guide
 from channelsync.sdk.http import Call, HttpSettings, HttpTransport, Timeouts
+from channelsync.sdk.other_hosts import other_host
 from channelsync.sdk.resources import Resources
 from channelsync_shopify.access import Access
 from channelsync_shopify.bulk import FILE_BYTES_MAX, BulkPull, Fetch
@@ -58,7 +57,8 @@ def _loader(settings: ShopifySettings, resources: Resources) -> Fetch:
 
     async def load(url: str) -> bytes | None:
         parts = urlsplit(url)
-        http = HttpTransport(
+        http = other_host(
+            resources,
             HttpSettings(
                 channel=resources.channel,
                 base_url=f"{parts.scheme}://{parts.netloc}",
@@ -67,30 +67,12 @@ def _loader(settings: ShopifySettings, resources: Resources) -> Fetch:
                 timeouts=Timeouts(read=60, total=900),
                 body_bytes_max=FILE_BYTES_MAX,
             ),
-            clock=resources.clock,
-            limiter=resources.limiter,
-            breaker=Breaker(resources.channel, resources.clock),  # that host's failures are not the shop's
-            rng=resources.random,
-            transport=None if resources.transport is None else _Borrowed(resources.transport),
         )
         async with http:
             answer = await http.request(Call("GET", url, "read", cost=0, expect="bytes", accept=_REFUSED))
         return None if answer.status in _REFUSED else answer.body
 
     return load
-
-
-class _Borrowed(httpx.AsyncBaseTransport):
-    """A transport that its owner closes."""
-
-    def __init__(self, owned: httpx.AsyncBaseTransport) -> None:
-        self._owned = owned
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._owned.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Leaves it open."""
 
 
 def webhooks(settings: BaseModel, _resources: Resources) -> WebhookScheme | None:

@@ -1,0 +1,268 @@
+"""The Amazon channel: what is asked of which part of the API, and where to go on afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from channelsync.sdk.channel import Identity
+from channelsync.sdk.connecting import CheckPoint
+from channelsync.sdk.errors import AnswerUnreadable
+from channelsync.sdk.http import Answer
+from channelsync.sdk.resources import Resources
+from channelsync.sdk.values import (
+    KeyRead,
+    Listing,
+    OrderPage,
+    OrderSnapshot,
+    PushResult,
+    QuantityKey,
+    QuantityUpdate,
+    UnreadableOrder,
+)
+from channelsync_amazon import offers, reports, translate, wire
+from channelsync_amazon.client import AmazonClient, TokenRefused, next_of
+from channelsync_amazon.known import Known
+from channelsync_amazon.place import Place, time_text
+from channelsync_amazon.quantities import Looker, Writer
+from channelsync_amazon.reports import Reports
+from channelsync_amazon.settings import BLIND, ITEMS_PER_SEARCH, AmazonSettings
+from channelsync_amazon.setup import inspected
+
+NO_ORDER = "000-0000000-0000000"
+"""Spelled as an order's id, and none: asked for to see whether orders may be read, at no search's price."""
+
+REPORT_AGE = timedelta(days=1)
+"""No report is older (Amazon keeps one for one to six hours). What was listed since is searched for."""
+
+AT_AMAZON_PER_CALL = 50
+"""SKUs that getInventorySummaries takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the channel works with."""
+
+    client: AmazonClient
+    looker: Looker
+    known: Known
+    writer: Writer
+    reports: Reports
+
+
+class AmazonChannel:
+    """One seller's account in one region."""
+
+    def __init__(self, settings: AmazonSettings, resources: Resources, parts: Parts) -> None:
+        self._settings = settings
+        self._name = resources.channel
+        self._clock = resources.clock
+        self._client = parts.client
+        self._looker = parts.looker
+        self._known = parts.known
+        self._writer = parts.writer
+        self._reports = parts.reports
+
+    async def check(self) -> Identity:
+        """Looks whether listings of this seller and orders may be read; no call of Amazon's tells whose token it is,
+        but one for another seller's listings is refused."""
+        await self._client.items()
+        await self._client.order(NO_ORDER)
+        name = f"{self._settings.seller_id}/{self._settings.region}"
+        return Identity(name, f"{self._settings.seller_id} ({self._settings.region.upper()})")
+
+    async def inspect(self) -> Sequence[CheckPoint]:
+        """The marketplaces: those that the settings name, and those where the seller sells besides."""
+        return await inspected(self._settings, self._client)
+
+    # Orders
+
+    async def orders(self, *, cursor: str | None) -> AsyncIterator[OrderPage]:
+        """Within a round pages follow Amazon's own token, over restarts too; between rounds, the time.
+
+        A round tells what had changed when it began. One that was left off is finished, and another follows it.
+        """
+        now = self._clock.now()
+        begun = Place(now - timedelta(days=self._settings.history_days))
+        place = begun if cursor is None else Place.read(cursor, self._name)
+        place = place.resumed(now, all_orders=self._settings.fba_orders)
+        another = place.asked is not None and place.asked < now - BLIND  # a younger one would find nothing more
+        while True:
+            try:
+                page, answer = await self._client.search_orders(place.params, place.token)
+            except TokenRefused:
+                place, another = place.restarted(), False
+                continue
+            place = place.started(page, answer)
+            token = next_of(page.pagination, place.token, answer.call)
+            if token is None:
+                place = place.done(self._settings.order_visibility)
+            else:
+                place = place.moved_on(token, self._clock.now())
+            rows = [translate.order_of(row) for row in page.orders]
+            yield OrderPage(
+                orders=tuple(one for one in rows if isinstance(one, OrderSnapshot)),
+                unreadable=tuple(one for one in rows if isinstance(one, UnreadableOrder)),
+                cursor=place.text,
+                covered_to=place.covered_to,
+            )
+            if token is None and not another:
+                return
+            another = another and token is not None
+
+    async def orders_by_id(self, orders: Sequence[str]) -> Sequence[OrderSnapshot | UnreadableOrder]:
+        found = []
+        for order in orders:
+            row = await self._client.order(order)
+            if row is not None:
+                found.append(translate.order_of(row))
+        return found
+
+    async def order_ids(self, day: date) -> AsyncIterator[str]:
+        """Of the last two minutes Amazon tells nothing."""
+        begin = datetime.combine(day, time(), tzinfo=UTC)
+        end, told_to = begin + timedelta(days=1), self._clock.now() - BLIND
+        if begin >= told_to:
+            return
+        params = {"createdAfter": time_text(begin)}
+        if end < told_to - BLIND:  # with a margin, for our clock may be ahead of Amazon's
+            params["createdBefore"] = time_text(end)
+        token: str | None = None
+        while True:
+            try:
+                page, answer = await self._client.search_orders(params, token)
+            except TokenRefused:
+                raise AnswerUnreadable(f"{self._name}: Amazon does not accept the token of its own next page") from None
+            for row in page.orders:
+                placed = wire.read_value(wire.OrderPlaced, row, f"{answer.call}: an order")
+                if placed.created_time.astimezone(UTC).date() == day:
+                    yield placed.order_id
+            token = next_of(page.pagination, token, answer.call)
+            if token is None:
+                return
+
+    # Listings and numbers
+
+    async def listings(self) -> AsyncIterator[Listing]:
+        """By search where there are few; where there are many their SKUs come by report, and they are searched for.
+
+        A report may be hours old (Amazon does not make one anew for as long), so no number, no state is taken from it,
+        and what was listed since is searched for besides.
+        """
+        page = await self._client.items()
+        if page.number_of_results >= self._settings.report_from:
+            async for listing in self._reported():
+                yield listing
+            return
+        async for each in self._pages(page):
+            for listing in await self._translated([self._looker.item(row) for row in each.items]):
+                yield listing
+
+    async def listings_by_id(self, listings: Sequence[str]) -> Sequence[Listing]:
+        items = await self._looker.items(listings)
+        found = {one.listing: one for one in await self._translated(list(items.values()))}
+        return [found[one] for one in listings if one in found]
+
+    async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
+        """One key by itself, several by search; what the search does not show is asked for by itself."""
+        _refuse_more_than(ITEMS_PER_SEARCH, len(keys))
+        ours = [key.key for key in keys if not key.location]
+        times: dict[str, Answer] = {}
+        items: dict[str, wire.Item] = {}
+        begun = self._clock.now()
+        searched = [sku for sku in dict.fromkeys(ours) if "," not in sku]
+        if len(searched) > 1:
+            rows, answer = await self._client.items_by_sku(searched)
+            for item in map(self._looker.item, rows):
+                if item is not None:
+                    items[item.sku], times[item.sku] = item, answer
+        for sku in dict.fromkeys(ours):
+            if sku not in items:
+                row, times[sku] = await self._client.item(sku)
+                one = None if row is None else self._looker.item(row)
+                if row is not None and one is None:
+                    raise AnswerUnreadable(f"{times[sku].call}: the listing {sku} cannot be read")
+                if one is None:
+                    self._known.note_missing(sku)
+                else:
+                    items[sku] = one
+        ended = self._clock.now()
+        return [_read(key, items.get(key.key), times.get(key.key), begun, ended) for key in keys]
+
+    async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
+        _refuse_more_than(self._settings.updates_per_push, len(updates))
+        negative = [update.key for update in updates if update.value < 0]
+        if negative:
+            raise ValueError(f"negative numbers cannot be shown: {negative}")
+        return await self._writer.push(updates) if updates else []
+
+    async def _pages(
+        self, page: wire.ItemsPage, created_after: datetime | None = None
+    ) -> AsyncIterator[wire.ItemsPage]:
+        """This page of a search for listings, and those that follow it."""
+        yield page
+        token: str | None = None
+        while True:
+            token = next_of(page.pagination, token, f"{self._name}: the search for listings")
+            if token is None:
+                return
+            page = await self._client.items(token, created_after=created_after)
+            yield page
+
+    async def _translated(self, items: Sequence[wire.Item | None]) -> list[Listing]:
+        made = [offers.listing_of(item, self._settings.marketplaces) for item in items if item is not None]
+        return await self._with_amazons_units([one for one in made if one is not None])
+
+    async def _reported(self) -> AsyncIterator[Listing]:
+        """All listings, some at a time, with the reasons that other reports tell."""
+        since = self._clock.now() - REPORT_AGE
+        rows: list[offers.Row] = []
+        for marketplace in self._settings.marketplaces:
+            rows += await self._reports.rows(reports.ALL_LISTINGS, marketplace)
+        skus = dict.fromkeys(offers.skus_of(rows))
+        async for page in self._pages(await self._client.items(created_after=since), since):
+            skus |= dict.fromkeys(item.sku for item in map(self._looker.item, page.items) if item is not None)
+        told = [offers.suppressed(await self._besides(reports.SUPPRESSED))]
+        if any(map(offers.row_by_amazon, rows)):
+            told.append(offers.stranded(await self._besides(reports.STRANDED)))
+        names = list(skus)
+        for start in range(0, len(names), ITEMS_PER_SEARCH):
+            items = await self._looker.items(names[start : start + ITEMS_PER_SEARCH])
+            for listing in await self._translated(list(items.values())):
+                yield offers.with_reasons(listing, *told)
+
+    async def _besides(self, report_type: str) -> list[offers.Row]:
+        """The rows of a report that only adds reasons, of all marketplaces."""
+        return [
+            row
+            for marketplace in self._settings.marketplaces
+            for row in await self._reports.rows_if_possible(report_type, marketplace)
+        ]
+
+    async def _with_amazons_units(self, listings: list[Listing]) -> list[Listing]:
+        """What Amazon can ship, for listings that it fulfils, where the settings want it."""
+        names = [one.listing for one in listings if one.fulfilled_by_channel and "," not in one.listing]
+        if not self._settings.fba_numbers or not names:
+            return listings
+        units: dict[str, offers.AtAmazon] = {}
+        for start in range(0, len(names), AT_AMAZON_PER_CALL):
+            some = names[start : start + AT_AMAZON_PER_CALL]
+            units |= offers.amazons_units(await self._client.at_amazon(some, self._settings.marketplaces[0]))
+        return [offers.with_amazons_units(one, units.get(one.listing)) for one in listings]
+
+
+def _read(key: QuantityKey, item: wire.Item | None, answer: Answer | None, begun: datetime, ended: datetime) -> KeyRead:
+    """None for what Amazon fulfils too: it has no number of ours any more."""
+    return KeyRead(
+        key=key,
+        value=None if item is None or key.location else offers.number_of(item),
+        asked=begun if answer is None else answer.asked_at,
+        answered=ended if answer is None else answer.answered_at,
+    )
+
+
+def _refuse_more_than(most: int, given: int) -> None:
+    """Whoever calls splits: a connector that cut a batch in silence would leave numbers wrong."""
+    if given > most:
+        raise ValueError(f"{given} rows in one call; at most {most} go")

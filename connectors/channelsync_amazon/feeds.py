@@ -1,0 +1,209 @@
+"""Many numbers at once: a JSON_LISTINGS_FEED, from its document to what became of each of its messages.
+
+The pure part builds the document and reads the processing report; `Feeds` sends the one and waits for the other.
+Sources: feeds_2021-06-30, listings-feed-schema-v2, listings-feed-processing-report-schema-v2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+
+from channelsync.sdk.clock import Clock
+from channelsync.sdk.errors import AnswerUnreadable, ChannelError, ChannelMisbehaved, OutcomeUnknown
+from channelsync.sdk.limiter import Limiter
+from channelsync.sdk.values import PushResult, QuantityUpdate
+from channelsync_amazon import wire
+from channelsync_amazon import wire_documents as documents
+from channelsync_amazon.client import FEED_CONTENT, ISSUE_LOCALE, PRODUCT_TYPE, AmazonClient
+from channelsync_amazon.files import Files
+from channelsync_amazon.offers import MERCHANT
+from channelsync_amazon.settings import AmazonSettings
+
+log = structlog.get_logger(__name__)
+
+LOST_AFTER = 6 * 3600.0
+"""Seconds after which a feed that is still not worked off counts as dead: its SKUs are written again."""
+
+_FIRST_WAIT, _LONGEST_WAIT, _LONGER = 2.0, 20.0, 1.5
+_QUEUED = "IN_QUEUE"
+_UNDER_WAY = (_QUEUED, "IN_PROGRESS")
+
+FATAL = "Amazon gave the feed up: some, all or none of its numbers may be in force"
+CANCELLED = "the feed was cancelled before Amazon worked on it"
+NO_RESULT = "Amazon worked the feed off and tells no result"
+UNNAMED = "the feed has errors that name no message"
+
+
+def quantity_patch(value: int) -> dict[str, Any]:
+    """Sets the number of the seller's own units and leaves the rest of the offer as it is.
+
+    `replace` would drop the handling time and all else beside it (amzn/selling-partner-api-models 4406).
+    """
+    return {
+        "op": "merge",
+        "path": "/attributes/fulfillment_availability",
+        "value": [{"fulfillment_channel_code": MERCHANT, "quantity": value}],
+    }
+
+
+def document_of(seller: str, updates: Sequence[QuantityUpdate]) -> bytes:
+    """The feed's document; a message's id is its update's place, from 1."""
+    messages = [
+        {
+            "messageId": number,
+            "sku": update.key.key,
+            "operationType": "PATCH",
+            "productType": PRODUCT_TYPE,
+            "patches": [quantity_patch(update.value)],
+        }
+        for number, update in enumerate(updates, 1)
+    ]
+    header = {"sellerId": seller, "version": "2.0", "issueLocale": ISSUE_LOCALE}
+    return orjson.dumps({"header": header, "messages": messages})
+
+
+def results_of(updates: Sequence[QuantityUpdate], report: documents.ProcessingReport) -> list[PushResult]:
+    """What became of each message, in their order. Warnings refuse nothing.
+
+    Errors that name no message leave open what became of those that no other error names, unless all were taken.
+    """
+    refused: dict[int, list[str]] = {}
+    unnamed = ""
+    for issue in report.issues:
+        if issue.severity != "ERROR":
+            continue
+        text = ": ".join(part for part in (issue.code, issue.message) if part)
+        if issue.message_id is None:
+            unnamed = unnamed or text
+        else:
+            refused.setdefault(issue.message_id, []).append(text)
+    summary = report.summary
+    open_left = bool(unnamed) and summary.messages_accepted + len(refused) < len(updates)
+    none_taken = open_left and summary.messages_accepted == 0
+    results = []
+    for number, update in enumerate(updates, 1):
+        if number in refused:
+            results.append(PushResult.refused(update.key, "; ".join(dict.fromkeys(refused[number]))))
+        elif none_taken:
+            results.append(PushResult.refused(update.key, unnamed))
+        elif open_left:
+            results.append(PushResult.unknown(update.key, f"{UNNAMED}: {unnamed}"))
+        else:
+            results.append(PushResult.accepted(update.key))
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFeed:
+    """A feed that Amazon had not worked off when we stopped waiting. until: when it counts as dead (monotonic)."""
+
+    feed: str
+    updates: tuple[QuantityUpdate, ...]
+    until: float
+
+    @property
+    def skus(self) -> frozenset[str]:
+        """The SKUs that it holds."""
+        return frozenset(update.key.key for update in self.updates)
+
+
+class Feeds:
+    """The feeds of one account."""
+
+    def __init__(
+        self, client: AmazonClient, files: Files, limiter: Limiter, clock: Clock, settings: AmazonSettings
+    ) -> None:
+        self._client = client
+        self._files = files
+        self._limiter = limiter
+        self._clock = clock
+        self._seller = settings.seller_id
+        self._wait = settings.feed_wait_s
+        self._open: list[OpenFeed] = []
+        self._late: dict[str, tuple[int, str]] = {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is a feed's turn."""
+        return self._limiter.would_wait(bucket="createFeed") == 0
+
+    async def push(self, updates: Sequence[QuantityUpdate], marketplace: str) -> list[PushResult]:
+        """Sends one feed and waits a while for it. Raises what goes wrong before Amazon has taken it."""
+        document = await self._client.feed_document()
+        await self._files.upload(document.url, document_of(self._seller, updates), FEED_CONTENT)
+        feed = await self._client.create_feed(document.feed_document_id, marketplace)
+        until = self._clock.monotonic() + LOST_AFTER
+        try:
+            results = await self._results(feed, updates)
+        except ChannelError as error:
+            log.warning("amazon.feed_unobserved", feed=feed, why=str(error))
+            results = None
+        if results is not None:
+            return results
+        self._open.append(OpenFeed(feed, tuple(updates), until))
+        return [PushResult.accepted(update.key) for update in updates]
+
+    async def settle(self, wanted: Collection[str] = ()) -> None:
+        """Looks after the feeds that were not worked off. What was refused meanwhile is told by `refusal_of`.
+
+        wanted: SKUs that must not wait: a feed that holds one is taken back, if Amazon has not begun with it. Its other
+        numbers are lost by that, as the next reads show.
+        """
+        for one in list(self._open):
+            try:
+                state = await self._client.feed(one.feed)
+                queued = state.processing_status == _QUEUED and not one.skus.isdisjoint(wanted)
+                taken_back = queued and await self._client.cancel_feed(one.feed)
+                if not taken_back and state.processing_status in _UNDER_WAY and self._clock.monotonic() < one.until:
+                    continue
+                results = [] if taken_back else await self._ended(state, one.updates)
+            except ChannelMisbehaved as error:
+                log.warning("amazon.feed_unreadable", feed=one.feed, why=str(error))
+                results = []
+            for update, result in zip(one.updates, results, strict=False):
+                if result.state == "refused":
+                    self._late[update.key.key] = update.value, result.reason
+            self._open = [other for other in self._open if other is not one]
+
+    def busy(self) -> dict[str, str]:
+        """SKUs that a feed still holds, and which: nothing else is sent for them."""
+        return {update.key.key: one.feed for one in self._open for update in one.updates}
+
+    def refusal_of(self, update: QuantityUpdate) -> str | None:
+        """Why a feed refused this very number after we had stopped waiting; told once."""
+        value, reason = self._late.pop(update.key.key, (None, ""))
+        return reason if value == update.value else None
+
+    async def _results(self, feed: str, updates: Sequence[QuantityUpdate]) -> list[PushResult] | None:
+        """What became of a feed; None: it is still under way when the wait is over."""
+        wait, until = _FIRST_WAIT, self._clock.monotonic() + self._wait
+        state = await self._client.feed(feed)
+        while state.processing_status in _UNDER_WAY:
+            if self._clock.monotonic() + wait > until:
+                return None
+            await self._clock.sleep(wait)
+            wait = min(_LONGEST_WAIT, wait * _LONGER)
+            state = await self._client.feed(feed)
+        return await self._ended(state, updates)
+
+    async def _ended(self, state: documents.Feed, updates: Sequence[QuantityUpdate]) -> list[PushResult]:
+        """What became of a feed that is over, one way or another."""
+        why = {"FATAL": FATAL, "CANCELLED": CANCELLED}.get(state.processing_status, NO_RESULT)
+        if state.processing_status != "DONE" or state.result_feed_document_id is None:
+            return [PushResult.unknown(update.key, f"{why} (feed {state.feed_id})") for update in updates]
+        text = await self._files.download(await self._client.feed_result(state.result_feed_document_id))
+        try:
+            told = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise AnswerUnreadable(f"the result of feed {state.feed_id} is not JSON") from None
+        report = wire.read_value(documents.ProcessingReport, told, f"the result of feed {state.feed_id}")
+        return results_of(updates, report)
+
+
+UNANSWERED = (OutcomeUnknown, AnswerUnreadable)
+"""After these a number may be in force."""

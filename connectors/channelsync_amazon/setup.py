@@ -1,0 +1,43 @@
+"""What the account must be set to: the marketplaces that the settings name, and those where it sells besides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from channelsync.sdk.connecting import CheckPoint
+from channelsync.sdk.errors import NeedsSeller
+from channelsync_amazon import wire
+from channelsync_amazon.client import AmazonClient
+from channelsync_amazon.settings import AmazonSettings
+
+
+async def inspected(settings: AmazonSettings, client: AmazonClient) -> Sequence[CheckPoint]:
+    """What can be set wrongly at Amazon."""
+    try:
+        told = await client.participations()
+    except NeedsSeller as error:
+        return [CheckPoint("permissions", "the marketplaces of the account cannot be read", str(error))]
+    return _marketplaces(settings.marketplaces, told)
+
+
+def _marketplaces(named: Sequence[str], told: Sequence[wire.MarketplaceParticipation]) -> list[CheckPoint]:
+    """What there is to say of the marketplaces that the settings name, and of others where the seller sells."""
+    known = {one.marketplace.id: one for one in told}
+    points = []
+    for name in named:
+        found = known.get(name)
+        title = name if found is None else f"{found.marketplace.name or name} ({name})"
+        if found is None or not found.participation.is_participating:
+            advice = f"Take {name} out of marketplaces, or register the account there; check region too."
+            points.append(CheckPoint("marketplaces", f"the account does not sell on {title}", advice))
+        elif found.participation.has_suspended_listings:
+            advice = f"Seller Central > Account Info > Listing Status: make the listings on {title} active again."
+            points.append(CheckPoint("marketplaces", f"all listings on {title} are switched off", advice))
+        else:
+            points.append(CheckPoint("marketplaces", f"the account sells on {title}"))
+    more = [one.marketplace for one in told if one.participation.is_participating and one.marketplace.id not in named]
+    if more:
+        names = ", ".join(f"{one.name or one.id} ({one.id})" for one in more)
+        advice = "Add them to marketplaces, unless nothing of yours is listed there. Their orders are read anyway."
+        points.append(CheckPoint("marketplaces", f"the account also sells on {names}", advice))
+    return points
