@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+import httpx
 from pydantic import SecretStr
 
 from channelsync.sdk.breaker import Breaker
