@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -10,11 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from channelsync.sdk.channel import CallCost, Capabilities, Moves, QuantityMeaning, ZeroPolicy
 from channelsync.sdk.http import Timeouts
 from channelsync.sdk.limiter import Budget
-from channelsync.sdk.values import Applies, Deducts, GivesBack, NumberBehaviour, Timing
+from channelsync.sdk.values import Applies, Deducts, GivesBack, NumberBehaviour, Timing, WriteLimit
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 Seconds = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+
+KEPT = 0.2
+"""The share of the revisions of a day that is kept for lowerings."""
 
 
 class Declared(BaseModel):
@@ -130,7 +134,8 @@ class Declared(BaseModel):
     """Units a UTC day. Default without limit."""
 
     revisions_per_day: Annotated[Count | None, Field(examples=[250])] = None
-    """Writes of one key a UTC day. Default without limit."""
+    """Accepted writes of one key, or of all keys of one page, a UTC day. A fifth of them is kept for lowerings.
+    Default without limit."""
 
 
 class SandboxSettings(Declared):
@@ -180,7 +185,16 @@ def capabilities(settings: Declared) -> Capabilities:
         order_overlap=timedelta(seconds=settings.order_overlap_s),
         pending_limit=None if settings.pending_limit_s is None else timedelta(seconds=settings.pending_limit_s),
         unique_skus=settings.unique_skus,
+        writes_per_day=_writes_per_day(settings.revisions_per_day),
     )
+
+
+def _writes_per_day(revisions: int | None) -> WriteLimit | None:
+    """What holds for every 24 hours holds for every day; one write may take longer to get there than another."""
+    if revisions is None:
+        return None
+    kept = min(revisions - 1, math.ceil(revisions * KEPT))
+    return WriteLimit(most=revisions, kept=kept, span=timedelta(days=1, seconds=Timeouts().total))
 
 
 def budgets(settings: Declared) -> tuple[Budget, ...]:

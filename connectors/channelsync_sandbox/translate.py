@@ -101,6 +101,7 @@ def listing_of(listing: wire.Listing) -> Listing:
         state=ListingState(listing.state),
         reasons=listing.reasons,
         keys=tuple(key_of(row) for row in listing.keys),
+        page=listing.page or "",
         shown={key_of(row): row.number for row in listing.keys if row.number is not None},
         committed={key_of(row): row.committed for row in listing.keys if row.committed is not None},
         held={key_of(row): row.held for row in listing.keys if row.held is not None},

@@ -142,6 +142,7 @@ class Listing(Wire):
     backorders: bool = False
     fulfilled_by: str = "seller"
     keys: tuple[Number, ...] = ()
+    page: str | None = None
     parts: tuple[Part, ...] = ()
 
 

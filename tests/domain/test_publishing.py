@@ -12,10 +12,12 @@ from channelsync.domain.effects import Effect
 from channelsync.domain.publishing import (
     Decision,
     Switches,
+    WriteLimit,
     available_number,
     decide,
     overtakes,
     told_number,
+    within_limit,
 )
 from channelsync.domain.watermark import Applies, KeyState, Read, Timing, Write, expected_now, newest, understand
 
@@ -276,3 +278,85 @@ def test_whatever_the_state_a_decision_keeps_the_rules(
     if decision.expected is not None:
         assert numbers == {decision.expected}
         assert compare_and_set
+
+
+# Channels that let a listing be written so often a day
+
+
+HOURLY = WriteLimit(most=5, kept=2, span=timedelta(hours=1))
+RAISE = Decision(action="raise", why="raise from 3 to 7", value=7)
+LOWER = Decision(action="lower", why="lower from 3 to 1", value=1)
+
+
+@pytest.mark.parametrize(
+    ("decision", "minutes", "until"),
+    [
+        (RAISE, [], None),
+        (RAISE, [1, 2], None),
+        (RAISE, [1, 2, 3], 61),
+        (RAISE, [1, 2, 3, 4], 62),
+        (LOWER, [1, 2, 3, 4], None),
+        (LOWER, [1, 2, 3, 4, 5], 61),
+        (LOWER, [1, 2, 3, 4, 5, 6], 62),
+        (RAISE, [-30, -29, 1], 30),
+        (RAISE, [-50, -49, 1], None),
+    ],
+)
+def test_the_last_writes_that_a_channel_takes_are_kept_for_lowerings(
+    decision: Decision, minutes: list[int], until: int | None
+) -> None:
+    now = NOON + timedelta(minutes=10)
+    found = within_limit(decision, HOURLY, [NOON + timedelta(minutes=each) for each in minutes], now)
+    if until is None:
+        assert found == decision
+        return
+    assert (found.action, found.value, found.blocked) == ("wait", None, decision is LOWER)
+    assert found.until == NOON + timedelta(minutes=until)
+
+
+def test_why_a_write_waits_names_the_limit_what_has_left_and_until_when() -> None:
+    sent = [NOON + timedelta(minutes=each) for each in range(5)]
+    now = NOON + timedelta(minutes=10)
+    assert within_limit(RAISE, HOURLY, sent, now).why == (
+        "raise from 3 to 7 waits until 2026-03-02 13:02 UTC: the channel takes 5 writes of a listing within 1 h, the "
+        "last 2 of them for lowerings only, and 5 have left"
+    )
+    assert within_limit(LOWER, HOURLY, sent, now).why == (
+        "lower from 3 to 1 waits until 2026-03-02 13:00 UTC: the channel takes 5 writes of a listing within 1 h, "
+        "and 5 have left"
+    )
+
+
+def test_what_writes_nothing_waits_for_no_writes() -> None:
+    right = Decision(action="none", why="it shows 3")
+    assert within_limit(right, HOURLY, [NOON] * 9, NOON) is right
+
+
+@pytest.mark.parametrize(("most", "kept"), [(0, 0), (5, 5), (5, -1)])
+def test_a_limit_that_would_never_allow_a_raise_is_refused(most: int, kept: int) -> None:
+    with pytest.raises(ValueError, match="cannot be kept"):
+        WriteLimit(most=most, kept=kept, span=timedelta(hours=1))
+
+
+@given(
+    tries=st.lists(st.tuples(st.integers(0, 400), st.booleans()), max_size=60),
+    most=st.integers(1, 6),
+    kept=st.integers(0, 5),
+)
+def test_no_span_ever_holds_more_writes_than_the_channel_takes(
+    tries: list[tuple[int, bool]], most: int, kept: int
+) -> None:
+    limit = WriteLimit(most=most, kept=min(kept, most - 1), span=timedelta(minutes=60))
+    sent: list[datetime] = []
+    for minute, lowering in sorted(tries):
+        now = NOON + timedelta(minutes=minute)
+        decision = LOWER if lowering else RAISE
+        found = within_limit(decision, limit, sent, now)
+        if found.until is None:
+            sent.append(now)
+            continue
+        assert found.until > now
+        assert within_limit(decision, limit, sent, found.until) is decision
+        assert within_limit(decision, limit, sent, found.until - timedelta(microseconds=1)) is not decision
+    for at in sent:
+        assert sum(at <= other < at + limit.span for other in sent) <= most

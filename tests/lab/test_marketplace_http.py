@@ -279,6 +279,7 @@ def test_listings_come_page_by_page_and_by_id_with_their_numbers(opened: Opened)
             "backorders": False,
             "fulfilled_by": "seller",
             "keys": [{"key": "K-L-0", "location": "", "number": 0, "committed": None, "held": None}],
+            "page": None,
             "parts": [],
         }
     ]

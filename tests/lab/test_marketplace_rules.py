@@ -219,6 +219,16 @@ def test_a_key_can_be_revised_only_so_often_a_day(open_marketplace: Opener, cloc
     assert push(market, number=7).status == "accepted"
 
 
+def test_the_revisions_of_all_listings_of_a_page_count_together(open_marketplace: Opener) -> None:
+    market = open_marketplace(PRESETS["three revisions a day"])
+    keys = [NumberKey("K-red"), NumberKey("K-blue"), NumberKey("K-plate")]
+    for key, page in zip(keys, ("mugs", "mugs", ""), strict=True):
+        market.open_listing(Offer(listing=key.key, sku=key.key, page=page, keys=(key,)), 10)
+    red, blue, plate = keys
+    codes = [market.push([Update(key=key, number=4)])[0].code for key in (red, blue, red, blue, red, plate)]
+    assert codes == [None, None, None, "revisions_spent", "revisions_spent", None]
+
+
 def test_writes_to_keys_that_are_not_there_not_ours_or_over_are_refused_one_by_one(open_marketplace: Opener) -> None:
     market = mugs(open_marketplace, "zero ends")
     market.open_listing(Offer(listing="theirs", sku="X", own=False), 1)

@@ -41,6 +41,11 @@ def test_every_invariant_holds_on_a_day_on_which_everything_goes_wrong(seed: int
     assert min(outcome.orders, outcome.units, outcome.writes, outcome.raises, outcome.keys_read) > 0
 
 
+def test_a_marketplace_is_never_asked_for_more_revisions_than_it_takes() -> None:
+    outcome = play(plan_simulation(2, SHORT, presets=("three revisions a day", "plain", "compare-and-set")))
+    assert outcome.breaches == ()
+
+
 @cache
 def short(seed: int) -> Outcome:
     """A short day, played once."""

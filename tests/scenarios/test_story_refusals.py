@@ -94,7 +94,8 @@ async def test_short_of_budget_lowerings_go_and_raises_wait(open_world) -> None:
 
 @pytest.mark.fails_without("sync.push_results.due_again", lambda now, failures: now + timedelta(days=9))
 async def test_a_number_that_may_be_revised_no_more_today_is_right_tomorrow(open_world) -> None:
-    world = await open_world({"shop": PRESETS["three revisions a day"], "market": PLAIN})
+    untold = replace(PRESETS["three revisions a day"], understates={"revisions_per_day": None})
+    world = await open_world({"shop": untold, "market": PLAIN})
     for _ in range(5):
         world.sells("market", 1)
         await world.poll("market")

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from channelsync.domain.findings import Finding, FindingKind
 from channelsync.sdk.errors import TryLater
 from channelsync.sdk.values import Listing, ListingState, QuantityKey
 from channelsync.store import keys, listings
+from channelsync.store.findings import open_findings
 from channelsync.store.items import item_id
 from channelsync.store.listings import StoredListing
 from channelsync.sync import pull_listings as pulling
@@ -244,3 +246,25 @@ async def test_who_the_seller_is_at_the_channel_is_asked_and_kept(seller: Any) -
     with pytest.raises(TryLater):
         await identify(seller.agent, seller.channel())
     assert seller.channel().identity == "shop"
+
+
+async def test_the_page_of_a_listing_is_known_of_its_numbers(seller: Any, shows: Any) -> None:
+    listing = await seller.sells("MUG", 6)
+    shows(lambda one: replace(one, page="mugs"))
+    await pulled(seller)
+    assert (await key_of(seller, listing)).page == "mugs"
+    shows(lambda one: one)
+    await pulled(seller)
+    assert (await key_of(seller, listing)).page == ""
+
+
+async def test_a_listing_that_is_gone_waits_for_no_writes_any_more(seller: Any, shows: Any) -> None:
+    listing = await seller.sells("MUG", 6)
+    await seller.sells("CUP", 6)
+    key = await key_of(seller, listing)
+    spent = Finding(kind=FindingKind.WRITES_SPENT, subject=(str(key.id),), summary="none is left")
+    await seller.database.transact(lambda c: open_findings(c, [spent], seller.clock.now()))
+    await seller.clock.sleep(60)
+    shows(lambda one: None if one.listing == listing else one)
+    await pulled(seller)
+    assert await seller.kinds() == ["listing gone"]

@@ -18,6 +18,7 @@ class FindingKind(StrEnum):
     DRIFT = "drift"
     PUSH_LOST = "push lost"
     PUSH_REFUSED = "push refused"
+    WRITES_SPENT = "writes spent"
     ANOTHER_WRITER = "another writer"
     BLIND_KEY = "blind key"
     LISTING_GONE = "listing gone"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from channelsync.domain.watermark import Alternative, Applies, KeyState, Timing, expected_now, newest, sole
@@ -27,18 +27,42 @@ class Switches:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WriteLimit:
+    """How often a channel lets one listing be written. Raises ValueError where that would never allow a raise.
+
+    most: writes of it within span. kept: of them, those that only lowerings may use. span: how long a write counts; it
+    must hold every day of the channel's, wherever that begins (25 hours where this is not documented).
+    """
+
+    most: int
+    kept: int
+    span: timedelta
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.kept < self.most:
+            raise ValueError(f"of {self.most} writes {self.kept} cannot be kept: at least one must be left for raises")
+
+    def __str__(self) -> str:
+        return f"{self.most} writes of a listing within {self.span / timedelta(hours=1):g} h"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What to do with one key. value: the number to write, in available units; None unless lowering or raising.
 
     action: none: it is right, or on its way. read first: only a read tells what it needs. wait: something else must
     happen first, and `why` says what.
     expected: for compare-and-set, the number that the channel must be showing; None: write whatever it shows.
+    until: where it waits for the channel to take writes of its listing again, when that is; else None. blocked: what
+    waits for that is a lowering.
     """
 
     action: Action
     why: str
     value: int | None = None
     expected: int | None = None
+    until: datetime | None = None
+    blocked: bool = False
 
 
 def decide(
@@ -96,6 +120,27 @@ def overtakes(state: KeyState, timing: Timing) -> bool:
     generation that is confirmed, until a read shows that it can no longer be applied.
     """
     return timing.applies is Applies.ANY_ORDER and bool(state.writes)
+
+
+def within_limit(decision: Decision, limit: WriteLimit, sent: Sequence[datetime], now: datetime) -> Decision:
+    """The decision; or to wait, where the channel takes no more writes of the listing for now.
+
+    sent: when writes of it left, oldest first. What is kept is for lowerings: they overtake raises until the last.
+    """
+    if decision.value is None:
+        return decision
+    lowering = decision.action == "lower"
+    most = limit.most if lowering else limit.most - limit.kept
+    counted = [at for at in sent if at > now - limit.span]
+    if len(counted) < most:
+        return decision
+    until = counted[-most] + limit.span
+    kept = "" if lowering or not limit.kept else f", the last {limit.kept} of them for lowerings only"
+    why = (
+        f"{decision.why} waits until {until:%Y-%m-%d %H:%M} UTC: the channel takes {limit}{kept}, "
+        f"and {len(counted)} have left"
+    )
+    return Decision(action="wait", why=why, until=until, blocked=lowering)
 
 
 def _nothing_to_send(state: KeyState, reference: Sequence[Alternative], wanted: int) -> Decision:

@@ -139,6 +139,7 @@ def listing_json(offer: Offer, readings: Iterable[Reading | None], rules: Market
         "backorders": offer.sells_below_zero,
         "fulfilled_by": "seller" if offer.own else "channel",
         "keys": [key_json(key, reading, rules) for key, reading in zip(offer.keys, readings, strict=True)],
+        "page": offer.page or None,
         "parts": [{"listing": part, "units": each} for part, each in offer.parts],
     }
 

@@ -96,7 +96,7 @@ class Numbers:
         self._pending: list[_Pending] = []
         self._turns = 0
         self._answers: dict[str, tuple[datetime, Result]] = {}
-        self._revisions: Counter[tuple[NumberKey, date]] = Counter()
+        self._revisions: Counter[tuple[NumberKey | str, date]] = Counter()
 
     def __contains__(self, key: object) -> bool:
         return key in self._numbers
@@ -184,18 +184,22 @@ class Numbers:
 
     # Writes
 
-    def accept(self, update: Update, now: datetime, today: date) -> Result:
-        """Takes one row of a push: checks it, applies it or puts it on its way. today: of the quota of revisions."""
+    def accept(self, update: Update, now: datetime, today: date, page: str = "") -> Result:
+        """Takes one row of a push: checks it, applies it or puts it on its way.
+
+        today, page: what its revision counts against; without a page it is the key's own.
+        """
         if update.idempotency and self._rules.idempotency_keys:
             seen = self._answers.get(update.idempotency)
             if seen is not None and now - seen[0] < _IDEMPOTENT_FOR:
                 return seen[1]
-        result = self._refusal(update, today) or self._take(update, now, today)
+        counted = (page or update.key, today)
+        result = self._refusal(update, counted) or self._take(update, now, counted)
         if result.status == "accepted" and update.idempotency and self._rules.idempotency_keys:
             self._answers[update.idempotency] = (now, result)
         return result
 
-    def _refusal(self, update: Update, today: date) -> Result | None:
+    def _refusal(self, update: Update, counted: tuple[NumberKey | str, date]) -> Result | None:
         rules, key = self._rules, update.key
         if update.change is not None and not rules.relative_writes:
             return Result.refused(key, "no_relative_writes", "State the number itself, not a change of it.")
@@ -204,7 +208,7 @@ class Numbers:
         above = rules.clamps == "refuses" and rules.cap is not None and (update.number or 0) > rules.cap
         if above:
             return Result.refused(key, "bad_number", f"{update.number} is above {rules.cap}, the most there may be.")
-        if rules.revisions_per_day is not None and self._revisions[key, today] >= rules.revisions_per_day:
+        if rules.revisions_per_day is not None and self._revisions[counted] >= rules.revisions_per_day:
             return Result.refused(key, "revisions_spent", f"Revised {rules.revisions_per_day} times today already.")
         if self._fails(update):
             return Result(key, "conflict", self.shown(key) if rules.answers_with_number else None)
@@ -214,9 +218,9 @@ class Numbers:
         """The number is not the one that the update expects."""
         return self._rules.compare_and_set and update.expected is not None and self.shown(update.key) != update.expected
 
-    def _take(self, update: Update, now: datetime, today: date) -> Result:
+    def _take(self, update: Update, now: datetime, counted: tuple[NumberKey | str, date]) -> Result:
         rules, key = self._rules, update.key
-        self._revisions[key, today] += 1
+        self._revisions[counted] += 1
         if rules.applies is Applies.AT_ONCE:
             self._apply(update, now, now)
         else:

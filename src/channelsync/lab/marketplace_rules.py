@@ -30,7 +30,8 @@ class MarketplaceRules:
         answers_with_number: a push's answer states the number in force.
         applies: accepted writes are applied at once, after `apply_delay` in the order of acceptance, or in any.
         never_applied: the share of accepted writes that are dropped without a word.
-        cap, rounds_to, clamps: the largest number, the step, and where both bite. revisions_per_day: per key.
+        cap, rounds_to, clamps: the largest number, the step, and where both bite.
+        revisions_per_day: accepted writes of one key, or of all keys of one page, in a day of the marketplace's.
     Numbers
         meaning: what a number is. committed_readable, holds_readable: whether reads tell those too.
         zero: what 0 does to a listing. backorders: listings may be set to sell below zero.

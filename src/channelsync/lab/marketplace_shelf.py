@@ -154,7 +154,7 @@ class Shelf:
             return Result.refused(key, ENDED, "The listing has ended.")
         if not any(offer.tracked for offer in offers):
             return Result.refused(key, "not_tracked", "Units are not counted for this listing.")
-        return self.numbers.accept(update, now, today)
+        return self.numbers.accept(update, now, today, next((offer.page for offer in offers if offer.page), ""))
 
     # What can be bought
 

@@ -39,7 +39,8 @@ class Offer:
     """A listing. Its numbers are in the marketplace's book, by key; `keys` is empty where its parts' keys count.
 
     parts: (listing id, units) of a bundle that the marketplace knows. takes: see `Takes`; empty where the SKU is the
-    item. reasons: why it cannot be bought. own: False where the channel fulfils it with units that are not ours.
+    item. reasons: why it cannot be bought. page: the page that several listings are variations of, whose revisions are
+    counted together; empty: there is none. own: False where the channel fulfils it with units that are not ours.
     """
 
     listing: str
@@ -49,6 +50,7 @@ class Offer:
     site: str = ""
     price: Decimal = Decimal("9.99")
     keys: tuple[NumberKey, ...] = ()
+    page: str = ""
     parts: tuple[tuple[str, int], ...] = ()
     takes: Takes = ()
     state: State = State.ACTIVE

@@ -24,8 +24,9 @@ from channelsync.lab.simulation_plan import behaves
 from channelsync.lab.simulation_watch import Name, Witness
 from channelsync.lab.stage import Wares
 from channelsync.sdk.values import Applies, Deducts
-from channelsync.store import keys, proof
+from channelsync.store import channels, keys, proof
 from channelsync.store.tables import metadata
+from channelsync.sync.decide_writes import next_steps
 from channelsync.sync.explained import REPAIRS_MAX
 from channelsync.sync.measures import Measures
 from channelsync.sync.setup import ChannelSetup, Setup
@@ -70,6 +71,11 @@ def at_the_end(connection: Connection, day: Judged) -> list[Breach]:
     if not any(site.marketplace.rules.late_share for site in day.sites.values()):
         breaches += units_are_true(_available(connection), day.referee.left)
     breaches += shows_what_it_should(_shown(connection, day))
+    breaches += [
+        Breach("budget", f"{name} was revised more often than its marketplace allows a day")
+        for name, reason in day.witness.refused.items()
+        if reason.startswith(SPENT)
+    ]
     rows = list(proof.open_provisional_rows(connection))
     records = keys.load_keys(connection, [row.key for row in rows])
     limits = {
@@ -141,10 +147,11 @@ def _shown(connection: Connection, day: Judged) -> list[Shown]:
     """Every key of ours: what its marketplace shows, and its target as the marketplace can show it."""
     ids = connection.execute(select(_KEY.c.id).where(_KEY.c.item.is_not(None)).order_by(_KEY.c.id)).scalars()
     targets = compute_targets(connection, day.setup, day.measures, list(ids))
-    return [_shown_of(target, day) for target in targets.values()]
+    steps = next_steps(connection, day.setup, targets, channels.channel_states(connection), day.now)
+    return [_shown_of(target, day, spent=steps[key].until is not None) for key, target in targets.items()]
 
 
-def _shown_of(target: Target, day: Judged) -> Shown:
+def _shown_of(target: Target, day: Judged, *, spent: bool) -> Shown:
     record = target.key
     name = Name(record.channel, record.key, record.remote)
     site = day.sites[record.channel]
@@ -159,7 +166,7 @@ def _shown_of(target: Target, day: Judged) -> Shown:
     excused = record.held if typed > REPAIRS_MAX or not behaves(marketplace.rules) else ""
     if marketplace.offers[record.listing].state.value == ENDED:
         excused = "the listing has ended"
-    elif day.witness.refused.get(name, "").startswith(SPENT):
+    elif spent:
         excused = "it may not be revised again today"
     return Shown(
         key=name,

@@ -30,6 +30,7 @@ from channelsync.sdk.values import (
     QuantityUpdate,
     Timing,
     UnreadableOrder,
+    WriteLimit,
 )
 from channelsync.sdk.webhooks import Harmless, WebhookHint
 
@@ -62,6 +63,7 @@ class Capabilities:
     order_overlap: how far a cursor goes back, because updates appear out of order.
     pending_limit: how long a PENDING order holds units without news; None: as long as the channel lists it.
     unique_skus: the channel refuses two listings of one SKU, those that ended aside.
+    writes_per_day: how often one listing (`Listing.page`) may be written; None: as often as the budgets allow.
     """
 
     updates_per_push: int = 1
@@ -80,6 +82,7 @@ class Capabilities:
     order_overlap: timedelta = timedelta(minutes=5)
     pending_limit: timedelta | None = timedelta(days=7)
     unique_skus: bool = False
+    writes_per_day: WriteLimit | None = None
 
     @property
     def blind(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Literal
 from channelsync.domain.effects import Deducts, GivesBack, NumberBehaviour
 from channelsync.domain.errors import BadOrder
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
+from channelsync.domain.publishing import WriteLimit
 from channelsync.domain.watermark import Applies, Timing
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "QuantityUpdate",
     "Timing",
     "UnreadableOrder",
+    "WriteLimit",
 ]
 
 
@@ -60,6 +62,8 @@ class Listing:
 
     listing: the channel's id. sku, barcode: as the channel shows them; None when blank.
     keys: the quantity keys behind it, usually one; several where it has one per remote location.
+    page: the name whose writes the channel counts together (`Capabilities.writes_per_day`), e.g. of the page that has
+        all variations; empty: it counts the writes of each key by itself.
     shown: the number per key, in the channel's own meaning (`Capabilities.meaning`); a key that is missing here is
         untracked: the channel counts nothing and sells without limit. Untracked, unknown and 0 are three things.
     committed: per key, units of it in the channel's own open orders, where the channel tells.
@@ -77,6 +81,7 @@ class Listing:
     state: ListingState = ListingState.ACTIVE
     reasons: tuple[str, ...] = ()
     keys: tuple[QuantityKey, ...] = ()
+    page: str = ""
     shown: dict[QuantityKey, int] = field(default_factory=dict)
     committed: dict[QuantityKey, int] = field(default_factory=dict)
     held: dict[QuantityKey, int] = field(default_factory=dict)

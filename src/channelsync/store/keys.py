@@ -48,6 +48,7 @@ class KeyRecord:
     remote: str
     channel: str
     listing: str
+    page: str
     item: str | None
     multiple: int
     ours: bool
@@ -302,6 +303,7 @@ def _record(row: Row[Any], effects: _Effects, writes: tuple[Write, ...]) -> KeyR
         remote=row.remote,
         channel=row.channel,
         listing=row.listing,
+        page=row.page,
         item=row.item,
         multiple=row.multiple,
         ours=row.ours,

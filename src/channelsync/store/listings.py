@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 from channelsync.domain.quantities import PositionKey
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump, load
+from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import insert_ignoring, upsert
 
@@ -24,7 +25,10 @@ _INCOMING = metadata.tables["incoming"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenListing:
-    """A listing as a channel shows it, in plain values. keys: (the channel's key, its remote location)."""
+    """A listing as a channel shows it, in plain values. keys: (the channel's key, its remote location).
+
+    page: the name whose writes the channel counts together; empty: those of each key by themselves.
+    """
 
     listing: str
     sku: str | None
@@ -37,6 +41,7 @@ class SeenListing:
     tracked: bool
     sells_below_zero: bool
     fulfilled_by_channel: bool
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +120,7 @@ def _key_rows(channel: str, identity: str, one: SeenListing) -> list[dict[str, o
             "remote": remote,
             "channel": channel,
             "listing": one.listing,
+            "page": one.page,
             "multiple": 1,
             "ours": one.tracked and not one.fulfilled_by_channel,
             "sells_below_zero": one.sells_below_zero,
@@ -134,7 +140,7 @@ def _link_keys(connection: Connection, channel: str, identity: str, seen: Sequen
     if not wanted:
         return
     found = connection.execute(
-        select(_KEY.c.id, _KEY.c.key, _KEY.c.remote, _KEY.c.ours, _KEY.c.sells_below_zero).where(
+        select(_KEY.c.id, _KEY.c.key, _KEY.c.remote, _KEY.c.ours, _KEY.c.sells_below_zero, _KEY.c.page).where(
             _KEY.c.identity == identity, among(_KEY.c.key, "names", connection.dialect.name)
         ),
         {"names": values(connection, sorted(wanted))},
@@ -158,6 +164,9 @@ def _link_keys(connection: Connection, channel: str, identity: str, seen: Sequen
             .values(ours=bindparam("b_ours"), sells_below_zero=bindparam("b_below"), value=None),
             changed,
         )
+    pages = {rows[key].id: (one.page, rows[key].page) for one in seen for key in one.keys}
+    moved = [((key,), {"page": page}) for key, (page, before) in pages.items() if page != before]
+    update_rows(connection, _KEY, ("id",), moved)
 
 
 def _copy_mapping_to_keys(connection: Connection, channel: str, listings: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ from channelsync.sync.observe import predict
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.switches import mode_now, stop_now
 from channelsync.sync.targets import Target, compute_targets, plain_steps
+from channelsync.sync.write_limits import load_rations, observed_rations, tell_blocked
 
 # After so long without an order read a rise is repaired: its cause may be one that no order will ever explain.
 RISE_WAITS_MAX = timedelta(minutes=15)
@@ -40,7 +41,8 @@ class Survey:
     """What the due keys of an account need. writes: in the order in which they go out, lowerings first.
 
     lowerings: of the writes, those that lower. reads: keys to read first. ready: writes that wait for no read of other
-    keys; filled in by the publisher. waiting: keys looked at again later.
+    keys; filled in by the publisher. waiting: keys looked at again later. blocked: those whose lowering the channel
+    takes no write for, with the time until which that is so.
     observed: of channels to which nothing is written.
     """
 
@@ -52,6 +54,7 @@ class Survey:
     settled: int = 0
     decisions: dict[int, Decision] = field(default_factory=dict)
     targets: dict[int, Target] = field(default_factory=dict)
+    blocked: list[tuple[Target, datetime]] = field(default_factory=list)
     observed: list[Target] = field(default_factory=list)
     changes: dict[int, dict[str, object]] = field(default_factory=dict)
 
@@ -78,13 +81,14 @@ def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: S
     found = Survey()
     states = channels.channel_states(connection)
     targets = compute_targets(connection, agent.setup, agent.measures, wanted, lock=True)
+    decisions = next_steps(connection, agent.setup, targets, states, now)
     due: list[DueKey] = []
     for key in wanted:
         target = targets.get(key)
         if target is None:  # not mapped, or not ours any more
             found.change(key, due_at=None, read_wanted=False)
             continue
-        decision = decision_for(agent.setup, target, states, now)
+        decision = decisions[key]
         found.decisions[key] = decision
         found.targets[key] = target
         if mode_now(agent.setup.channels[target.key.channel], states.get(target.key.channel)) != "live":
@@ -97,11 +101,15 @@ def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: S
             due.append(DueKey(str(key), reference.high, target.units, float(target.hot), target.key.due_at or now))
             if decision.action == "lower":
                 found.lowerings.add(key)
-        elif decision.action == "wait":
+        elif decision.action == "wait" and not (decision.until and target.key.state.writes):
             found.waiting += 1
-            found.change(key, due_at=now + channel.setup.tick)
+            found.change(key, due_at=decision.until or now + channel.setup.tick)
         else:
             _read_or_rest(channel, target.key, decision, found, now)
+        if decision.blocked and decision.until:
+            found.blocked.append((target, decision.until))
+    limited = wanted if channel.setup.capabilities.writes_per_day else ()
+    tell_blocked(connection, agent.setup, limited, found.blocked, now)
     _observe(connection, agent, channel, found, now)
     keys.save_keys(connection, found.changes)
     found.writes = [int(one.key) for one in by_urgency(due)]
@@ -109,19 +117,38 @@ def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: S
 
 
 def _observe(connection: Connection, agent: Agent, channel: OpenChannel, found: Survey, now: datetime) -> None:
-    """Keys to which nothing is written: what would be is recorded, beside a number that was just read."""
+    """Keys to which nothing is written: what would be is recorded, beside a number that was just read.
+
+    What would wait for the channel to take more writes of its listing is recorded when it would leave.
+    """
     quiet = max(channel.setup.tick * 0.5, channel.setup.capabilities.timing.staleness)
     predicted = []
+    changed = [target.key for target in found.observed if _changed(target).value is not None]
+    rations = observed_rations(connection, agent.setup, changed, now)
     for target in found.observed:
         record = target.key
         if record.target != target.units and (record.read_at is None or record.read_at <= now - quiet):
             found.reads.append(record.id)
             continue
+        decision = rations.within(record, _changed(target))
+        if decision.until is not None:
+            found.waiting += 1
+            found.change(record.id, hot=target.hot, due_at=decision.until, read_wanted=False)
+            continue
         if record.target != target.units:
             predicted.append(target)
+            rations.count(record)
         found.settled += 1
         found.change(record.id, target=target.units, hot=target.hot, due_at=None, read_wanted=False)
     predict(connection, agent.setup, predicted, now)
+
+
+def _changed(target: Target) -> Decision:
+    """What would be done to an observed key, had all that was predicted been written."""
+    before = target.key.target
+    if before is None or before == target.units:
+        return Decision(action="none", why="")
+    return Decision(action="lower" if target.units < before else "raise", why="", value=target.units)
 
 
 def _read_or_rest(channel: OpenChannel, record: KeyRecord, decision: Decision, found: Survey, now: datetime) -> None:
@@ -211,17 +238,22 @@ def _to_be_lowered(
         return {}
     now = agent.clock.now()
     found: dict[int, datetime] = {}
-    for key, target in compute_targets(connection, agent.setup, agent.measures, wanted).items():
-        values, record = target.rules.values, target.key
-        tied = values.share is not None or values.ring_fenced is not None or values.last_units is not None
-        if not tied or (record.not_before is not None and record.not_before > now):
-            continue
-        decision = decision_for(agent.setup, target, states, now)
+    targets = compute_targets(connection, agent.setup, agent.measures, wanted)
+    tied = {key: target for key, target in targets.items() if _ties(target, now)}
+    for key, decision in next_steps(connection, agent.setup, tied, states, now).items():
+        target, record = tied[key], tied[key].key
         timing = agent.setup.channels[record.channel].capabilities.timing
         high = max((one.high for one in expected_now(record.state, timing)), default=0)
         if decision.action in ("lower", "read first") and high > target.units + target.promised:
             found[key] = now if decision.action == "lower" else _WHENEVER
     return found
+
+
+def _ties(target: Target, now: datetime) -> bool:
+    """Whether rules let another channel show what it gives up; one that was refused is held back and ties nobody."""
+    values, not_before = target.rules.values, target.key.not_before
+    tied = values.share is not None or values.ring_fenced is not None or values.last_units is not None
+    return tied and (not_before is None or not_before <= now)
 
 
 def _read_since(record: KeyRecord, moment: datetime) -> bool:
@@ -241,20 +273,26 @@ def prepare(
 ) -> list[Prepared]:
     """Decides once more, now that the call is granted, and records what will be sent. Raises LeaseLost.
 
-    Keys that no longer need a write are left out; they stay on the agenda.
+    Keys that no longer need a write are left out, and those that the channel takes no more writes for: writes of one
+    listing count together, those of this call as well. They stay on the agenda.
     """
     now = agent.clock.now()
     if lease is not None:
         leases.check_lease(connection, lease, now)
     states = channels.channel_states(connection)
     targets = compute_targets(connection, agent.setup, agent.measures, wanted, lock=True)
+    decisions = {key: decision_for(agent.setup, target, states, now) for key, target in targets.items()}
+    rations = load_rations(connection, agent.setup, (target.key for target in targets.values()), now)
     prepared: list[Prepared] = []
     rows: list[dict[str, object]] = []
     for key in wanted:
         target = targets.get(key)
-        decision = decision_for(agent.setup, target, states, now) if target else None
-        if target is None or decision is None or decision.value is None:
+        if target is None:
             continue
+        decision = rations.within(target.key, decisions[key])
+        if decision.value is None:
+            continue
+        rations.count(target.key)
         generation = target.key.generation + 1
         prepared.append(Prepared(key=key, generation=generation, update=_update(channel, target, decision, generation)))
         rows.append(_row(target, decision, generation, agent.run, now))
@@ -264,8 +302,25 @@ def prepare(
     return prepared
 
 
+def next_steps(
+    connection: Connection,
+    setup: Setup,
+    targets: Mapping[int, Target],
+    states: Mapping[str, ChannelState],
+    now: datetime,
+) -> dict[int, Decision]:
+    """Each key's next step, as far as its channel takes writes of its listing now."""
+    decisions = {key: decision_for(setup, target, states, now) for key, target in targets.items()}
+    writing = [targets[key].key for key, decision in decisions.items() if decision.value is not None]
+    rations = load_rations(connection, setup, writing, now)
+    return {key: rations.within(targets[key].key, decision) for key, decision in decisions.items()}
+
+
 def decision_for(setup: Setup, target: Target, states: Mapping[str, ChannelState], now: datetime) -> Decision:
-    """One key's next step, with the switches that hold for it now. Nothing is written to a channel that is not live."""
+    """One key's next step, with the switches that hold for it now. Nothing is written to a channel that is not live.
+
+    How often a channel lets a listing be written a day is not looked at; see `next_steps`.
+    """
     record, channel = target.key, setup.channels[target.key.channel]
     capabilities, state = channel.capabilities, states.get(record.channel)
     mode = mode_now(channel, state)

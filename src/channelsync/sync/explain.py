@@ -32,7 +32,7 @@ from channelsync.store.explain_view import (
 )
 from channelsync.store.items import Item, items_by_id
 from channelsync.store.keys import KeyRecord
-from channelsync.sync.decide_writes import decision_for
+from channelsync.sync.decide_writes import next_steps
 from channelsync.sync.measures import Measures
 from channelsync.sync.setup import Setup
 from channelsync.sync.switches import mode_now
@@ -142,6 +142,7 @@ def explain_now(
     positions = ledger.read_positions(connection, parts)
     targets = compute_targets(connection, setup, measures, agenda.chosen_keys(connection, only, [item.id]))
     states = channels.channel_states(connection)
+    steps = next_steps(connection, setup, targets, states, now)
     return _explained(
         connection,
         setup,
@@ -151,8 +152,7 @@ def explain_now(
         skus=skus,
         positions=[_position(one, skus, reserved) for _, one in sorted(positions.items())],
         numbers=[
-            _number_now(connection, setup, target, decision_for(setup, target, states, now), states, now)
-            for _, target in sorted(targets.items())
+            _number_now(connection, setup, target, steps[key], states, now) for key, target in sorted(targets.items())
         ],
     )
 

@@ -100,6 +100,8 @@ def _mark_gone(connection: Connection, agent: Agent, channel: str, began: dateti
     """Marks what is gone, opens a finding for each that is mapped, and looks at what they shared units with anew."""
     gone = listings.mark_gone(connection, channel, began, now)
     mapped = [one for one in gone if one.item is not None]
+    unwritten = [fingerprint(FindingKind.WRITES_SPENT, str(key)) for one in gone for key in one.keys]
+    findings.close_findings(connection, unwritten, "the channel no longer lists it", now)
     findings.open_findings(
         connection,
         [
@@ -170,4 +172,5 @@ def _seen(listing: Listing) -> SeenListing:
         tracked=listing.tracked,
         sells_below_zero=listing.sells_below_zero,
         fulfilled_by_channel=listing.fulfilled_by_channel,
+        page=listing.page,
     )

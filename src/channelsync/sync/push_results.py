@@ -11,6 +11,7 @@ from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.sdk.values import PushResult
 from channelsync.store import findings, keys
 from channelsync.store.keys import KeyRecord
+from channelsync.store.sent_writes import NEVER_LEFT
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.decide_writes import Prepared
 
@@ -45,7 +46,7 @@ def record_failure(
 ) -> None:
     """The whole call changed nothing at the channel; its keys stay on the agenda."""
     now = agent.clock.now()
-    fields = {"answered_at": now, "outcome": "not sent", "reason": reason, "closed_at": now}
+    fields = {"answered_at": now, "outcome": NEVER_LEFT, "reason": reason, "closed_at": now}
     keys.change_writes(connection, [((one.key, one.generation), fields) for one in prepared])
 
 

@@ -22,7 +22,7 @@ from channelsync.store.database import Database
 from channelsync.store.items import items_by_id
 from channelsync.store.leases import LeaseLost
 from channelsync.sync.agent import Agent, OpenChannel
-from channelsync.sync.decide_writes import decision_for
+from channelsync.sync.decide_writes import next_steps
 from channelsync.sync.leasing import Leases
 from channelsync.sync.measures import Measures
 from channelsync.sync.publish import SURVEYED_AT_ONCE, Published, publish_keys, read_keys, read_wanted
@@ -33,7 +33,8 @@ from channelsync.sync.targets import Target, compute_targets, plain_steps, told_
 
 State = Literal["right", "on its way", "to do", "waits", "question", "not allowed"]
 LEFT: frozenset[State] = frozenset({"on its way", "to do", "waits", "question"})
-"""What is not done yet. A number that a rule or a switch keeps from being written is not left: it is as wanted."""
+"""What is not done yet. A number that a rule or a switch keeps from being written is not left: it is as wanted.
+Nor is one that its channel takes no more writes of for hours."""
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
@@ -136,10 +137,8 @@ def plan(
     states = channels.channel_states(connection)
     numbers = agenda.key_numbers(connection, sorted(targets))
     skus = {item: one.sku for item, one in items_by_id(connection, {t.key.item for t in targets.values()}).items()}
-    rows = [
-        _planned(target, decision_for(setup, target, states, now), setup, numbers[key].shown, skus)
-        for key, target in sorted(targets.items())
-    ]
+    steps = next_steps(connection, setup, targets, states, now)
+    rows = [_planned(target, steps[key], setup, numbers[key].shown, skus) for key, target in sorted(targets.items())]
     return sorted(rows, key=lambda row: (row.channel, row.sku, row.listing, row.remote))
 
 

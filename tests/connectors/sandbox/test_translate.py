@@ -159,6 +159,7 @@ def test_a_listing_is_translated_field_by_field() -> None:
                 {"key": "K-7", "location": "north", "number": -2, "committed": 3, "held": 1},
                 {"key": "K-7", "location": "south", "number": None, "committed": None, "held": None},
             ],
+            "page": "mugs",
             "parts": [{"listing": "L-3", "units": 2}],
         }
     )
@@ -171,6 +172,7 @@ def test_a_listing_is_translated_field_by_field() -> None:
         state=ListingState.INACTIVE,
         reasons=("out of quantity",),
         keys=(north, south),
+        page="mugs",
         shown={north: -2},
         committed={north: 3},
         held={north: 1},
@@ -182,9 +184,10 @@ def test_a_listing_is_translated_field_by_field() -> None:
 
 
 def test_an_untracked_listing_shows_no_number() -> None:
-    row = {"id": "L-7", "state": "active", "tracked": False, "keys": [{"key": "K-7", "number": None}]}
+    row = {"id": "L-7", "state": "active", "tracked": False, "keys": [{"key": "K-7", "number": None}], "page": None}
     listing = translate.listing_of(wire.Listing.model_validate(row))
     assert (listing.tracked, listing.shown, listing.keys) == (False, {}, (QuantityKey("K-7"),))
+    assert listing.page == ""
     assert not listing.fulfilled_by_channel
 
 

@@ -13,6 +13,7 @@ from channelsync.store.tables.base import Row
 class QuantityKeyRow(Row, table=True):
     """One number that a channel keeps, and all that publishing knows of it. See the publishing rules, section 1.
 
+    page: the name whose writes the channel counts together; empty: it counts those of this key by themselves.
     read_at: when its number was last asked for. read_wanted: a raise elsewhere waits for a fresh read of it.
     hot: more of it may be sold than is available before we hear of it; it is read every tick.
     due_at: when the publisher must look at it; None: nothing to do. urgency: 0 first.
@@ -30,6 +31,7 @@ class QuantityKeyRow(Row, table=True):
         Index("uq_quantity_key_identity_key_remote", "identity", "key", "remote", unique=True),
         Index("ix_quantity_key_identity_due_at", "identity", "due_at"),
         Index("ix_quantity_key_hot", "identity", sqlite_where=text("hot"), postgresql_where=text("hot")),
+        Index("ix_quantity_key_page", "page", sqlite_where=text("page <> ''"), postgresql_where=text("page <> ''")),
     )
 
     id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True, autoincrement=True))
@@ -38,6 +40,7 @@ class QuantityKeyRow(Row, table=True):
     remote: str = ""
     channel: str = Field(index=True)
     listing: str
+    page: str = ""
     item: str | None = Field(default=None, foreign_key="item.id", index=True)
     multiple: int = 1
     ours: bool = True
@@ -95,7 +98,11 @@ class EffectRow(Row, table=True):
 
 
 class QuantityWriteRow(Row, table=True):
-    """A write of ours, recorded before the request leaves. One found without an answer has an unknown outcome."""
+    """A write of ours, recorded before the request leaves. One found without an answer has an unknown outcome.
+
+    Channels that let a listing be written so often a day are counted by these rows: whoever prunes them keeps those of
+    the longest such span.
+    """
 
     __tablename__ = "quantity_write"
     __table_args__ = (
@@ -171,7 +178,7 @@ class PredictionRow(Row, table=True):
     """What would have been pushed while observing: the number that was shown, ours, and why."""
 
     __tablename__ = "prediction"
-    __table_args__ = (Index("ix_prediction_channel_at", "channel", "at"),)
+    __table_args__ = (Index("ix_prediction_channel_at", "channel", "at"), Index("ix_prediction_key_at", "key", "at"))
 
     id: str = Field(primary_key=True)
     key: int = Field(sa_column=Column(Integer, ForeignKey("quantity_key.id"), nullable=False))

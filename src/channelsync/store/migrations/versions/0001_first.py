@@ -309,6 +309,7 @@ def upgrade() -> None:  # noqa: PLR0915
         sa.Column("remote", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("channel", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("listing", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("page", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("item", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("multiple", sa.Integer(), nullable=False),
         sa.Column("ours", sa.Boolean(), nullable=False),
@@ -350,6 +351,13 @@ def upgrade() -> None:  # noqa: PLR0915
         )
         batch_op.create_index("ix_quantity_key_identity_due_at", ["identity", "due_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_quantity_key_item"), ["item"], unique=False)
+        batch_op.create_index(
+            "ix_quantity_key_page",
+            ["page"],
+            unique=False,
+            sqlite_where=sa.text("page <> ''"),
+            postgresql_where=sa.text("page <> ''"),
+        )
         batch_op.create_index("uq_quantity_key_identity_key_remote", ["identity", "key", "remote"], unique=True)
 
     op.create_table(
@@ -420,6 +428,7 @@ def upgrade() -> None:  # noqa: PLR0915
     )
     with op.batch_alter_table("prediction", schema=None) as batch_op:
         batch_op.create_index("ix_prediction_channel_at", ["channel", "at"], unique=False)
+        batch_op.create_index("ix_prediction_key_at", ["key", "at"], unique=False)
 
     op.create_table(
         "provisional",
@@ -515,6 +524,7 @@ def downgrade() -> None:  # noqa: PLR0915
 
     op.drop_table("provisional")
     with op.batch_alter_table("prediction", schema=None) as batch_op:
+        batch_op.drop_index("ix_prediction_key_at")
         batch_op.drop_index("ix_prediction_channel_at")
 
     op.drop_table("prediction")
@@ -537,6 +547,9 @@ def downgrade() -> None:  # noqa: PLR0915
     op.drop_table("reservation")
     with op.batch_alter_table("quantity_key", schema=None) as batch_op:
         batch_op.drop_index("uq_quantity_key_identity_key_remote")
+        batch_op.drop_index(
+            "ix_quantity_key_page", sqlite_where=sa.text("page <> ''"), postgresql_where=sa.text("page <> ''")
+        )
         batch_op.drop_index(batch_op.f("ix_quantity_key_item"))
         batch_op.drop_index("ix_quantity_key_identity_due_at")
         batch_op.drop_index("ix_quantity_key_hot", sqlite_where=sa.text("hot"), postgresql_where=sa.text("hot"))

@@ -1,0 +1,101 @@
+"""When writes left, by the name under which the channel counts them; for channels that take only so many a day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, bindparam, literal_column, or_, select
+
+from channelsync.store.among import among, values
+from channelsync.store.keys import KeyRecord
+from channelsync.store.tables import metadata
+
+_KEY = metadata.tables["quantity_key"]
+_WRITE = metadata.tables["quantity_write"]
+_PREDICTION = metadata.tables["prediction"]
+
+NEVER_LEFT = "not sent"
+"""The outcome of a write whose call changed nothing at the channel."""
+
+
+class Counted(NamedTuple):
+    """Whose writes are counted together. key: of a key without a page, its id; else 0."""
+
+    identity: str
+    page: str
+    key: int
+
+
+def counted_as(record: KeyRecord) -> Counted:
+    """Under which name the channel counts the writes of a key."""
+    return _counted(record.identity, record.page, record.id)
+
+
+def sent_since(
+    connection: Connection, records: Sequence[KeyRecord], since: datetime, most: int
+) -> dict[Counted, list[datetime]]:
+    """When writes left that count together with those of these keys, oldest first; of each key the newest `most`.
+
+    Refused ones count as well: nobody knows how the channel counts them. Also those whose answer is not there yet.
+    """
+    return _times(connection, _select_sent(connection.dialect.name), records, since, {"most": most})
+
+
+def predicted_since(
+    connection: Connection, records: Sequence[KeyRecord], since: datetime
+) -> dict[Counted, list[datetime]]:
+    """When writes would have left that count together with those of these observed keys, oldest first."""
+    return _times(connection, _select_predicted(connection.dialect.name), records, since, {})
+
+
+def _times(
+    connection: Connection,
+    statement: Select[Any],
+    records: Sequence[KeyRecord],
+    since: datetime,
+    more: dict[str, object],
+) -> dict[Counted, list[datetime]]:
+    """`since` excluded: what left then has left the span."""
+    listed = {
+        "pages": values(connection, sorted({one.page for one in records if one.page})),
+        "ids": values(connection, sorted({one.id for one in records})),
+    }
+    found: dict[Counted, list[datetime]] = {}
+    for row in connection.execute(statement, {**listed, **more, "since": since}):
+        found.setdefault(_counted(row.identity, row.page, row.id), []).append(row.at)
+    return found
+
+
+def _counted(identity: str, page: str, key: int) -> Counted:
+    return Counted(identity, page, 0 if page else key)
+
+
+@cache
+def _select_sent(dialect: str) -> Select[Any]:
+    """A key's newest generations are found by its primary key, so that writes of long ago cost nothing."""
+    newest = _WRITE.c.generation > _KEY.c.generation - bindparam("most")
+    return (
+        _select(dialect, _WRITE.c.sent_at)
+        .join(_WRITE, and_(_WRITE.c.key == _KEY.c.id, newest))
+        .where(_WRITE.c.outcome != NEVER_LEFT)
+    )
+
+
+@cache
+def _select_predicted(dialect: str) -> Select[Any]:
+    differing = _PREDICTION.c.shown.is_distinct_from(_PREDICTION.c.target)
+    return _select(dialect, _PREDICTION.c.at).join(_PREDICTION, _PREDICTION.c.key == _KEY.c.id).where(differing)
+
+
+def _select(dialect: str, at: Column[Any]) -> Select[Any]:
+    # The empty text is part of the statement, so that the index of just these rows is used; see `provisionals.HOLDING`.
+    on_pages: ColumnElement[bool] = and_(_KEY.c.page != literal_column("''"), among(_KEY.c.page, "pages", dialect))
+    return (
+        select(_KEY.c.id, _KEY.c.identity, _KEY.c.page, at.label("at"))
+        .select_from(_KEY)
+        .where(or_(among(_KEY.c.id, "ids", dialect), on_pages), at > bindparam("since"))
+        .order_by(at)
+    )
