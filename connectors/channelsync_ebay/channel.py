@@ -29,7 +29,6 @@ from channelsync_ebay.access import Access
 from channelsync_ebay.client import EbayClient, in_batches, pages, plausible, together
 from channelsync_ebay.legacy import LegacyListings
 from channelsync_ebay.quantities import Shown, Writer
-from channelsync_ebay.revisions import Revisions
 from channelsync_ebay.search import OrderSearch
 from channelsync_ebay.settings import ROWS_MAX, EbaySettings
 from channelsync_ebay.setup import inspected
@@ -47,7 +46,8 @@ class EbayChannel:
     ) -> None:
         self._name = resources.channel
         self._settings = settings
-        self._resources = resources
+        self._clock = resources.clock
+        self._vault = resources.vault
         self._client = client
         self._access = access
         self._trading = trading
@@ -55,12 +55,10 @@ class EbayChannel:
         self._shown = Shown()
         self._search = OrderSearch(resources.channel, settings, client, resources.clock)
         self._webhooks = Subscriptions(client, settings)
-        revisions = Revisions(resources.clock, settings.revisions_per_day, settings.revisions_kept)
         self._writer = Writer(
             client,
             trading if settings.legacy_listings else None,
             self._shown,
-            revisions,
             resources.clock,
             resources.random,
         )
@@ -77,14 +75,7 @@ class EbayChannel:
 
     async def inspect(self) -> Sequence[CheckPoint]:
         """Permissions, consent, registration, out-of-stock control, locations, daily limits."""
-        return await inspected(
-            self._settings,
-            self._client,
-            self._access,
-            self._trading,
-            self._resources.vault,
-            self._resources.clock,
-        )
+        return await inspected(self._settings, self._client, self._access, self._trading, self._vault, self._clock)
 
     # Webhooks
 
@@ -170,7 +161,7 @@ class EbayChannel:
         _refuse_more_than(ROWS_MAX, len(keys))
         if not keys:
             return []
-        begun = self._resources.clock.now()
+        begun = self._clock.now()
         legacy, skus = self._parted([key.key for key in keys if not key.location])
         numbers: dict[str, tuple[int, datetime, datetime]] = {}
         answered = await self._client.items_by_sku(skus)
@@ -180,7 +171,7 @@ class EbayChannel:
             numbers[item.sku] = (number, asked[item.sku], ended)
         if self._legacy is not None:
             numbers |= await self._legacy.numbers(legacy)
-        ended = self._resources.clock.now()
+        ended = self._clock.now()
         return [_read(key, None if key.location else numbers.get(key.key), begun, ended) for key in keys]
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:

@@ -18,7 +18,7 @@ from channelsync.sdk.limiter import Limiter
 from channelsync_ebay import wire, wire_account
 from channelsync_ebay.access import Access
 from channelsync_ebay.hosts import Hosts
-from channelsync_ebay.settings import FULFILLMENT, ITEMS, OTHER, ROWS_MAX, EbaySettings
+from channelsync_ebay.settings import FULFILLMENT, ITEMS, OTHER, ROWS_MAX, TRADING, EbaySettings
 
 T = TypeVar("T")
 
@@ -34,6 +34,9 @@ ORDER_IDS_MAX = 50
 _AT_ONCE = 8
 _SKU_CHARACTERS_MAX = 50
 _LIMITS_EVERY = 3600.0
+
+CONCURRENT = 25025
+"""Somebody else, often eBay itself, has the same item in hand; nothing was changed."""
 
 _NO_SUCH_ITEM = frozenset({25702, 25707, 25708, 25709, 25710})
 _NO_SUCH_OFFER = frozenset({25707, 25708, 25709, 25710, 25713})
@@ -266,15 +269,11 @@ class EbayClient:
         raise NeedsSeller(f"Connect the eBay account anew: eBay does not take our access ({reason_of(errors)}).")
 
 
-CONCURRENT = 25025
-"""Somebody else, often eBay itself, has the same item in hand; nothing was changed."""
-
-
 def limits_in(found: wire_account.RateLimits) -> Iterable[tuple[str, wire_account.Rate]]:
     """The daily limits that concern us: (bucket, rate)."""
     for limit in found.rate_limits:
         name, context = limit.api_name.lower(), limit.api_context.lower()
-        bucket = "trading" if "trading" in name or "trading" in context else _BUCKETS.get((context, name))
+        bucket = TRADING if "trading" in name or "trading" in context else _BUCKETS.get((context, name))
         if bucket is not None:
             for resource in limit.resources:
                 for rate in resource.rates:

@@ -60,4 +60,5 @@ def listing_of(row: LegacyRow) -> Listing:
         reasons=reasons,
         keys=(key,),
         shown={key: row.left},
+        page=row.name.item,
     )

@@ -1,4 +1,4 @@
-"""Writing numbers: what is sent, what the answers say of each row, how often a listing is revised.
+"""Writing numbers: what is sent, and what the answers say of each row.
 
 The item's number and that of each live offer are written together, because either may be the one that counts. A row
 counts as taken only when eBay took all of it; one of which it took a part is unknown, so that it is read.
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,7 +19,6 @@ from channelsync.sdk.errors import ChannelError, NotSent
 from channelsync.sdk.values import PushResult, QuantityUpdate
 from channelsync_ebay import translate, wire
 from channelsync_ebay.client import CONCURRENT, EbayClient, in_batches, plausible, reason_of
-from channelsync_ebay.revisions import Revisions
 from channelsync_ebay.settings import LEGACY_ROWS_MAX, PUSH_SECONDS, ROWS_MAX
 from channelsync_ebay.trading import Trading
 from channelsync_ebay.translate import Legacy
@@ -30,29 +28,19 @@ _WAITS = (0.5, 1.5, 4.0)
 
 _SYSTEM = 500
 _NOT_TOLD = "eBay's answer does not tell of it"
-_TOO_OFTEN = re.compile(r"revis[a-z]*\b.*\b(limit|maximum|exceed|times)|(limit|maximum|exceed|times)\b.*\brevis", re.I)
-"""How eBay's words for a listing that was revised too often are told: no number of the error is documented."""
-
 _OFFER_GONE = frozenset({25702, 25709, 25710, 25713})
 
 
 class Shown:
-    """The live offers of each SKU and the listing that they are on, as they were read last; and what we sent last."""
+    """The live offers of each SKU, as they were read last; and what we sent last."""
 
     def __init__(self) -> None:
         self._sent: dict[str, int] = {}
         self._offers: dict[str, tuple[str, ...]] = {}
-        self._pages: dict[str, str] = {}
 
     def learn(self, sku: str, offers: Sequence[wire.Offer]) -> None:
         """What a read showed."""
-        live = translate.sold_here(offers)
-        self._offers[sku] = tuple(one.offer_id for one in live)
-        page = translate.page_of(live)
-        if page is not None:
-            self._pages[sku] = page
-        else:
-            self._pages.pop(sku, None)
+        self._offers[sku] = tuple(one.offer_id for one in translate.sold_here(offers))
 
     def forget(self, sku: str) -> None:
         """It is not so any more."""
@@ -70,10 +58,6 @@ class Shown:
         """The number that left for it last; None: none yet."""
         return self._sent.get(sku)
 
-    def page(self, sku: str) -> str:
-        """What eBay counts revisions of: the listing, or the SKU where it is not on one."""
-        return self._pages.get(sku, sku)
-
 
 class Writer:
     """Pushes the numbers of one account. trading: None where only migrated listings are kept."""
@@ -83,14 +67,12 @@ class Writer:
         client: EbayClient,
         trading: Trading | None,
         shown: Shown,
-        revisions: Revisions,
         clock: Clock,
         rng: random.Random,
     ) -> None:
         self._client = client
         self._trading = trading
         self._shown = shown
-        self._revisions = revisions
         self._clock = clock
         self._rng = rng
 
@@ -103,7 +85,6 @@ class Writer:
         begun = self._clock.monotonic()
         results = {place: nay for place, one in enumerate(updates) if (nay := self._nameless(one)) is not None}
         await self._learn([one.key.key for place, one in enumerate(updates) if place not in results])
-        results |= self._objections(updates, results)
         waiting = self._groups(updates, results)
         answered, round_, failure = False, 0, ""
         while waiting:
@@ -160,24 +141,6 @@ class Writer:
             return PushResult.refused(update.key, f"{update.key.key!r} is no SKU of eBay's, or names a location")
         return None
 
-    def _page(self, update: QuantityUpdate) -> str:
-        legacy = self._legacy(update)
-        return self._shown.page(update.key.key) if legacy is None else legacy.item
-
-    def _objections(self, updates: Sequence[QuantityUpdate], done: Container[int]) -> dict[int, PushResult]:
-        """Rows that a listing has no revisions left for; lowerings are counted before raises."""
-        refused, planned = {}, Counter[str]()
-        for place, one in sorted(enumerate(updates), key=lambda each: not each[1].lowering):
-            if place in done:
-                continue
-            page = self._page(one)
-            objection = self._revisions.objection(page, lowering=one.lowering, planned=planned[page])
-            if objection:
-                refused[place] = PushResult.refused(one.key, objection)
-            else:
-                planned[page] += 1
-        return refused
-
     async def _learn(self, keys: Iterable[str]) -> None:
         """Reads the offers of SKUs that were not read yet: their numbers are written too."""
         unknown = [
@@ -192,10 +155,9 @@ class Writer:
         self, updates: Sequence[QuantityUpdate], places: list[int]
     ) -> tuple[dict[int, PushResult], list[list[int]], list[int]]:
         """One request: (rows that have their result, groups that go again, rows that go again after a wait)."""
-        if self._legacy(updates[places[0]]) is not None:
-            return await self._revise(updates, places)
+        if self._trading is not None and self._legacy(updates[places[0]]) is not None:
+            return await self._revise(self._trading, updates, places)
         rows = [self._row(updates[place]) for place in places]
-        self._count(updates, places)
         for place in places:
             self._shown.send(updates[place].key.key, updates[place].value)
         errors, answer = await self._client.write(rows)
@@ -218,13 +180,10 @@ class Writer:
         return done, [], busy
 
     async def _revise(
-        self, updates: Sequence[QuantityUpdate], places: list[int]
+        self, trading: Trading, updates: Sequence[QuantityUpdate], places: list[int]
     ) -> tuple[dict[int, PushResult], list[list[int]], list[int]]:
-        if self._trading is None:
-            return {place: PushResult.refused(updates[place].key, "not kept here") for place in places}, [], []
         named = {place: name for place in places if (name := self._legacy(updates[place])) is not None}
-        self._count(updates, places)
-        taken, reason = await self._trading.revise([(name, updates[place].value) for place, name in named.items()])
+        taken, reason = await trading.revise([(name, updates[place].value) for place, name in named.items()])
         done = {place: PushResult.accepted(updates[place].key) for place, name in named.items() if name in taken}
         rest = [place for place in places if place not in done]
         if len(places) == 1:
@@ -234,11 +193,7 @@ class Writer:
     def _untaken(self, update: QuantityUpdate, reason: str) -> PushResult:
         if not reason:
             return PushResult.unknown(update.key, _NOT_TOLD)
-        return self._refused_for(update, _with_advice(reason))
-
-    def _count(self, updates: Sequence[QuantityUpdate], places: Iterable[int]) -> None:
-        for place in places:
-            self._revisions.count(self._page(updates[place]))
+        return PushResult.refused(update.key, _with_advice(reason))
 
     def _row(self, update: QuantityUpdate) -> dict[str, Any]:
         row: dict[str, Any] = {
@@ -265,12 +220,7 @@ class Writer:
     def _refused(self, update: QuantityUpdate, errors: tuple[wire.Error, ...]) -> PushResult:
         if wire.ids_of(errors) & _OFFER_GONE:
             self._shown.forget(update.key.key)
-        return self._refused_for(update, reason_of(errors))
-
-    def _refused_for(self, update: QuantityUpdate, reason: str) -> PushResult:
-        if _TOO_OFTEN.search(reason):
-            self._revisions.block(self._page(update))
-        return PushResult.refused(update.key, reason)
+        return PushResult.refused(update.key, reason_of(errors))
 
 
 def told_of(answer: wire.Writes, offers: Mapping[str, str]) -> dict[str, list[wire.Written]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import TryLater
@@ -37,9 +37,11 @@ class Page:
 
 
 class _Cursor(BaseModel):
+    """A cursor as it is kept. since: changes from here on are wanted."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    since: datetime | None = None
+    since: AwareDatetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class OrderSearch:
             kept = _Cursor.model_validate_json(cursor).since
         except ValidationError:
             raise ValueError(f"{self._channel}: {cursor[:80]!r} is no cursor of this connector") from None
-        return max(kept or now, now - timedelta(days=HISTORY_DAYS_MAX))
+        return max(kept, now - timedelta(days=HISTORY_DAYS_MAX))
 
 
 def _distinct(page: Sequence[Any]) -> list[_Row]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from channelsync.sdk.channel import CallCost, Capabilities
 from channelsync.sdk.http import Timeouts
 from channelsync.sdk.limiter import Budget
-from channelsync.sdk.values import Applies, Deducts, GivesBack, NumberBehaviour, Timing
+from channelsync.sdk.values import Applies, Deducts, GivesBack, NumberBehaviour, Timing, WriteLimit
 
 ITEMS, FULFILLMENT, TRADING, OTHER = "inventory", "fulfillment", "trading", "other"
 """The buckets: eBay counts calls a day for each of its APIs."""
@@ -213,6 +213,8 @@ def capabilities(settings: EbaySettings) -> Capabilities:
     staleness, order_visibility, order_overlap: unmeasured, so rather too long.
     pending_limit: eBay lets sellers cancel unpaid orders after some days and does not tell when it will.
     unique_skus: an Inventory API SKU is one item; other listings may share theirs.
+    writes_per_day: a listing may be revised 250 times a calendar day, and is blocked until the next one then (Inventory
+        API, bulkUpdatePriceQuantity). Where that day begins is not told; 25 hours hold any, that of a clock change too.
     """
     gives_back = frozenset({GivesBack.ON_CANCEL}) if settings.relists_cancelled else frozenset[GivesBack]()
     staleness = timedelta(seconds=settings.staleness_s)
@@ -236,6 +238,9 @@ def capabilities(settings: EbaySettings) -> Capabilities:
         order_overlap=timedelta(seconds=settings.order_delay_s),
         pending_limit=timedelta(days=settings.unpaid_days),
         unique_skus=not settings.legacy_listings,
+        writes_per_day=WriteLimit(
+            most=settings.revisions_per_day, kept=settings.revisions_kept, span=timedelta(hours=25)
+        ),
     )
 
 

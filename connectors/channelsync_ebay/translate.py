@@ -278,12 +278,17 @@ def listing_of(item: wire.Item, offers: Sequence[wire.Offer], sent: int | None =
         reasons=reasons,
         keys=(key,),
         shown={key: number_of(item, fixed, sent)},
+        page=page_of(offers),
     )
 
 
-def page_of(offers: Iterable[wire.Offer]) -> str | None:
-    """The id of the listing that the offers are shown on: what eBay counts revisions of."""
-    return next((one.listing.listing_id for one in offers if one.listing is not None and one.listing.listing_id), None)
+def page_of(offers: Iterable[wire.Offer]) -> str:
+    """The id of the listing that the live offers are shown on, what eBay counts revisions of; "" where there is none.
+
+    Of several, on several of eBay's sites, always the same one: a write revises all of them.
+    """
+    shown = (one.listing for one in sold_here(offers))
+    return min((one.listing_id for one in shown if one is not None and one.listing_id), default="")
 
 
 def _state(offer: wire.Offer) -> tuple[ListingState, str]:

@@ -74,7 +74,6 @@ class CancelRequest(Wire):
     """A wish to cancel an order; only getOrder tells of it."""
 
     cancel_completed_date: At | None = None
-    cancel_request_state: str = ""
 
 
 class CancelStatus(Wire):
@@ -104,7 +103,6 @@ class Line(Wire):
     quantity: Annotated[Units, Field(ge=1)]
     sku: str | None = None
     legacy_item_id: str | None = None
-    legacy_variation_id: str | None = None
     line_item_fulfillment_status: str = "NOT_STARTED"
 
 

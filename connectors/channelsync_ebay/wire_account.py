@@ -124,7 +124,6 @@ class Destination(Wire):
 class Destinations(Wire):
     """A page of destinations."""
 
-    total: Units | None = None
     next: str | None = None
     destinations: Many[Destination] = ()
 
@@ -141,7 +140,6 @@ class Subscribed(Wire):
 class Subscriptions(Wire):
     """A page of subscriptions."""
 
-    total: Units | None = None
     next: str | None = None
     subscriptions: Many[Subscribed] = ()
 

@@ -1,11 +1,12 @@
 """The folder's files, what the settings say, what is declared."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from channelsync.sdk.contract.folder import FolderContract
-from channelsync.sdk.values import Deducts, GivesBack
+from channelsync.sdk.values import Deducts, GivesBack, WriteLimit
 from channelsync_ebay import CONNECTOR, wire, wire_account
 from channelsync_ebay.client import reason_of
 from channelsync_ebay.settings import EbaySettings
@@ -36,6 +37,17 @@ def test_cancelled_units_come_back_where_the_seller_lets_ebay_relist_them(relist
 def test_listings_that_are_not_migrated_may_share_a_sku() -> None:
     assert declared().unique_skus
     assert not declared(legacy_listings=True).unique_skus
+
+
+def test_a_listing_is_revised_250_times_in_a_day_of_25_hours_and_the_last_50_are_kept_for_lowerings() -> None:
+    assert declared().writes_per_day == WriteLimit(most=250, kept=50, span=timedelta(hours=25))
+    other = declared(revisions_per_day=10, revisions_kept=0).writes_per_day
+    assert other == WriteLimit(most=10, kept=0, span=timedelta(hours=25))
+
+
+def test_some_revisions_must_be_left_for_raises() -> None:
+    with pytest.raises(ValueError, match="revisions_kept"):
+        declared(revisions_per_day=10, revisions_kept=10)
 
 
 def test_a_search_goes_back_as_far_as_orders_come_late() -> None:

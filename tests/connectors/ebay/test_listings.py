@@ -48,6 +48,25 @@ def test_a_listing_is_called_by_its_sku_and_shows_one_number(words) -> None:
     assert (listing.title, listing.barcode, listing.tracked) == ("MUG-BLUE, the mug", "4006381333931", True)
 
 
+@pytest.mark.parametrize(
+    ("offers", "page"),
+    [
+        ([{"listing": {"listingId": "12", "listingStatus": "ACTIVE"}}], "12"),
+        ([{"listing": {"listingId": "12", "listingStatus": "OUT_OF_STOCK"}}], "12"),
+        ([{"listing": {"listingId": "11", "listingStatus": "ENDED"}}, {"listing": {"listingId": "12"}}], "12"),
+        ([{"listing": {"listingId": "11"}, "format": "AUCTION"}, {"listing": {"listingId": "12"}}], "12"),
+        ([{"listing": {"listingId": "13"}}, {"listing": {"listingId": "12"}}], "12"),
+        ([{"listing": {"listingId": "12"}}, {"listing": {"listingId": "13"}}], "12"),
+        ([{"listing": None}], ""),
+        ([{"status": "UNPUBLISHED", "listing": {"listingId": "12"}}], ""),
+        ([], ""),
+    ],
+)
+def test_what_its_revisions_are_counted_by_is_the_listing_that_it_is_live_on(words, offers, page) -> None:
+    listing = translate.listing_of(*parse(words.item(), *(words.offer() | one for one in offers)))
+    assert listing.page == page
+
+
 @pytest.mark.parametrize("code", ["Does not apply", "Nicht zutreffend", ""])
 def test_what_is_no_barcode_is_none(words, code: str) -> None:
     item = words.item(product={"title": "A mug", "ean": [code]})
@@ -115,7 +134,7 @@ def test_an_offer_that_is_not_live_does_not_count(words, changes) -> None:
 def test_a_row_of_the_trading_api_means(row, state, units) -> None:
     listing = legacy_listing_of(row)
     assert (listing.state, listing.listing, listing.sku) == (state, row.name.name, row.sku)
-    assert listing.shown == {QuantityKey(row.name.name): units}
+    assert (listing.shown, listing.page) == ({QuantityKey(row.name.name): units}, "110012345678")
 
 
 @pytest.mark.parametrize(

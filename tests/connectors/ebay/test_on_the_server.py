@@ -311,7 +311,7 @@ class TestTopics:
 
 
 class TestRevisions:
-    """eBay lets a listing be revised 250 times a day."""
+    """eBay lets a listing be revised 250 times a day. Who counts them is told by what, and a refusal is handed on."""
 
     @pytest.fixture(params=[False, True], ids=["inventory", "trading"])
     def legacy(self, request) -> bool:
@@ -322,37 +322,35 @@ class TestRevisions:
         return sellers(site, legacy_listings=legacy)
 
     @pytest.fixture
-    def key(self, site: EbaySite, legacy: bool) -> str:
+    def names(self, site: EbaySite, legacy: bool) -> list[str]:
+        """Of two listings; not migrated ones have two variations each."""
         shop = site.api.shop
-        return shop.sell_legacy(1, sku="MUG-1").names[0] if legacy else shop.sell_item("MUG-1", 1).sku
+        if not legacy:
+            return [shop.sell_item(sku, 5).sku for sku in ("MUG-1", "MUG-2")]
+        return [name for sku in ("MUG", "CUP") for name in shop.sell_legacy({f"{sku}-S": 5, f"{sku}-L": 5}).names]
 
-    async def test_raises_stop_before_ebay_blocks_the_listing_and_a_0_still_gets_through(
-        self, seller, site, noting, key
+    async def test_pages_are_what_ebay_counts_by(self, seller, settings, site, names) -> None:
+        pages = {one.listing: one.page async for one in seller.listings()}
+        assert pages == {one.listing: one.page for one in await seller.listings_by_id(names)}
+        assert list(pages) == names
+        for _ in range(CONNECTOR.capabilities(settings).writes_per_day.most):
+            assert site.api.shop.revise(names[0]) is None
+        states = {one: (await push(seller, 3, one))[0].state for one in names}
+        assert set(states.values()) == {"accepted", "refused"}
+        assert {pages[one] for one in names if states[one] == "refused"} == {pages[names[0]]}
+        assert pages[names[0]] not in {pages[one] for one in names if states[one] == "accepted"}
+
+    async def test_what_is_spent_is_refused_with_the_reason_until_the_next_day(
+        self, seller, site, names, clock
     ) -> None:
-        states = [(await push(seller, 2 + turn, key, lowering=False))[0] for turn in range(250)]
-        assert [one.state for one in states] == ["accepted"] * 200 + ["refused"] * 50
-        assert "kept for lowering" in states[-1].reason
-        assert site.api.calls["push"] == 200, "what we refuse ourselves never leaves"
-        assert [one.state for one in await push(seller, 0, key)] == ["accepted"]
-        assert site.marketplace.can_buy(key) == 0
-        for number in range(49, 0, -1):
-            assert [one.state for one in await push(seller, number, key)] == ["accepted"]
-        (last,) = await push(seller, 0, key)
-        assert (last.state, "250" in last.reason) == ("refused", True)
-        assert noting.refused == [], "eBay itself never had to refuse"
-
-    async def test_revisions_of_others_are_learnt_from_the_refusal(self, seller, site, noting, key, clock) -> None:
         for _ in range(250):
-            assert site.api.shop.revise(key) is None
-        (raised,) = await push(seller, 9, key, lowering=False)
-        assert (raised.state, "250 times" in raised.reason) == ("refused", True)
-        asked = site.api.calls["push"]
-        assert "blocked" in (await push(seller, 9, key, lowering=False))[0].reason
-        assert site.api.calls["push"] == asked, "a raise is not tried again at once"
-        assert [one.state for one in await push(seller, 0, key)] == ["refused"]
-        assert site.api.calls["push"] == asked + 1, "a lowering is"
+            assert site.api.shop.revise(names[0]) is None
+        (refused,) = await push(seller, 0, names[0])
+        assert (refused.state, "250 times" in refused.reason) == ("refused", True)
+        assert await read(seller, names[0]) == 5
         await clock.sleep(timedelta(days=1).total_seconds())
-        assert [one.state for one in await push(seller, 0, key)] == ["accepted"]
+        assert [one.state for one in await push(seller, 0, names[0])] == ["accepted"]
+        assert await read(seller, names[0]) == 0
 
 
 class TestPartsOfAPush:

@@ -1,4 +1,4 @@
-"""Numbers: what is read and written, what the answers mean row by row, and how often a listing is revised."""
+"""Numbers: what is read and written, and what the answers mean row by row."""
 
 import json
 
@@ -7,7 +7,6 @@ import pytest
 
 from channelsync.sdk.errors import AnswerUnreadable, ChannelMisbehaved, NeedsSeller, NotSent, OutcomeUnknown, TryLater
 from channelsync.sdk.values import PushResult, QuantityKey, QuantityUpdate
-from channelsync_ebay.settings import EbaySettings
 
 WRITE = "/bulk_update_price_quantity$"
 OFFER = "/sell/inventory/v1/offer$"
@@ -24,15 +23,14 @@ def row(sku: str = "MUG-BLUE", status: int = 200, offer: str | None = None, *err
     return said if offer is None else said | {"offerId": offer}
 
 
-def shop_of(words, ebay, *skus: str, page: str = "110012345678") -> None:
-    """Each SKU has one live offer, called after it, all on one listing unless told otherwise."""
+def shop_of(words, ebay, *skus: str) -> None:
+    """Each SKU has one live offer, called after it."""
 
     def offers(request: httpx.Request) -> httpx.Response:
         sku = request.url.params["sku"]
         if sku not in skus:
             return words.errors(25713, "This Offer is not available.", 404)
-        details = {"listingId": page or f"page-{sku}", "listingStatus": "ACTIVE"}
-        return httpx.Response(200, json=words.offers(words.offer(f"offer-{sku}", sku=sku, listing=details)))
+        return httpx.Response(200, json=words.offers(words.offer(f"offer-{sku}", sku=sku)))
 
     ebay.on("GET", OFFER, offers)
 
@@ -50,7 +48,7 @@ def echo(words):
 class TestPush:
     @pytest.fixture(autouse=True)
     def _shop(self, words, ebay) -> None:
-        shop_of(words, ebay, "MUG-BLUE", "MUG-RED", "MUG-GREEN", page="")
+        shop_of(words, ebay, "MUG-BLUE", "MUG-RED", "MUG-GREEN")
 
     async def test_the_item_s_and_the_offer_s_number_are_written_together(self, seller, ebay, words) -> None:
         ebay.on("POST", WRITE, words.written(row(offer="offer-MUG-BLUE")))
@@ -127,6 +125,18 @@ class TestPush:
         (result,) = await seller.push([update()])
         assert (result.key, result.state, result.shown) == (BLUE, state, None)
         assert bool(result.reason) is (state != "accepted")
+
+    @pytest.mark.parametrize("lowering", [True, False])
+    async def test_a_listing_that_was_revised_too_often_is_refused_in_ebays_words(
+        self, seller, ebay, words, lowering: bool
+    ) -> None:
+        said = "You have exceeded the number of times this listing can be revised."
+        rows = {"sku": "MUG-BLUE", "statusCode": 400, "errors": [{"errorId": 25019, "message": said}]}
+        ebay.on("POST", WRITE, words.written(rows, status=207))
+        for _ in range(2):
+            (result,) = await seller.push([update(lowering=lowering)])
+            assert (result.state, said in result.reason) == ("refused", True)
+        assert len(ebay.of(WRITE.strip("$"))) == 2, "when it goes again is decided elsewhere"
 
     async def test_a_refused_row_holds_up_no_other(self, seller, ebay, words) -> None:
         rows = (row("MUG-RED", 400, None, 25004), row("MUG-BLUE"), row("MUG-GREEN"))
@@ -240,74 +250,6 @@ class TestPush:
         with pytest.raises(ValueError, match="negative"):
             await seller.push([update(value=-1)])
         assert (ebay.asked, await seller.push([])) == ([], [])
-
-
-class TestRevisions:
-    @pytest.fixture
-    def settings(self, settings) -> EbaySettings:
-        return settings.model_copy(update={"revisions_per_day": 10, "revisions_kept": 4})
-
-    @pytest.fixture(autouse=True)
-    def _shop(self, words, ebay) -> None:
-        shop_of(words, ebay, "MUG-BLUE", "MUG-RED")
-        ebay.on("POST", WRITE, echo(words))
-
-    async def test_raises_stop_before_lowerings_do(self, seller, ebay) -> None:
-        raised = [(await seller.push([update(lowering=False)]))[0].state for _ in range(8)]
-        lowered = [(await seller.push([update()]))[0].state for _ in range(6)]
-        assert raised == ["accepted"] * 6 + ["refused"] * 2
-        assert lowered == ["accepted"] * 4 + ["refused"] * 2
-        assert len(ebay.of(WRITE.strip("$"))) == 10, "never more than eBay allows"
-
-    async def test_the_reason_says_what_is_kept(self, seller) -> None:
-        for _ in range(6):
-            await seller.push([update(lowering=False)])
-        (result,) = await seller.push([update(lowering=False)])
-        assert "110012345678" in result.reason
-        assert "the last 4 of 10" in result.reason
-
-    async def test_variations_of_one_listing_share_its_revisions(self, seller, ebay) -> None:
-        for _ in range(3):
-            await seller.push([update("MUG-BLUE", lowering=False), update("MUG-RED", lowering=False)])
-        assert [one.state for one in await seller.push([update("MUG-RED", lowering=False)])] == ["refused"]
-
-    async def test_within_a_push_lowerings_come_first(self, seller) -> None:
-        for _ in range(5):
-            await seller.push([update(lowering=False)])
-        results = await seller.push([update("MUG-RED", lowering=False), update("MUG-BLUE")])
-        assert [one.state for one in results] == ["refused", "accepted"]
-
-    async def test_the_next_day_they_are_there_again(self, seller, clock) -> None:
-        for _ in range(7):
-            (result,) = await seller.push([update(lowering=False)])
-        assert result.state == "refused"
-        await clock.sleep(24 * 3600)
-        assert (await seller.push([update(lowering=False)]))[0].state == "refused", "a day may have 25 hours"
-        await clock.sleep(3601)
-        assert (await seller.push([update(lowering=False)]))[0].state == "accepted"
-
-    @pytest.mark.parametrize(
-        "said", ["You have exceeded the number of times this listing can be revised.", "Revision limit reached."]
-    )
-    async def test_what_ebay_says_counts_more(self, seller, ebay, words, clock, said: str) -> None:
-        ebay.on(
-            "POST",
-            WRITE,
-            words.written({"sku": "MUG-BLUE", "statusCode": 400, "errors": [{"errorId": 25019, "message": said}]}),
-        )
-        assert (await seller.push([update(lowering=False)]))[0].state == "refused"
-        (result,) = await seller.push([update(lowering=False)])
-        assert "blocked" in result.reason
-        assert len(ebay.of(WRITE.strip("$"))) == 1, "a raise is not tried again at once"
-        await seller.push([update()])
-        assert len(ebay.of(WRITE.strip("$"))) == 2, "a lowering is"
-        await clock.sleep(3601)
-        await seller.push([update(lowering=False)])
-        assert len(ebay.of(WRITE.strip("$"))) == 3
-
-    def test_some_must_be_left_for_raises(self) -> None:
-        with pytest.raises(ValueError, match="revisions_kept"):
-            EbaySettings(client_id="x", client_secret="y", revisions_per_day=10, revisions_kept=10)
 
 
 class TestRead:

@@ -117,7 +117,10 @@ async def test_a_cursor_before_what_ebay_gives_is_moved_up(seller, book) -> None
     assert book.filters[0].startswith("lastmodifieddate:[2015-06-03T09:00:00.000Z..")
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "[]", '{"since":1,"by":2}', '{"offset":3}'])
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "x", "[]", "{}", '{"since":null}', '{"since":"2017-06-01T08:52:58"}', '{"since":1,"by":2}', '{"offset":3}'],
+)
 async def test_a_strange_cursor_is_an_error(seller, cursor: str) -> None:
     with pytest.raises(ValueError, match="no cursor"):
         await pages_of(seller, cursor)

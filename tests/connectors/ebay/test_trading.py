@@ -205,14 +205,6 @@ class TestPush:
         with pytest.raises(NeedsSeller, match="hard expired"):
             await seller.push([update(KEY)])
 
-    async def test_revisions_are_counted_by_item(self, settings, ebay, resources) -> None:
-        few = settings.model_copy(update={"revisions_per_day": 3, "revisions_kept": 1})
-        ebay.on_trading("ReviseInventoryStatus", "")
-        raised = QuantityUpdate(key=SMALL, value=3, listing=SMALL.key, lowering=False)
-        async with CONNECTOR.open(few, resources) as seller:
-            states = [(await seller.push([raised]))[0].state for _ in range(3)]
-        assert states == ["accepted", "accepted", "refused"]
-
 
 async def test_without_the_switch_such_names_are_skus(settings, ebay, resources, words) -> None:
     ebay.on("POST", "/bulk_get_inventory_item$", {"responses": [{"sku": KEY.key, "statusCode": 404}]})
