@@ -297,3 +297,21 @@ def test_budgets_that_are_declared_differently_stay_apart() -> None:
         assert second.available() == 5
 
     simulate(main)
+
+
+def test_a_bucket_fills_up_no_further_while_calls_that_are_paid_for_have_not_left() -> None:
+    """Or they would leave together with as many as the bucket holds."""
+
+    async def main(clock: LabClock) -> None:
+        limiter = Limiter((TEN,), clock)
+        grant = await limiter.acquire(4)
+        with limiter.prepaid(grant):
+            await clock.sleep(60)
+            await limiter.acquire()
+            await clock.sleep(60)
+            assert limiter.available() == 7, "one has left, three are still to come"
+            await limiter.acquire(3)
+        await clock.sleep(60)
+        assert limiter.available() == 10
+
+    simulate(main)

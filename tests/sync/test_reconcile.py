@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from channelsync.domain.findings import FindingKind
 from channelsync.domain.rules import Rule, RuleScope, RuleValues
+from channelsync.sdk.channel import CallCost
 from channelsync.sdk.errors import TryLater
 from channelsync.sdk.values import PushResult, QuantityUpdate
 from channelsync.store import agenda, keys
@@ -142,6 +144,27 @@ async def test_a_raise_reads_the_other_channels_of_the_item_first(open_seller: A
     await reconciled(seller, Chosen(("shop",), frozenset({(await seller.position("MUG")).key.item})))
 
     assert seller.shop().items[mug].number == 3  # six units are gone there, and no order says why yet
+
+
+async def test_what_a_raise_waits_for_is_read_though_one_call_takes_more_than_the_share_of_hot_reads(
+    open_seller: Any,
+) -> None:
+    """Else it waits for a sweep: a bucket that is full never holds more than it holds."""
+    seller = await open_seller("shop", "market")
+    mug = await seller.sells("MUG", 5, units=9)
+    other = await seller.lists("MUG", 9, channel="market")
+    await seller.pull("market")
+    await seller.map(other, "MUG", channel="market")
+    market = seller.channel("market")
+    capacity = market.limiter.available()
+    dear = replace(market.setup.capabilities, read_cost=CallCost(capacity * 0.75))
+    seller.agent.channels["market"] = market = replace(market, setup=replace(market.setup, capabilities=dear))
+    await seller.clock.sleep(600)
+    await publish_tick(seller.agent, seller.channel())
+    assert seller.shop().items[mug].number == 5, "it waits for a read of the market"
+    await publish_tick(seller.agent, market)
+    await publish_tick(seller.agent, seller.channel())
+    assert seller.shop().items[mug].number == 9
 
 
 async def test_a_rule_that_forbids_a_raise_leaves_nothing_to_do(open_seller: Any) -> None:

@@ -72,6 +72,7 @@ class Limiter:
         purse = _purse_for(source, cost)
         if purse is not None:
             purse.left -= cost
+            source.hold(-cost)
             return Grant(source.budget.name, lane, cost, 0.0, source.granted - purse.left)
         asked = self._clock.monotonic()
         await source.wait_and_take(cost, lane)
@@ -88,12 +89,14 @@ class Limiter:
         """
         source = self._bucket(grant.bucket)
         purse = _Purse(source, grant.cost)
+        source.hold(grant.cost)
         token = _PURSE.set(purse)
         try:
             yield
         finally:
             _PURSE.reset(token)
             left, purse.left = purse.left, 0.0
+            source.hold(-left)
             source.put_back(left)
 
     def give_back(self, grant: Grant) -> None:
@@ -214,6 +217,12 @@ class _Bucket:
         self._level = min(budget.capacity, state.level + max(0.0, _seconds(now - state.at)) * state.per_second)
         # Set at the first use: a limiter may be built before there is an event loop to ask the time of.
         self._refilled_at: float | None = None
+        self._held = 0.0
+
+    def hold(self, cost: float) -> None:
+        """Units granted and not spent yet: the bucket does not fill up above what is left beside them."""
+        self._refill()
+        self._held = max(0.0, self._held + cost)
 
     def check(self, cost: float) -> None:
         most = min(self.budget.capacity, self.budget.per_day or math.inf)
@@ -308,7 +317,8 @@ class _Bucket:
     def _refill(self) -> None:
         now, wall = self._clock.monotonic(), self._clock.now()
         passed = 0.0 if self._refilled_at is None else now - self._refilled_at
-        self._level = min(self.budget.capacity, self._level + passed * self._rate)
+        most = max(self._level, self.budget.capacity - self._held)
+        self._level = min(most, self._level + passed * self._rate)
         self._refilled_at = now
         if wall >= self._resets_at:
             self._used_today = 0.0

@@ -113,9 +113,9 @@ async def read_wanted(agent: Agent, channel: OpenChannel, done: Published) -> No
         lambda c: key_reads.keys_to_read(c, channel.identity, now - staleness, hot_not_since)
     )
     cost = setup.capabilities.read_cost
-    calls = (
-        int(channel.limiter.available(bucket=cost.bucket) * setup.read_share / cost.cost) if cost.cost else len(wanted)
-    )
+    there = channel.limiter.available(bucket=cost.bucket)
+    # One that needs more than the share of a full bucket would never be made, and raises elsewhere wait for it.
+    calls = max(int(there * setup.read_share / cost.cost), int(there >= cost.cost)) if cost.cost else len(wanted)
     await read_keys(agent, channel, wanted[: calls * setup.capabilities.reads_per_call], done)
 
 
