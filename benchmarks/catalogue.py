@@ -32,7 +32,7 @@ _TIME = "2026-02-28 23:00:00.000000"
 _KEY = (
     "id, identity, key, remote, channel, listing, item, multiple, ours, sells_below_zero, value, asked_at, answered_at,"
     " verified, target, generation, confirmed, rise, repairs, held, channel_held, urgency, read_at, read_wanted, hot,"
-    " failures"
+    " failures, page"
 )
 
 
@@ -86,7 +86,7 @@ def _keys(available: list[int], dice: random.Random) -> Iterator[tuple[object, .
             value = _shown(channel, units) + (dice.randint(1, 3) if dice.random() < WRONG else 0)
             yield (
                 *(n * len(CHANNELS) + place + 1, channel, f"L{n}", "", channel, f"L{n}", _item(n), 1, True, False),
-                *(value, _TIME, _TIME, True, value, 3, 3, 0, 0, "", 0, 1, _TIME, False, False, 0),
+                *(value, _TIME, _TIME, True, value, 3, 3, 0, 0, "", 0, 1, _TIME, False, False, 0, ""),
             )
 
 
