@@ -220,7 +220,9 @@ async def _one_round(
         for start in range(0, len(wanted), SURVEYED_AT_ONCE):
             some = wanted[start : start + SURVEYED_AT_ONCE]
             with leases.writing(channel.identity, held):
-                await publish_keys(agent, channel, some, held.lease, done)
+                found = await publish_keys(agent, channel, some, held.lease, done)
+                if found.reads:  # what was read is looked at again, and recorded where it is only observed
+                    await publish_keys(agent, channel, found.reads, held.lease, done)
         for other in agent.channels.values():
             if other.name not in looked.failures:
                 await read_wanted(agent, other, done)
