@@ -25,11 +25,11 @@ from channelsync.domain.demand import DemandRate
 from channelsync.lab.baskets import DEFAULT_DAY, load_day
 from channelsync.lab.figures import Figure, number
 from channelsync.lab.replay_day import BEFORE, POLL, TICK, OpenDay, day_begins, open_day
-from channelsync.lab.stage import CONNECTOR, LOCATION, Stage, StageOptions, open_stage, settings_of
+from channelsync.lab.stage import LOCATION, Stage, StageOptions, open_stage
+from channelsync.lab.stall import settings_of
 from channelsync.lab.trading_day import MARKETPLACES, TradingDay, plan_trading_day
 from channelsync.lab.virtual_time import LabClock, run_virtual
 from channelsync.sdk.channel import Capabilities
-from channelsync.sdk.discovery import installed
 from channelsync.store.database import open_database
 from channelsync.store.leases import Lease
 from channelsync.store.tables import metadata
@@ -240,11 +240,11 @@ def _changes(connection: Connection, setup: Setup) -> tuple[int, int]:
 
 def _allowed(stage: Stage, opened: OpenDay, lasted: timedelta) -> dict[str, float]:
     """Read calls that the read shares allow: of what the buckets held at first, and of what ran in since."""
-    connector = installed().connector(CONNECTOR)
     allowed = {}
     for name, channel in stage.agent.channels.items():
         cost = channel.setup.capabilities.read_cost
-        budgets = connector.budgets(settings_of(connector, opened.sites[name], opened.addresses[name]))
+        site = opened.sites[name]
+        budgets = site.connector.budgets(settings_of(site, opened.addresses[name]))
         budget = next(budget for budget in budgets if cost.bucket in (None, budget.name))
         units = budget.capacity + budget.per_second * lasted.total_seconds()
         allowed[name] = channel.setup.read_share * units / cost.cost

@@ -13,7 +13,9 @@ Times in the file carry no zone. Trade is busiest from 15 to 24 and all but stop
 outlets in America; a day here is a UTC day.
 """
 
-from dataclasses import dataclass
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
@@ -110,6 +112,23 @@ def load_day(day: date = DEFAULT_DAY) -> Day:
             first, last = database.execute(_SPAN, {"file": file}).fetchall()[0]
             raise NoBaskets(f"there are no baskets on {day}: choose another day from {first} to {last}")
     return _day(day, rows)
+
+
+def scale_baskets(baskets: Sequence[Basket], *, seed: int, scale: float) -> tuple[Basket, ...]:
+    """About `scale` times as many baskets (at least one), oldest first; a copy has an id and a time of its own."""
+    dice = random.Random(f"{seed} scale {float(scale)}")
+    rounds, rest = divmod(round(len(baskets) * scale) or 1, len(baskets))
+    chosen = [_copy(basket, number, dice) for number in range(1, rounds + 1) for basket in baskets]
+    chosen += [_copy(baskets[index], rounds + 1, dice) for index in sorted(dice.sample(range(len(baskets)), rest))]
+    return tuple(sorted(chosen, key=lambda basket: (basket.placed_at, basket.basket_id)))
+
+
+def _copy(basket: Basket, number: int, dice: random.Random) -> Basket:
+    if number == 1:
+        return basket
+    moved = basket.placed_at + timedelta(seconds=dice.randint(-1_800, 1_800))
+    placed_at = moved if moved.date() == basket.placed_at.date() else basket.placed_at
+    return replace(basket, basket_id=f"{basket.basket_id}-{number}", placed_at=placed_at)
 
 
 def transactions_file() -> Path:

@@ -29,21 +29,19 @@ from channelsync.lab.marketplace_referee import Referee
 from channelsync.lab.marketplace_site import Site
 from channelsync.lab.marketplace_values import NumberChange, NumberKey
 from channelsync.lab.plain_set import PlainChannel, PlainSeller
-from channelsync.lab.replay_day import BEFORE, POLL, TICK, day_begins, open_day
+from channelsync.lab.replay_day import BEFORE, POLL, TICK, OpenDay, day_begins, open_day
 from channelsync.lab.stage import (
-    CONNECTOR,
     LOCATION,
     Stage,
     StageOptions,
     drift_left,
     open_offers,
     open_stage,
-    settings_of,
 )
+from channelsync.lab.stall import settings_of
 from channelsync.lab.trading_day import MARKETPLACES, TradingDay, plan_trading_day
 from channelsync.lab.virtual_time import LabClock, run_virtual
 from channelsync.sdk.channel import Capabilities
-from channelsync.sdk.discovery import installed
 from channelsync.sdk.resources import unused
 from channelsync.store import agenda
 from channelsync.store.database import Database, open_database
@@ -177,7 +175,7 @@ async def _ours(options: DemoOptions, plan: TradingDay, told: Told) -> Ours:
         finally:
             await _ended(running, watching)
         told(1.0, "auditing and verifying")
-        return await _judged(stage, plan, drift, after)
+        return await _judged(stage, day, drift, after)
 
 
 def _channel(name: str) -> ChannelSetup:
@@ -194,21 +192,21 @@ def _channel(name: str) -> ChannelSetup:
     )
 
 
-async def _judged(stage: Stage, plan: TradingDay, drift: int, after: timedelta) -> Ours:
+async def _judged(stage: Stage, day: OpenDay, drift: int, after: timedelta) -> Ours:
     agent = stage.agent
-    first, last = plan.orders[0].placed_at.date(), plan.ends_at().date()
+    first, last = day.plan.orders[0].placed_at.date(), day.plan.ends_at().date()
     missing: dict[str, tuple[int, int]] = {}
     for name, channel in agent.channels.items():
         days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         audits = [await audit_day(agent, channel, one) for one in days]
-        known = len(stage.sites[name].marketplace.orders)
+        known = len(day.sites[name].marketplace.orders)
         missing[name] = (sum(len(one.missing) + one.fetched for one in audits), known)
     proof = await agent.database.query(verify, snapshot=True)
     reserved = await agent.database.query(
         lambda c: sum(position.reserved for position in find_positions(c, PositionsWanted()))
     )
     return Ours(
-        counted=counted(stage.sites, stage.referee),
+        counted=counted(day.sites, stage.referee),
         drift=drift,
         settled_after=after,
         missing=missing,
@@ -220,13 +218,12 @@ async def _judged(stage: Stage, plan: TradingDay, drift: int, after: timedelta) 
 
 async def _plain(options: DemoOptions, plan: TradingDay) -> Counted:
     clock = LabClock()
-    connector = installed().connector(CONNECTOR)
     async with AsyncExitStack() as stack:
         day = await stack.enter_async_context(open_day(plan, options.day, clock, seed=options.seed))
         referee = open_offers(day.sites, day.wares)
         channels = []
         for name, site in day.sites.items():
-            settings = settings_of(connector, site, day.addresses[name])
+            connector, settings = site.connector, settings_of(site, day.addresses[name])
             resources = unused(
                 name, connector.budgets(settings), clock, seed=str(options.seed), transport=day.transports[name]
             )

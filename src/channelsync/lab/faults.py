@@ -11,10 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol
 
 from channelsync.lab.marketplace import Marketplace
-from channelsync.lab.marketplace_accounts import Tokens
 from channelsync.lab.marketplace_values import NumberKey
 from channelsync.sdk.clock import Clock
 
@@ -103,6 +102,14 @@ class Injected:
     where: str
 
 
+class HoldsTokens(Protocol):
+    """Whoever gives out access tokens."""
+
+    def drop(self) -> None:
+        """All access tokens end now."""
+        ...
+
+
 class FaultPlan:
     """Faults and deeds of one marketplace. Of several faults that hit a call, the first in the plan counts."""
 
@@ -127,7 +134,7 @@ class FaultPlan:
                 return fault
         return None
 
-    async def do_deeds(self, marketplace: Marketplace, tokens: Tokens, clock: Clock) -> None:
+    async def do_deeds(self, marketplace: Marketplace, tokens: HoldsTokens, clock: Clock) -> None:
         """Does every deed at its time; returns after the last."""
         steps = [(deed.at, turn, False, deed) for turn, deed in enumerate(self.deeds)]
         steps += [

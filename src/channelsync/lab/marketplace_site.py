@@ -11,7 +11,13 @@ from channelsync.lab.marketplace_accounts import Account, Seller
 from channelsync.lab.marketplace_fronts import InProcessTransport, MarketplaceApp
 from channelsync.lab.marketplace_http import MarketplaceApi
 from channelsync.lab.marketplace_rules import MarketplaceRules
+from channelsync.lab.marketplace_values import NumberKey, Offer, Takes
+from channelsync.sdk.channel import Connector
 from channelsync.sdk.clock import Clock
+from channelsync.sdk.discovery import installed
+
+CONNECTOR = "sandbox"
+"""The connector that talks to the lab's marketplaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +30,20 @@ class Site:
     transport: InProcessTransport
     app: MarketplaceApp
 
+    @property
+    def connector(self) -> Connector:
+        """Who talks to it."""
+        return installed().connector(CONNECTOR)
+
     def settings(self, base_url: str = "") -> dict[str, object]:
         """What the connector's [channel.settings] hold; base_url: "" where the transport is in process."""
         where = base_url or f"http://{self.marketplace.name}.example"
         declares = self.marketplace.rules.declares()
         return {"base_url": where, "refresh_token": self.account.refresh_token, **declares}
+
+    def offer(self, listing: str, sku: str, title: str, takes: Takes) -> Offer:
+        """A listing whose one number is kept under its own name."""
+        return Offer(listing=listing, sku=sku, title=title, keys=(NumberKey(listing),), takes=takes)
 
 
 def open_site(

@@ -14,10 +14,8 @@ import httpx
 
 from channelsync.lab.marketplace_accounts import TOPICS
 from channelsync.lab.marketplace_site import Site
-from channelsync.lab.stage import CONNECTOR
 from channelsync.sdk.channel import WebhookScheme
 from channelsync.sdk.clock import Clock
-from channelsync.sdk.discovery import installed
 from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.resources import unused
 from channelsync.sdk.webhooks import WebhookHint
@@ -32,12 +30,12 @@ AT_MOST_EVERY = 5.0
 def subscribe(site: Site, clock: Clock) -> WebhookScheme:
     """Subscribes to everything; returns what tells genuine messages from forged ones."""
     subscription = site.api.subscriptions.add(site.account.name, f"http://{site.marketplace.name}.hook/", TOPICS)
-    connector = installed().connector(CONNECTOR)
+    connector = site.connector
     settings = connector.settings.model_validate({**site.settings(), "webhook_secrets": [subscription.secret]})
     resources = unused(site.marketplace.name, connector.budgets(settings), clock)
     scheme = connector.webhooks(settings, resources) if connector.webhooks else None
     if scheme is None:
-        raise ValueError(f"the connector {CONNECTOR} takes no webhooks")
+        raise ValueError(f"the connector {connector.name} takes no webhooks")
     return scheme
 
 

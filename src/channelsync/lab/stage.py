@@ -1,6 +1,6 @@
 """A seller on a stage: simulated marketplaces on one side, the real agent with its database on the other.
 
-The agent's loops, store and connector are those of a running daemon; only clock and transport are the lab's.
+The agent's loops, store and connectors are those of a running daemon; only clock and transport are the lab's.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import httpx
-from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from channelsync.domain.bundles import Recipe, Recipes, capacity
 from channelsync.domain.ledger import Cause, EntryKind, Movement, entry_id
 from channelsync.domain.quantities import PositionKey
 from channelsync.lab.marketplace_referee import Referee
-from channelsync.lab.marketplace_site import Site
-from channelsync.lab.marketplace_values import NumberKey, Offer, Takes
-from channelsync.sdk.channel import Connector
+from channelsync.lab.marketplace_values import NumberKey, Takes
+from channelsync.lab.stall import Stall, settings_of
 from channelsync.sdk.clock import Clock
-from channelsync.sdk.discovery import installed
 from channelsync.store import items, ledger, listings, runs
 from channelsync.store.database import Database
 from channelsync.store.items import Item, item_id
@@ -37,8 +34,6 @@ from channelsync.sync.pull_listings import identify, pull_listings
 from channelsync.sync.setup import ChannelSetup, Setup
 
 LOCATION = "main"
-CONNECTOR = "sandbox"
-"""The connector that talks to the lab's marketplaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +91,9 @@ class StageOptions:
     setup: Setup | None = None
     pull: bool = True
 
-    def transport(self, site: Site) -> httpx.AsyncBaseTransport | None:
+    def transport(self, name: str, site: Stall) -> httpx.AsyncBaseTransport | None:
         """The way to a marketplace; None: the network."""
-        return site.transport if self.transports is None else self.transports.get(site.marketplace.name)
+        return site.transport if self.transports is None else self.transports.get(name)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,7 +101,7 @@ class Stage:
     """The agent, the marketplaces it sells on, and the referee who knows what is physically there."""
 
     agent: Agent
-    sites: Mapping[str, Site]
+    sites: Mapping[str, Stall]
     wares: Wares
     referee: Referee
 
@@ -120,26 +115,17 @@ class Stage:
                 tasks.create_task(run_channel(self.agent, channel, leases), name=channel.name)
 
 
-def open_offers(sites: Mapping[str, Site], wares: Wares) -> Referee:
+def open_offers(sites: Mapping[str, Stall], wares: Wares) -> Referee:
     """Puts every listing on its marketplace with the number that the opening units allow; returns the referee."""
     for listing in wares.listings:
-        offer = Offer(
-            listing=listing.listing,
-            sku=listing.sku if listing.multiple == 1 else f"{listing.sku} x{listing.multiple}",
-            title=listing.sku,
-            keys=(NumberKey(listing.listing),),
-            takes=wares.takes(listing.sku, listing.multiple),
-        )
-        sites[listing.marketplace].marketplace.open_listing(offer, wares.shown(listing, wares.opening))
+        site = sites[listing.marketplace]
+        sku = listing.sku if listing.multiple == 1 else f"{listing.sku} x{listing.multiple}"
+        offer = site.offer(listing.listing, sku, listing.sku, wares.takes(listing.sku, listing.multiple))
+        site.marketplace.open_listing(offer, wares.shown(listing, wares.opening))
     referee = Referee(wares.opening)
     for site in sites.values():
         site.marketplace.on_log.append(referee.tell)
     return referee
-
-
-def settings_of(connector: Connector, site: Site, address: str = "") -> BaseModel:
-    """The connector's settings for a marketplace; address: its base URL, where it is a server."""
-    return connector.settings.model_validate(site.settings(address))
 
 
 @asynccontextmanager
@@ -147,22 +133,25 @@ async def open_stage(
     *,
     database: Database,
     clock: Clock,
-    sites: Mapping[str, Site],
+    sites: Mapping[str, Stall],
     wares: Wares,
     channels: Mapping[str, ChannelSetup],
     options: StageOptions | None = None,
 ) -> AsyncIterator[Stage]:
     """A seller whose positions, listings and mappings are in place; the loops do not run yet (see `Stage.run`).
 
-    channels: how each is set up; capabilities are taken from the connector.
+    channels: how each is set up; capabilities are taken from its connector.
     """
     chosen = options or StageOptions()
-    connector = installed().connector(CONNECTOR)
-    settings = {name: settings_of(connector, site, chosen.addresses.get(name, "")) for name, site in sites.items()}
+    connectors = {name: site.connector for name, site in sites.items()}
+    settings = {name: settings_of(site, chosen.addresses.get(name, "")) for name, site in sites.items()}
     base = chosen.setup or Setup(channels={}, locations=(LOCATION,))
     setup = replace(
         base,
-        channels={name: replace(channels[name], capabilities=connector.capabilities(settings[name])) for name in sites},
+        channels={
+            name: replace(channels[name], capabilities=connector.capabilities(settings[name]))
+            for name, connector in connectors.items()
+        },
         recipes=recipes_by_item(wares.recipes),
     )
     run = f"lab-{chosen.seed}"
@@ -175,12 +164,12 @@ async def open_stage(
         for name, site in sites.items():
             opened = open_channel(
                 setup.channels[name],
-                connector,
+                connectors[name],
                 settings[name],
                 database=database,
                 clock=clock,
                 rng=random.Random(f"{chosen.seed} {name}"),
-                transport=chosen.transport(site),
+                transport=chosen.transport(name, site),
             )
             agent.add_channel(await stack.enter_async_context(opened))
         if chosen.pull and chosen.referee is None:

@@ -26,7 +26,6 @@ from channelsync.lab.marketplace_site import Site, open_site
 from channelsync.lab.marketplace_values import LogEntry, NumberKey
 from channelsync.lab.plain_set import PlainChannel, PlainSeller
 from channelsync.lab.stage import (
-    CONNECTOR,
     LOCATION,
     Stage,
     StagedListing,
@@ -34,14 +33,13 @@ from channelsync.lab.stage import (
     Wares,
     open_offers,
     open_stage,
-    settings_of,
 )
+from channelsync.lab.stall import settings_of
 from channelsync.lab.strategies import Outcome, Strategy, Terms, buyers_of, sku_of
 from channelsync.lab.strategies_peers import ByDifference, Showing
 from channelsync.lab.virtual_time import LabClock
 from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.clock import Clock
-from channelsync.sdk.discovery import installed
 from channelsync.sdk.resources import unused
 from channelsync.store.database import open_database
 from channelsync.store.tables import metadata
@@ -193,8 +191,8 @@ class _World:
 
     @asynccontextmanager
     async def _plain_channel(self, name: str) -> AsyncIterator[PlainChannel]:
-        connector, site = installed().connector(CONNECTOR), self.sites[name]
-        settings = settings_of(connector, site)
+        site = self.sites[name]
+        connector, settings = site.connector, settings_of(site)
         resources = unused(
             name, connector.budgets(settings), self.clock, seed=str(self.seed), transport=self.reads[name]
         )

@@ -1,10 +1,11 @@
-"""The plan of the demo: what buyers want on three marketplaces over one day of real baskets, and what follows.
+"""The plan of the demo: what buyers want on its marketplaces over one day of real baskets, and what follows.
 
 `plan_trading_day` is pure: the same (day, seed, scale) gives the same plan. A plan says what buyers *want*; what
 they get is up to the marketplaces at run time. The rules:
 
-- **Marketplaces.** Outlets go to the three marketplaces, the busiest outlet first, each to the marketplace with the
-  fewest lines so far. A basket becomes one order, at its own time, on the marketplace of its outlet.
+- **Marketplaces.** Outlets go to the marketplaces (three unless others are named), the busiest outlet first, each to
+  the marketplace with the fewest lines so far. A basket becomes one order, at its own time, on the marketplace of its
+  outlet.
 - **Scale.** Below 1 a share of the baskets, drawn by lot; above 1 every basket again and again, the copies up to
   half an hour earlier or later on the same day.
 - **Bundles.** SKUs that are often in one basket are also sold as bundles: pairs, triples, and one bundle that holds
@@ -22,12 +23,12 @@ they get is up to the marketplaces at run time. The rules:
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, combinations, starmap
 from statistics import median_low
 
-from channelsync.lab.baskets import Basket, Day
+from channelsync.lab.baskets import Basket, Day, scale_baskets
 
 MARKETPLACES = ("agora", "bazaar", "corso")
 SCALE_MAX = 100
@@ -164,58 +165,46 @@ class TradingDay:
         return max(moment for order in self.orders for moment in (order.placed_at, *(e.at for e in order.after)))
 
 
-def plan_trading_day(day: Day, *, seed: int, scale: float = 1.0) -> TradingDay:
-    """The plan of a day (see the module). ValueError unless 0 < scale <= `SCALE_MAX` and the day has baskets."""
+def plan_trading_day(
+    day: Day, *, seed: int, scale: float = 1.0, marketplaces: Sequence[str] = MARKETPLACES
+) -> TradingDay:
+    """The plan of a day (see the module). marketplaces: their names.
+
+    ValueError unless 0 < scale <= `SCALE_MAX` and the day has baskets.
+    """
     if not 0 < scale <= SCALE_MAX or not day.baskets:
         raise ValueError(f"a plan needs baskets ({len(day.baskets)}) and a scale up to {SCALE_MAX} ({scale:g})")
-    marketplaces = assign_outlets(day.baskets)
+    homes = assign_outlets(day.baskets, marketplaces)
     baskets = scale_baskets(day.baskets, seed=seed, scale=scale)
     bundles = choose_bundles(baskets)
     packs = choose_packs(baskets, seed=seed)
-    sets = {name: [_bundle_listing(name, bundle, bundles) for bundle in bundles] for name in MARKETPLACES}
-    listings = {listing.listing_id: listing for name in MARKETPLACES for listing in sets[name]}
+    sets = {name: [_bundle_listing(name, bundle, bundles) for bundle in bundles] for name in marketplaces}
+    listings = {listing.listing_id: listing for name in marketplaces for listing in sets[name]}
     orders = []
     for basket in baskets:
-        marketplace = marketplaces[basket.outlet]
+        marketplace = homes[basket.outlet]
         wanted = _wanted(basket, marketplace, sets[marketplace], packs, seed=seed)
         listings.update((listing.listing_id, listing) for listing, _ in wanted)
         lines = tuple(PlannedLine(str(n), offer.listing_id, many) for n, (offer, many) in enumerate(wanted, 1))
         after = _after(lines, basket.placed_at, random.Random(f"{seed} after {basket.basket_id}"))
         orders.append(PlannedOrder(basket.basket_id, marketplace, basket.placed_at, lines, after))
     items = _items(orders, listings, seed)
-    for listing in (_item_listing(name, item.sku, 1) for name in MARKETPLACES for item in items):
+    for listing in (_item_listing(name, item.sku, 1) for name in marketplaces for item in items):
         listings[listing.listing_id] = listing
     return TradingDay(items, bundles, tuple(listings[name] for name in sorted(listings)), tuple(orders))
 
 
-def assign_outlets(baskets: Iterable[Basket]) -> dict[str, str]:
+def assign_outlets(baskets: Iterable[Basket], marketplaces: Sequence[str] = MARKETPLACES) -> dict[str, str]:
     """The marketplace of every outlet, balanced by lines: no two differ by more than the busiest outlet's lines."""
     lines: Counter[str] = Counter()
     for basket in baskets:
         lines[basket.outlet] += len(basket.lines)
-    loads = dict.fromkeys(MARKETPLACES, 0)
+    loads = dict.fromkeys(marketplaces, 0)
     assigned = {}
     for outlet in sorted(lines, key=lambda outlet: (-lines[outlet], outlet)):
         assigned[outlet] = lightest = min(loads, key=loads.__getitem__)
         loads[lightest] += lines[outlet]
     return assigned
-
-
-def scale_baskets(baskets: Sequence[Basket], *, seed: int, scale: float) -> tuple[Basket, ...]:
-    """About `scale` times as many baskets (at least one), oldest first; a copy has an id and a time of its own."""
-    dice = random.Random(f"{seed} scale {float(scale)}")
-    rounds, rest = divmod(round(len(baskets) * scale) or 1, len(baskets))
-    chosen = [_copy(basket, number, dice) for number in range(1, rounds + 1) for basket in baskets]
-    chosen += [_copy(baskets[index], rounds + 1, dice) for index in sorted(dice.sample(range(len(baskets)), rest))]
-    return tuple(sorted(chosen, key=lambda basket: (basket.placed_at, basket.basket_id)))
-
-
-def _copy(basket: Basket, number: int, dice: random.Random) -> Basket:
-    if number == 1:
-        return basket
-    moved = basket.placed_at + timedelta(seconds=dice.randint(-1_800, 1_800))
-    placed_at = moved if moved.date() == basket.placed_at.date() else basket.placed_at
-    return replace(basket, basket_id=f"{basket.basket_id}-{number}", placed_at=placed_at)
 
 
 def choose_bundles(baskets: Sequence[Basket]) -> tuple[PlannedBundle, ...]:
