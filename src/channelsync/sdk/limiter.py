@@ -317,7 +317,7 @@ class _Bucket:
     def _refill(self) -> None:
         now, wall = self._clock.monotonic(), self._clock.now()
         passed = 0.0 if self._refilled_at is None else now - self._refilled_at
-        most = max(self._level, self.budget.capacity - self._held)
+        most = min(self.budget.capacity, max(self._level, self.budget.capacity - self._held))
         self._level = min(most, self._level + passed * self._rate)
         self._refilled_at = now
         if wall >= self._resets_at:
