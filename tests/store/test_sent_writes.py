@@ -94,6 +94,15 @@ async def test_what_never_left_does_not_count_and_what_was_refused_or_not_answer
     assert await sent(database, cup) == {"cup": [0, 1, 2, 3, 4]}
 
 
+async def test_writes_that_never_left_hide_none_that_did(database: Database, records: dict[str, KeyRecord]) -> None:
+    cup = records["cup"]
+    await database.transact(lambda c: write(c, cup, 1, 2))
+    await database.transact(lambda c: write(c, cup, 3, 4, 5, outcome=sent_writes.NEVER_LEFT))
+    await database.transact(lambda c: write(c, cup, 6))
+    assert await sent(database, cup, most=3) == {"cup": [1, 2, 6]}
+    assert await sent(database, cup, most=2) == {"cup": [2, 6]}
+
+
 async def test_what_left_before_the_span_does_not_count_nor_more_of_a_key_than_there_may_be(
     database: Database, records: dict[str, KeyRecord]
 ) -> None:
@@ -147,9 +156,10 @@ async def test_the_rows_are_found_by_indexes(sqlite_database: Database) -> None:
     """However many keys there are, and however many writes of long ago."""
     plans = []
     for statement in (sent_writes._select_sent("sqlite"), sent_writes._select_predicted("sqlite")):
-        sql = str(statement.compile(compile_kwargs={"render_postcompile": True}))
-        parameters = {"ids": "[1]", "pages": '["x"]', "since": "2026-03-02", "most": 9, "outcome_1": "not sent"}
-        wanted = {name: value for name, value in parameters.items() if f":{name}" in sql}
+        compiled = statement.compile(compile_kwargs={"render_postcompile": True})
+        sql = str(compiled)
+        given = {"ids": "[1]", "pages": '["x"]', "since": "2026-03-02", "most": 9}
+        wanted = compiled.params | {name: value for name, value in given.items() if f":{name}" in sql}
         found = await sqlite_database.query(
             lambda c, sql=sql, wanted=wanted: c.execute(text(f"EXPLAIN QUERY PLAN {sql}"), wanted).all()
         )

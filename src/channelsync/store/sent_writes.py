@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, and_, bindparam, literal_column, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, bindparam, func, literal_column, or_, select
 
 from channelsync.store.among import among, values
 from channelsync.store.keys import KeyRecord
@@ -75,8 +75,21 @@ def _counted(identity: str, page: str, key: int) -> Counted:
 
 @cache
 def _select_sent(dialect: str) -> Select[Any]:
-    """A key's newest generations are found by its primary key, so that writes of long ago cost nothing."""
-    newest = _WRITE.c.generation > _KEY.c.generation - bindparam("most")
+    """A key's newest writes are found by its primary key, from the end, so that those of long ago cost nothing.
+
+    Generations that never left are stepped over: counted among the newest, they would hide as many that did.
+    """
+    later = _WRITE.alias("later")
+    first = (
+        select(later.c.generation)
+        .where(later.c.key == _KEY.c.id, later.c.outcome != NEVER_LEFT)
+        .order_by(later.c.generation.desc())
+        .offset(bindparam("most") - 1)
+        .limit(1)
+        .correlate(_KEY)
+        .scalar_subquery()
+    )
+    newest = _WRITE.c.generation >= func.coalesce(first, 0)
     return (
         _select(dialect, _WRITE.c.sent_at)
         .join(_WRITE, and_(_WRITE.c.key == _KEY.c.id, newest))
