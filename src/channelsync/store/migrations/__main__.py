@@ -1,7 +1,7 @@
 """Writes the next migration after a change of `tables.py`: python -m channelsync.store.migrations "what changed".
 
-Needs ruff, to lay the file out. Until a version has been released there is one migration only: delete the file and
-write it anew.
+Needs ruff, to lay the file out. A migration of a released version is never changed; the one of the next version is
+deleted and written anew until it is released.
 """
 
 import asyncio
