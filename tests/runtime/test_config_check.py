@@ -273,6 +273,7 @@ BAD: list[tuple[str, str, list[str]]] = [
 ]
 
 
+@pytest.mark.fault(63, "refused with line and remedy")
 @pytest.mark.parametrize(("text", "expected"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
 def test_a_bad_file_is_refused_with_line_and_remedy(
     complaints: Complaints, tmp_path: Path, text: str, expected: list[str]

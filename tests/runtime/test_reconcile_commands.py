@@ -205,6 +205,7 @@ def test_adopt_answers_an_open_question_with_an_adjustment(open_shops: Any) -> N
     assert "8" in shopkeeper.runs("stock", "show", "MUG").out
 
 
+@pytest.mark.fault(51, "it asks the daemon and waits")
 def test_beside_a_publisher_keys_are_put_on_its_agenda(shopkeeper: Shopkeeper) -> None:
     shopkeeper.sells("MUG", 5, units=9)
     with single_publisher_lock(shopkeeper.config.parent / "channelsync.db"):

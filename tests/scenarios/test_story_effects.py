@@ -16,6 +16,7 @@ STALE = MarketplaceRules(read_lag=(180.0, 180.0))
 """Every read shows what was three minutes ago."""
 
 
+@pytest.mark.fault(42, "a late read is no drift")
 @pytest.mark.fails_without(declares={"staleness_s": 0})
 async def test_a_stale_read_of_the_number_before_a_sale_is_no_rise(open_world) -> None:
     world = await open_world({"shop": STALE, "market": PLAIN})
@@ -237,6 +238,7 @@ async def test_a_number_stops_at_0_and_the_missing_units_are_no_rise(open_world)
     assert await world.kinds() == ["oversold"]
 
 
+@pytest.mark.fault(43, "a number at the cap is no drift")
 @pytest.mark.fails_without(declares={"cap": None})
 async def test_a_cap_on_writing_is_no_drop(open_world) -> None:
     world = await open_world({"shop": PRESETS["cap on writing"], "market": PLAIN}, 15)

@@ -184,6 +184,7 @@ async def test_a_cancel_that_we_have_not_seen_is_no_drift(open_world) -> None:
 LOSES_ALL = MarketplaceRules(applies=Applies.IN_ORDER, apply_delay=(1.0, 30.0), never_applied=1.0)
 
 
+@pytest.mark.fault(34, "found with both numbers, and sent again")
 @pytest.mark.fails_without("domain.watermark.overdue", lambda write, at, timing: False)
 @pytest.mark.fails_without("sync.understand_reads._Reading._lost", nothing)
 async def test_a_write_that_is_lost_is_sent_again_and_found_when_it_is_lost_again(open_world) -> None:
@@ -200,6 +201,7 @@ async def test_a_write_that_is_lost_is_sent_again_and_found_when_it_is_lost_agai
     assert await world.found() == []
 
 
+@pytest.mark.fault(44, "ends in a finding and not in a fight")
 @pytest.mark.parametrize("demand", [DemandRate(0.01), DemandRate(60.0)], ids=["slow", "hot"])
 @pytest.mark.fails_without("sync.explained.REPAIRS_MAX", 1_000)
 @pytest.mark.fails_without("sync.understand_reads.CALM", timedelta(0))

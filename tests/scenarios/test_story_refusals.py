@@ -49,6 +49,7 @@ def all_or_nothing(original: Any) -> Any:
     return record
 
 
+@pytest.mark.fault(32, "the refused row waits alone, the rest is sent again")
 @pytest.mark.fails_without("sync.publish.record_results", around=all_or_nothing)
 async def test_the_rest_of_a_batch_is_sent_again_after_a_partial_failure(open_world) -> None:
     half = Fault(
@@ -76,6 +77,7 @@ class OneLane:
     NORMAL = Lane.NORMAL
 
 
+@pytest.mark.fault(46, "lowerings keep their part of the budget")
 @pytest.mark.fails_without("sync.publish.Lane", OneLane)
 async def test_short_of_budget_lowerings_go_and_raises_wait(open_world) -> None:
     small = replace(COMPARES, budget_capacity=50.0, budget_per_second=0.1)

@@ -60,6 +60,7 @@ def open_up(breaker: Breaker) -> None:
         fail(breaker)
 
 
+@pytest.mark.fault(24, "then the breaker opens and nothing reaches the channel for a while")
 @pytest.mark.parametrize("error", [TryLater(), NotSent(), OutcomeUnknown()])
 def test_it_opens_after_so_many_failures_in_a_row_of_any_kind_of_try_later(breaker: Breaker, error: TryLater) -> None:
     fail(breaker, error)
@@ -167,6 +168,7 @@ def test_a_restart_changes_nothing(breaker: Breaker, clock: WallClock) -> None:
     assert seconds_left(Breaker("shop", clock, state=breaker.state)) == 6
 
 
+@pytest.mark.fault(61, "pauses are measured by a clock that does not leap")
 def test_a_wall_clock_that_goes_back_does_not_lengthen_the_pause(breaker: Breaker, clock: WallClock) -> None:
     open_up(breaker)
     clock.advance(-86_400)

@@ -41,6 +41,7 @@ async def tries(rig: Callable[..., Any], call: Call, fault: Any, **settings: Any
     return route.call_count
 
 
+@pytest.mark.fault(24, "repeated with growing waits until the deadline")
 @respx.mock
 async def test_what_is_repeated_and_how_often(rig: Callable[..., Any]) -> None:
     backoff = Backoff(attempts=3)
@@ -107,6 +108,7 @@ RETRY_AFTER = [
 ]
 
 
+@pytest.mark.fault(23, "the wait that the channel asks for is kept, within reason")
 @pytest.mark.parametrize(("header", "seconds"), [row[1:] for row in RETRY_AFTER], ids=[row[0] for row in RETRY_AFTER])
 @respx.mock
 async def test_the_channels_own_wait_is_kept_within_reason(

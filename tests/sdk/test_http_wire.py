@@ -70,6 +70,7 @@ def reply(body: bytes, *headers: bytes, length: int | None = None) -> bytes:
     return b"\r\n".join([b"HTTP/1.1 200 OK", b"Content-Length: %d" % stated, *headers, b"", body])
 
 
+@pytest.mark.fault(28, "cut off at the total deadline")
 @pytest.mark.parametrize(("call", "expected"), [(READ, TryLater), (WRITE, OutcomeUnknown)])
 async def test_a_body_that_drips_is_cut_off_at_the_total_deadline(
     call: Call, expected: type[ChannelError], real: Real
@@ -128,6 +129,7 @@ SHORT = [
 ]
 
 
+@pytest.mark.fault(29, "an error, never taken for the whole")
 @pytest.mark.parametrize("sent", [row[1] for row in SHORT], ids=[row[0] for row in SHORT])
 async def test_an_answer_that_is_cut_short_is_never_taken_for_the_whole(sent: bytes, real: Real) -> None:
     assert type(await real(saying(sent), READ)) is TryLater
@@ -144,6 +146,7 @@ UNREADABLE = [
 ]
 
 
+@pytest.mark.fault(30, "an error, never an empty list")
 @pytest.mark.parametrize("sent", [row[1] for row in UNREADABLE], ids=[row[0] for row in UNREADABLE])
 async def test_a_body_that_is_not_what_it_says_is_refused(sent: bytes, real: Real) -> None:
     assert type(await real(saying(sent), READ, body_bytes_max=1000)) is AnswerUnreadable
@@ -183,6 +186,7 @@ async def test_the_answer_to_head_has_no_body_to_miss(real: Real) -> None:
     assert isinstance(await real(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"), head), Answer)
 
 
+@pytest.mark.fault(25, "nothing was sent, and it is said so")
 async def test_nobody_listening_and_no_tls_mean_that_nothing_was_sent(
     rig: Callable[..., Any], serve: Callable[..., Any]
 ) -> None:
@@ -201,6 +205,7 @@ async def test_nobody_listening_and_no_tls_mean_that_nothing_was_sent(
         assert type(await the.error(replace(WRITE, attempts=1))) is NotSent
 
 
+@pytest.mark.fault(38, "not followed: neither request nor credentials get there")
 async def test_a_redirect_to_another_host_gets_neither_the_request_nor_the_credentials(
     real: Real, serve: Callable[..., Any]
 ) -> None:
@@ -232,6 +237,7 @@ def closing_kept_connections(log: list[str]) -> Handler:
     return handler
 
 
+@pytest.mark.fault(27, "a call that may be repeated is, at no cost")
 @pytest.mark.parametrize("call", [READ, IDEMPOTENT])
 async def test_a_kept_connection_found_closed_costs_a_repeatable_call_no_attempt(
     call: Call, rig: Callable[..., Any], serve: Callable[..., Any]
@@ -244,6 +250,7 @@ async def test_a_kept_connection_found_closed_costs_a_repeatable_call_no_attempt
     assert log == ["answered", "reset", "answered", "reset", "answered"]
 
 
+@pytest.mark.fault(27, "another write has an unknown outcome")
 async def test_a_kept_connection_found_closed_leaves_other_writes_unknown(
     rig: Callable[..., Any], serve: Callable[..., Any]
 ) -> None:

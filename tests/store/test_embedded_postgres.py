@@ -39,6 +39,7 @@ async def notes(database: Database) -> list[str]:
     return list(await database.query(lambda c: c.execute(text("SELECT note FROM notes ORDER BY 1")).scalars().all()))
 
 
+@pytest.mark.fault(52, "what was committed is there after kill -9 of the server, and an open database goes on")
 async def test_what_was_committed_survives_kill_9_and_an_open_database_goes_on(server: EmbeddedPostgres) -> None:
     server.start()
     server.create_database("shop")

@@ -50,6 +50,7 @@ async def test_a_cancelled_postgresql_transaction_is_rolled_back_and_its_connect
     assert await postgresql_database.transact(shops) == []
 
 
+@pytest.mark.fault(53, "repeated as a whole, a bounded number of times")
 @pytest.mark.parametrize("code", ["40001", "40P01"])
 async def test_postgresql_conflicts_are_repeated(postgresql_database: Database, code: str) -> None:
     tried = 0
@@ -65,6 +66,7 @@ async def test_postgresql_conflicts_are_repeated(postgresql_database: Database, 
     assert (tried, await postgresql_database.query(shops)) == (2, ["north"])
 
 
+@pytest.mark.fault(52, "the transaction is repeated as a whole")
 async def test_a_connection_that_breaks_before_the_commit_is_repeated_on_another(
     postgresql_database: Database,
 ) -> None:
@@ -95,6 +97,7 @@ async def test_a_connection_that_breaks_between_two_uses_is_not_noticed(postgres
     assert await postgresql_database.query(shops) == []
 
 
+@pytest.mark.fault(52, "a commit without an answer is told as unknown")
 async def test_a_connection_that_breaks_during_the_commit_leaves_it_unknown(postgresql_database: Database) -> None:
     def break_at_commit(connection: Connection) -> None:
         connection.exec_driver_sql(

@@ -50,6 +50,7 @@ def test_waits_between_attempts_grow_and_stay_under_three_seconds_together(tmp_p
     assert waits[0] <= 0.02 < waits[3]
 
 
+@pytest.mark.fault(56, "waited for, then told")
 async def test_a_file_locked_by_another_process_is_waited_for_and_then_told(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +72,7 @@ async def test_a_file_locked_by_another_process_is_waited_for_and_then_told(
         assert await database.query(shops) == ["north"]
 
 
+@pytest.mark.fault(55, "refused, nothing half written, and it goes on when there is room")
 async def test_a_full_disk_is_told_writes_nothing_and_is_survived(sqlite_database: Database) -> None:
     def fill(connection: Connection) -> None:
         add(connection, "north")
@@ -116,6 +118,7 @@ async def test_a_cancelled_unit_of_work_ends_before_the_next_begins(sqlite_datab
     assert await following == ["north"]
 
 
+@pytest.mark.fault(56, "what is no database is told")
 async def test_what_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("no database at all, but long enough to be looked at as one" * 100)
     with pytest.raises(DatabaseDamaged, match="restore"):

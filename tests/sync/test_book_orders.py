@@ -111,6 +111,7 @@ async def test_the_same_order_again_changes_nothing(seller: Any) -> None:
     assert await entries(seller, "MUG") == [(EntryKind.RESERVE, 0, 2)]
 
 
+@pytest.mark.fault(5, "the older state is ignored")
 async def test_an_older_snapshot_than_the_booked_one_is_ignored(seller: Any) -> None:
     mug = await seller.sells("MUG", 5)
     await book(seller, order_of(seller, mug, 1, minute=2))
@@ -164,6 +165,7 @@ async def test_a_cancelled_order_releases_what_it_held(seller: Any) -> None:
     assert await entries(seller, "MUG") == [(EntryKind.RESERVE, 0, 2), (EntryKind.RELEASE, 0, -2)]
 
 
+@pytest.mark.fault(4, "the cancel leaves a tombstone; the order that comes later takes nothing")
 async def test_an_order_seen_first_as_cancelled_leaves_a_tombstone_and_no_units(seller: Any) -> None:
     mug = await seller.sells("MUG", 5)
     await book(seller, order_of(seller, mug, 2, minute=1, status=OrderStatus.CANCELLED))

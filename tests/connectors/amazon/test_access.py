@@ -108,6 +108,7 @@ async def test_two_refused_tokens_need_the_seller(channel, amazon, words) -> Non
     assert len(amazon.of("token")) == 2
 
 
+@pytest.mark.fault(37, "the role that is missing is named")
 async def test_a_role_that_is_missing_is_named_and_no_token_is_wasted(channel, amazon, words) -> None:
     amazon.on("getOrder", words.error(403, "Unauthorized", "Access to requested resource is denied."))
     with pytest.raises(NeedsSeller, match=r"role Inventory and Order Tracking.*A3TH9S8BH6GOGM"):

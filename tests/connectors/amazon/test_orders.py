@@ -130,6 +130,7 @@ async def test_an_old_token_is_not_used_and_the_round_begins_anew(pages, channel
     assert page.covered_to == clock.now() - timedelta(minutes=2)
 
 
+@pytest.mark.fault(40, "a cursor that has expired begins the round anew")
 async def test_a_token_that_is_refused_begins_the_round_anew(pages, amazon, words) -> None:
     amazon.on(
         "searchOrders",

@@ -52,6 +52,7 @@ async def test_of_many_callers_without_a_token_one_gets_it_for_all(world, channe
     assert paths(world).count("/oauth/token") == 1
 
 
+@pytest.mark.fault(35, "renewed once for all callers, and the page goes on")
 async def test_a_token_that_was_dropped_is_replaced_once_for_all_callers(world, channel_settings, resources) -> None:
     async with CONNECTOR.open(channel_settings, resources) as channel:
         await channel.check()
@@ -209,6 +210,7 @@ async def test_a_row_without_an_answer_is_unknown_and_a_busy_one_refused(
         assert (await world.number(offered.key) == 5) == (result.state == "accepted")
 
 
+@pytest.mark.fault(40, "a page that leads to itself ends the poll as misbehaviour, and nothing is lost")
 async def test_rows_that_come_twice_and_a_cursor_that_leads_nowhere_lose_no_order(
     world, channel_settings, resources, lab_fault
 ) -> None:

@@ -158,6 +158,7 @@ class SlowVault(MemoryVault):
         await super().put(name, secret)
 
 
+@pytest.mark.fault(35, "a new refresh token is kept before what came with it is used")
 async def test_the_new_refresh_token_is_kept_before_the_new_access_token_is_used(
     offline, resources, shop, clock
 ) -> None:

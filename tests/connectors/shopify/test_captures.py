@@ -98,6 +98,7 @@ async def test_a_captured_refusal_of_the_whole_request_is_a_bug_of_ours(capture,
     assert captured["response"]["errors"][0]["extensions"]["code"] in str(caught.value)
 
 
+@pytest.mark.fault(31, "the rows that are named are refused, the others are not")
 @pytest.mark.parametrize(
     "name",
     ["2026-04__products__inventorySetQuantities-name-validation", "inventorySetQuantities-quantity-bounds"],

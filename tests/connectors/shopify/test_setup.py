@@ -256,6 +256,7 @@ async def test_without_a_location_of_the_sellers_own_there_is_something_to_do(op
     assert "Activate a location" in advice[0]
 
 
+@pytest.mark.fault(45, "told as the end of the version, never as a listing that is gone")
 async def test_an_answer_by_another_version_says_that_ours_has_ended(opened, account) -> None:
     account(place(7), version="2027-01")
     (point,) = [one for one in await opened.inspect() if one.what == "API version"]

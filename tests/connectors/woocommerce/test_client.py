@@ -309,6 +309,7 @@ async def test_more_keys_than_declared_are_a_value_error(shop) -> None:
         await shop.read([QuantityKey(str(number)) for number in range(1, 102)])
 
 
+@pytest.mark.fault(39, "what moved up is read again")
 @respx.mock
 async def test_what_moved_up_because_a_row_was_removed_is_read_again(shop) -> None:
     products = Rows(*(row(number) for number in range(1, 11)))
