@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ class Effort:
 
     seconds: of one turn. rounds: turns of each contender. skus: of the intake. plan_skus: of the reconcile plan,
     small and large. scale: share of the day's baskets. latency_seconds: for how long orders arrive in a turn.
+    burst: events that arrive in ten seconds. startup_skus: of the daemon that is started. worker_skus: of every
+    channel that workers share. neighbour_hours: for how long one channel is bad.
     """
 
     seconds: float = 0.6
@@ -27,9 +30,24 @@ class Effort:
     plan_skus: tuple[int, int] = (25_000, 100_000)
     scale: float = 0.5
     latency_seconds: float = 5.0
+    burst: int = 5_000
+    startup_skus: int = 100_000
+    worker_skus: int = 2_000
+    neighbour_hours: float = 1.0
 
 
-QUICK = Effort(seconds=0.2, rounds=1, skus=50, plan_skus=(500, 2_000), scale=0.02, latency_seconds=1.0)
+QUICK = Effort(
+    seconds=0.2,
+    rounds=1,
+    skus=50,
+    plan_skus=(500, 2_000),
+    scale=0.02,
+    latency_seconds=1.0,
+    burst=500,
+    startup_skus=500,
+    worker_skus=40,
+    neighbour_hours=0.05,
+)
 
 
 @contextmanager
@@ -55,3 +73,9 @@ async def in_turns(contenders: Mapping[str, Callable[[], Awaitable[float]]], rou
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
     """The median over the rounds of ours over theirs: what the machine did meanwhile, it did to both."""
     return median(one / other for one, other in zip(ours, theirs, strict=True))
+
+
+def cpu_seconds(process: int) -> float:
+    """What a process has computed so far: what is beyond it, it waited, for answers or for others' turns."""
+    told = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")

@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,10 @@ from channelsync.store.embedded_postgres import EmbeddedPostgres
 from channelsync.store.migrations import upgrade
 
 TEMPLATE = "migrated"
+RELEASED = Path(__file__).parent / "store" / "schemas"
+"""One file a released revision of the tables, with rows in every table as that version wrote them."""
+
+LoadReleased = Callable[[Database, str], Awaitable[None]]
 WITHOUT_FSYNC = {"fsync": "off", "full_page_writes": "off"}
 """What was committed survives the death of every process, but not that of the machine."""
 
@@ -87,6 +92,50 @@ async def postgresql_url(postgresql_server: EmbeddedPostgres) -> AsyncIterator[s
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await connection.close()
+
+
+@pytest.fixture
+async def empty_postgresql_url(postgresql_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The address of a PostgreSQL database without any table."""
+    name = f"empty_{next(_NUMBERS)}"
+    connection = await asyncpg.connect(postgresql_server.url())
+    try:
+        await connection.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY")
+        yield postgresql_server.url(name)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def empty_sqlite_url(tmp_path: Path) -> str:
+    """The address of a SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path}/empty.db"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def empty_url(request: pytest.FixtureRequest) -> str:
+    """The address of a database without any table; the test runs once for SQLite and once for PostgreSQL."""
+    url: str = request.getfixturevalue(f"empty_{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def load_released() -> LoadReleased:
+    """Fills an empty database as a released version left it: await load_released(database, "0001")."""
+
+    async def load(database: Database, revision: str) -> None:
+        text = (RELEASED / f"{revision}.sql").read_text(encoding="utf-8")
+        lines = [line.partition("INSERT ")[2] for line in text.split(";\n")]
+        lines = [f"INSERT {line}" for line in lines if line]
+        if database.dialect == "postgresql":
+            lines = [re.sub(r"X'([0-9a-f]*)'", r"'\\x\1'", line) for line in lines]
+            numbered = ("quantity_key", "webhook", "finding", "change")
+            lines += [f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))" for table in numbered]
+        await upgrade(database, revision)
+        await database.transact(lambda c: [c.exec_driver_sql(line) for line in lines])
+
+    return load
 
 
 @pytest.fixture

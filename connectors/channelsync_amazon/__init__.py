@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
 from channelsync.sdk.channel import Connector
 from channelsync.sdk.connecting import Guide
-from channelsync.sdk.http import HttpSettings, HttpTransport, Timeouts
+from channelsync.sdk.http import HttpSettings, HttpTransport, Sign, Timeouts
 from channelsync.sdk.other_hosts import other_host
 from channelsync.sdk.resources import Resources
+from channelsync.sdk.settings import own
 from channelsync_amazon.access import Access
 from channelsync_amazon.channel import AmazonChannel, Parts
 from channelsync_amazon.client import AmazonClient, rate_observer
@@ -19,6 +21,7 @@ from channelsync_amazon.feeds import Feeds
 from channelsync_amazon.files import FILE_BYTES_MAX, Files, OpenHost
 from channelsync_amazon.known import Known
 from channelsync_amazon.quantities import Looker, Writer
+from channelsync_amazon.queue import WAIT_S, NotificationQueue, signing
 from channelsync_amazon.reports import Reports
 from channelsync_amazon.settings import AmazonSettings, budgets, capabilities
 
@@ -26,16 +29,10 @@ USER_AGENT = "channelsync-amazon/1.0 (Language=Python)"
 """In the form that the Selling Partner API asks for."""
 
 
-def _mine(settings: BaseModel) -> AmazonSettings:
-    if not isinstance(settings, AmazonSettings):
-        raise TypeError(f"these are settings of another connector: {type(settings).__name__}")
-    return settings
-
-
 @asynccontextmanager
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[AmazonChannel]:
     """The account; nothing is asked before the first call."""
-    mine = _mine(settings)
+    mine = own(AmazonSettings, settings)
     http = HttpTransport(
         HttpSettings(channel=resources.channel, base_url=mine.url, user_agent=USER_AGENT, secrets=mine.secrets),
         clock=resources.clock,
@@ -45,20 +42,35 @@ async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterat
         transport=resources.transport,
         observe_answer=rate_observer(resources.limiter),
     )
-    async with http, _elsewhere(mine, resources, mine.tokens_url) as tokens:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(http)
+        tokens = await stack.enter_async_context(_elsewhere(mine, resources, mine.tokens_url))
         client = AmazonClient(http, Access(tokens, resources.clock, mine, http.keep_secret), mine)
         files = Files(_hosts(mine, resources), insecure=mine.url.startswith("http://"))
         known = Known(resources.clock, mine.marketplaces)
         looker = Looker(client, known, resources.channel)
-        feeds = Feeds(client, files, resources.limiter, resources.clock, mine)
+        feeds = Feeds(client, files, resources, mine)
         parts = Parts(
             client=client,
             looker=looker,
             known=known,
-            writer=Writer(client, looker, known, feeds, mine.feed_from),
+            writer=Writer(client, looker, known, feeds, mine),
             reports=Reports(client, files, resources.clock, resources.channel),
+            queue=await _queue(mine, resources, stack),
         )
         yield AmazonChannel(mine, resources, parts)
+
+
+async def _queue(settings: AmazonSettings, resources: Resources, stack: AsyncExitStack) -> NotificationQueue | None:
+    """The queue of notifications, where the settings name one. An answer may take as long as SQS waits for messages."""
+    if settings.queue is None:
+        return None
+    parts = urlsplit(settings.queue.url)
+    timeouts = Timeouts(read=WAIT_S + 20, total=2 * WAIT_S + 20)
+    host = _elsewhere(settings, resources, f"{parts.scheme}://{parts.netloc}", timeouts, sign=signing(settings.queue))
+    return NotificationQueue(
+        await stack.enter_async_context(host), settings.queue, settings.seller_id, resources.channel
+    )
 
 
 def _hosts(settings: AmazonSettings, resources: Resources) -> OpenHost:
@@ -67,7 +79,11 @@ def _hosts(settings: AmazonSettings, resources: Resources) -> OpenHost:
 
 
 def _elsewhere(
-    settings: AmazonSettings, resources: Resources, base_url: str, timeouts: Timeouts | None = None
+    settings: AmazonSettings,
+    resources: Resources,
+    base_url: str,
+    timeouts: Timeouts | None = None,
+    sign: Sign | None = None,
 ) -> HttpTransport:
     """A transport to another host than the API's."""
     return other_host(
@@ -77,6 +93,7 @@ def _elsewhere(
             base_url=base_url,
             user_agent=USER_AGENT,
             secrets=settings.secrets,
+            sign=sign,
             timeouts=timeouts or Timeouts(),
             body_bytes_max=FILE_BYTES_MAX,
         ),
@@ -101,8 +118,8 @@ CONNECTOR = Connector(
     name="amazon",
     title="Amazon",
     settings=AmazonSettings,
-    capabilities=lambda settings: capabilities(_mine(settings)),
-    budgets=lambda settings: budgets(_mine(settings)),
+    capabilities=lambda settings: capabilities(own(AmazonSettings, settings)),
+    budgets=lambda settings: budgets(own(AmazonSettings, settings)),
     open=open_channel,
     guide=GUIDE,
 )

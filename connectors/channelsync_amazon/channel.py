@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from channelsync.sdk.channel import Identity
 from channelsync.sdk.connecting import CheckPoint
 from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.http import Answer
+from channelsync.sdk.polled_hints import PolledHint
+from channelsync.sdk.pushes import refuse_more_than, refuse_negative
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.values import (
     KeyRead,
@@ -26,6 +28,7 @@ from channelsync_amazon.client import AmazonClient, TokenRefused, next_of
 from channelsync_amazon.known import Known
 from channelsync_amazon.place import Place, time_text
 from channelsync_amazon.quantities import Looker, Writer
+from channelsync_amazon.queue import NotificationQueue
 from channelsync_amazon.reports import Reports
 from channelsync_amazon.settings import BLIND, ITEMS_PER_SEARCH, AmazonSettings
 from channelsync_amazon.setup import inspected
@@ -49,6 +52,7 @@ class Parts:
     known: Known
     writer: Writer
     reports: Reports
+    queue: NotificationQueue | None = None
 
 
 class AmazonChannel:
@@ -63,6 +67,7 @@ class AmazonChannel:
         self._known = parts.known
         self._writer = parts.writer
         self._reports = parts.reports
+        self._queue = parts.queue
 
     async def check(self) -> Identity:
         """Looks whether listings of this seller and orders may be read; no call of Amazon's tells whose token it is,
@@ -73,8 +78,21 @@ class AmazonChannel:
         return Identity(name, f"{self._settings.seller_id} ({self._settings.region.upper()})")
 
     async def inspect(self) -> Sequence[CheckPoint]:
-        """The marketplaces: those that the settings name, and those where the seller sells besides."""
-        return await inspected(self._settings, self._client)
+        """The marketplaces: those that the settings name, and those where the seller sells besides; and the queue."""
+        return await inspected(self._settings, self._client, self._queue)
+
+    # Notifications
+
+    @property
+    def polls_hints(self) -> bool:
+        return self._queue is not None
+
+    async def hints(self) -> Sequence[PolledHint]:
+        return [] if self._queue is None else await self._queue.hints()
+
+    async def acknowledge(self, hints: Sequence[PolledHint]) -> None:
+        if self._queue is not None:
+            await self._queue.acknowledge(hints)
 
     # Orders
 
@@ -166,9 +184,10 @@ class AmazonChannel:
 
     async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
         """One key by itself, several by search; what the search does not show is asked for by itself."""
-        _refuse_more_than(ITEMS_PER_SEARCH, len(keys))
+        refuse_more_than(ITEMS_PER_SEARCH, len(keys))
         ours = [key.key for key in keys if not key.location]
         times: dict[str, Answer] = {}
+        unreadable: set[str] = set()
         items: dict[str, wire.Item] = {}
         begun = self._clock.now()
         searched = [sku for sku in dict.fromkeys(ours) if "," not in sku]
@@ -181,20 +200,22 @@ class AmazonChannel:
             if sku not in items:
                 row, times[sku] = await self._client.item(sku)
                 one = None if row is None else self._looker.item(row)
-                if row is not None and one is None:
-                    raise AnswerUnreadable(f"{times[sku].call}: the listing {sku} cannot be read")
-                if one is None:
-                    self._known.note_missing(sku)
-                else:
+                if one is not None:
                     items[sku] = one
+                elif row is None:
+                    self._known.note_missing(sku)
+                elif isinstance(row, dict) and row.get("sku") == sku:
+                    unreadable.add(sku)
+                else:
+                    raise AnswerUnreadable(f"{times[sku].call}: the answer is not about the listing {sku}")
         ended = self._clock.now()
-        return [_read(key, items.get(key.key), times.get(key.key), begun, ended) for key in keys]
+        reads = [_read(key, items.get(key.key), times.get(key.key), begun, ended) for key in keys]
+        wrong = "Amazon's answer to it means nothing to us: see the log"
+        return [replace(one, unreadable=wrong) if one.key.key in unreadable else one for one in reads]
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
-        _refuse_more_than(self._settings.updates_per_push, len(updates))
-        negative = [update.key for update in updates if update.value < 0]
-        if negative:
-            raise ValueError(f"negative numbers cannot be shown: {negative}")
+        refuse_more_than(self._writer.most(updates), len(updates))
+        refuse_negative(updates)
         return await self._writer.push(updates) if updates else []
 
     async def _pages(
@@ -260,9 +281,3 @@ def _read(key: QuantityKey, item: wire.Item | None, answer: Answer | None, begun
         asked=begun if answer is None else answer.asked_at,
         answered=ended if answer is None else answer.answered_at,
     )
-
-
-def _refuse_more_than(most: int, given: int) -> None:
-    """Whoever calls splits: a connector that cut a batch in silence would leave numbers wrong."""
-    if given > most:
-        raise ValueError(f"{given} rows in one call; at most {most} go")

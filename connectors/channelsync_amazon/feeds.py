@@ -8,26 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 import structlog
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from channelsync.sdk.clock import Clock
-from channelsync.sdk.errors import AnswerUnreadable, ChannelError, ChannelMisbehaved, OutcomeUnknown
-from channelsync.sdk.limiter import Limiter
-from channelsync.sdk.values import PushResult, QuantityUpdate
+from channelsync.sdk.errors import AnswerUnreadable, ChannelError, ChannelMisbehaved
+from channelsync.sdk.memory import CONTENT_MAX
+from channelsync.sdk.resources import Resources
+from channelsync.sdk.values import PushResult, QuantityKey, QuantityUpdate
 from channelsync_amazon import wire
 from channelsync_amazon import wire_documents as documents
 from channelsync_amazon.client import FEED_CONTENT, ISSUE_LOCALE, PRODUCT_TYPE, AmazonClient
 from channelsync_amazon.files import Files
 from channelsync_amazon.offers import MERCHANT
-from channelsync_amazon.settings import AmazonSettings
+from channelsync_amazon.settings import FEED_GRACE, AmazonSettings
 
 log = structlog.get_logger(__name__)
 
-LOST_AFTER = 6 * 3600.0
-"""Seconds after which a feed that is still not worked off counts as dead: its SKUs are written again."""
+MEMORY = "open feeds"
+"""What they are remembered as."""
+
+LOST_AFTER = timedelta(hours=6)
+"""After so long a feed that is still not worked off counts as dead: its SKUs are written again."""
 
 _FIRST_WAIT, _LONGEST_WAIT, _LONGER = 2.0, 20.0, 1.5
 _QUEUED = "IN_QUEUE"
@@ -100,11 +105,11 @@ def results_of(updates: Sequence[QuantityUpdate], report: documents.ProcessingRe
 
 @dataclass(frozen=True, slots=True)
 class OpenFeed:
-    """A feed that Amazon had not worked off when we stopped waiting. until: when it counts as dead (monotonic)."""
+    """A feed that Amazon has not worked off as far as we know. until: when it counts as dead."""
 
     feed: str
     updates: tuple[QuantityUpdate, ...]
-    until: float
+    until: datetime
 
     @property
     def skus(self) -> frozenset[str]:
@@ -112,17 +117,35 @@ class OpenFeed:
         return frozenset(update.key.key for update in self.updates)
 
 
-class Feeds:
-    """The feeds of one account."""
+class _KeptFeed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def __init__(
-        self, client: AmazonClient, files: Files, limiter: Limiter, clock: Clock, settings: AmazonSettings
-    ) -> None:
+    feed: str
+    until: AwareDatetime
+    rows: tuple[tuple[str, int], ...]
+
+
+class _Kept(BaseModel):
+    """The open feeds as they are remembered over a restart."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    open: tuple[_KeptFeed, ...] = ()
+
+
+class Feeds:
+    """The feeds of one account. What is open is remembered over restarts: Amazon does not tell which SKUs a feed holds,
+    and sent beside it, the older number could come last."""
+
+    def __init__(self, client: AmazonClient, files: Files, resources: Resources, settings: AmazonSettings) -> None:
         self._client = client
         self._files = files
-        self._limiter = limiter
-        self._clock = clock
+        self._limiter = resources.limiter
+        self._clock = resources.clock
+        self._memory = resources.memory
+        self._recalled = False
         self._seller = settings.seller_id
+        self._grace = max(settings.grace, FEED_GRACE)
         self._wait = settings.feed_wait_s
         self._open: list[OpenFeed] = []
         self._late: dict[str, tuple[int, str]] = {}
@@ -137,16 +160,19 @@ class Feeds:
         document = await self._client.feed_document()
         await self._files.upload(document.url, document_of(self._seller, updates), FEED_CONTENT)
         feed = await self._client.create_feed(document.feed_document_id, marketplace)
-        until = self._clock.monotonic() + LOST_AFTER
+        opened = OpenFeed(feed, tuple(updates), self._clock.now() + LOST_AFTER)
+        self._open.append(opened)
+        await self._remember()
         try:
             results = await self._results(feed, updates)
         except ChannelError as error:
             log.warning("amazon.feed_unobserved", feed=feed, why=str(error))
             results = None
-        if results is not None:
-            return results
-        self._open.append(OpenFeed(feed, tuple(updates), until))
-        return [PushResult.accepted(update.key) for update in updates]
+        if results is None:
+            return [PushResult.accepted(update.key, within=self._grace) for update in updates]
+        self._open.remove(opened)
+        await self._remember()
+        return results
 
     async def settle(self, wanted: Collection[str] = ()) -> None:
         """Looks after the feeds that were not worked off. What was refused meanwhile is told by `refusal_of`.
@@ -154,12 +180,13 @@ class Feeds:
         wanted: SKUs that must not wait: a feed that holds one is taken back, if Amazon has not begun with it. Its other
         numbers are lost by that, as the next reads show.
         """
+        await self._recall()
         for one in list(self._open):
             try:
                 state = await self._client.feed(one.feed)
                 queued = state.processing_status == _QUEUED and not one.skus.isdisjoint(wanted)
                 taken_back = queued and await self._client.cancel_feed(one.feed)
-                if not taken_back and state.processing_status in _UNDER_WAY and self._clock.monotonic() < one.until:
+                if not taken_back and state.processing_status in _UNDER_WAY and self._clock.now() < one.until:
                     continue
                 results = [] if taken_back else await self._ended(state, one.updates)
             except ChannelMisbehaved as error:
@@ -169,6 +196,36 @@ class Feeds:
                 if result.state == "refused":
                     self._late[update.key.key] = update.value, result.reason
             self._open = [other for other in self._open if other is not one]
+            await self._remember()
+
+    async def _recall(self) -> None:
+        """What an earlier process left open; what cannot be read is as good as nothing."""
+        if self._recalled:
+            return
+        kept = await self._memory.get(MEMORY)
+        self._recalled = True
+        if kept is None:
+            return
+        try:
+            told = _Kept.model_validate_json(kept)
+        except ValidationError:
+            log.warning("amazon.feeds_forgotten", why="what was remembered of open feeds cannot be read")
+            return
+        for one in told.open:
+            updates = tuple(QuantityUpdate(key=QuantityKey(sku), value=units, listing=sku) for sku, units in one.rows)
+            self._open.append(OpenFeed(one.feed, updates, one.until))
+
+    async def _remember(self) -> None:
+        """So many feeds that they are too much to keep are forgotten at a restart, as they were before."""
+        kept = _Kept(
+            open=tuple(
+                _KeptFeed(feed=one.feed, until=one.until, rows=tuple((row.key.key, row.value) for row in one.updates))
+                for one in self._open
+            )
+        )
+        content = kept.model_dump_json().encode() if self._open else b""
+        if len(content) <= CONTENT_MAX:
+            await self._memory.put(MEMORY, content)
 
     def busy(self) -> dict[str, str]:
         """SKUs that a feed still holds, and which: nothing else is sent for them."""
@@ -203,7 +260,3 @@ class Feeds:
             raise AnswerUnreadable(f"the result of feed {state.feed_id} is not JSON") from None
         report = wire.read_value(documents.ProcessingReport, told, f"the result of feed {state.feed_id}")
         return results_of(updates, report)
-
-
-UNANSWERED = (OutcomeUnknown, AnswerUnreadable)
-"""After these a number may be in force."""

@@ -10,15 +10,18 @@ import structlog
 from pydantic import ValidationError
 
 from channelsync.sdk.errors import ChannelError
+from channelsync.sdk.pushes import UNANSWERED, row_after
 from channelsync.sdk.values import PushResult, QuantityUpdate
 from channelsync_amazon import wire
 from channelsync_amazon.client import AmazonClient
-from channelsync_amazon.feeds import UNANSWERED, Feeds, quantity_patch
+from channelsync_amazon.feeds import Feeds, quantity_patch
 from channelsync_amazon.known import MISSING, Known
 from channelsync_amazon.offers import said
-from channelsync_amazon.settings import ITEMS_PER_SEARCH
+from channelsync_amazon.settings import ITEMS_PER_SEARCH, AmazonSettings
 
 log = structlog.get_logger(__name__)
+
+_NO_TURN = "more raises than go one by one in one push, and no feed may be sent for them now"
 
 _UNANSWERED_MAX = 2
 """Patches in a row without an answer, after which no more are sent."""
@@ -64,30 +67,41 @@ class Looker:
 class Writer:
     """Pushes the numbers of one account.
 
-    feed_from: so many raises for one marketplace go as a feed, while it is a feed's turn. A lowering never does: a
-    feed may stay in Amazon's queue for half an hour whatever its size, at times for twelve
-    (amzn/selling-partner-api-models 5151, 4823), and a lowering must not wait.
+    Many raises for one marketplace go as a feed, while it is a feed's turn. A lowering never does: a feed may stay in
+    Amazon's queue for half an hour whatever its size, at times for twelve (amzn/selling-partner-api-models 5151,
+    4823), and a lowering must not wait. Nor does a raise to a few units, which may have to be lowered meanwhile.
     """
 
-    def __init__(self, client: AmazonClient, looker: Looker, known: Known, feeds: Feeds, feed_from: int) -> None:
+    def __init__(
+        self, client: AmazonClient, looker: Looker, known: Known, feeds: Feeds, settings: AmazonSettings
+    ) -> None:
         self._client = client
         self._looker = looker
         self._known = known
         self._feeds = feeds
-        self._feed_from = feed_from
+        self._settings = settings
+
+    def most(self, updates: Sequence[QuantityUpdate]) -> int:
+        """How many go in one push of such updates."""
+        settings = self._settings
+        only_raises = settings.feeds and not any(map(_urgent, updates))
+        return max(settings.raises_per_push, settings.updates_per_push) if only_raises else settings.updates_per_push
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> list[PushResult]:
         """One result an update, in their order.
 
         Raises what goes wrong before anything was answered. Once a number was answered nothing is raised any more:
-        it may be in force, and whoever calls must hear of it. What is left open then is unknown.
+        it may be in force, and whoever calls must hear of it. What is left open then is unknown, or was not sent.
         """
-        await self._feeds.settle(wanted={one.key.key for one in updates if _urgent(one)})
+        least = self._settings.feed_least
+        await self._feeds.settle(wanted={one.key.key for one in updates if _urgent(one) and one.value < least})
         results = await self._held_up(updates)
         left = {place: one for place, one in enumerate(updates) if place not in results}
         marketplace, together = self._for_a_feed(left)
         singly = sorted(left.keys() - set(together), key=lambda place: (*_rank(left[place]), place))
-        answered = await self._patched({place: left[place] for place in singly})
+        now, later = singly[: self._settings.updates_per_push], singly[self._settings.updates_per_push :]
+        answered = await self._patched({place: left[place] for place in now})
+        results |= {place: PushResult.not_sent(left[place].key, _NO_TURN) for place in later}
         if together:
             rows = [(place, left[place]) for place in together]
             answered |= await self._fed(rows, marketplace, answered=bool(answered))
@@ -110,7 +124,7 @@ class Writer:
                 results[place] = PushResult.refused(update.key, MISSING if seen is None else seen.refusal)
             elif sku in busy:
                 reason = f"feed {busy[sku]} still holds it; sent beside it, the older number could come last"
-                results[place] = PushResult.unknown(update.key, reason)
+                results[place] = PushResult.not_sent(update.key, reason)
             elif (late := self._feeds.refusal_of(update)) is not None:
                 results[place] = PushResult.refused(update.key, late)
         return results
@@ -121,10 +135,11 @@ class Writer:
         raises: dict[str, list[int]] = {}
         for place, one in left.items():
             seen = self._known.seen(one.key.key)
-            if not _urgent(one) and named[one.key.key] == 1 and seen is not None:
+            may = not _urgent(one) and one.value >= self._settings.feed_least
+            if may and named[one.key.key] == 1 and seen is not None:
                 raises.setdefault(seen.marketplace, []).append(place)
         marketplace, most = max(raises.items(), key=lambda one: len(one[1]), default=("", []))
-        return marketplace, most if len(most) >= self._feed_from and self._feeds.ready else []
+        return marketplace, most if len(most) >= self._settings.feed_from and self._feeds.ready else []
 
     async def _patched(self, left: dict[int, QuantityUpdate]) -> dict[int, PushResult]:
         """One call each. A call without an answer leaves its own number open and holds up nobody but for a failure of
@@ -134,7 +149,7 @@ class Writer:
         answers = 0
         for place, update in left.items():
             if len(lost) >= _UNANSWERED_MAX:
-                results[place] = PushResult.unknown(update.key, f"not sent after this: {lost[-1]}")
+                results[place] = PushResult.not_sent(update.key, f"not sent after this: {lost[-1]}")
                 continue
             try:
                 results[place] = await self._patch(update)
@@ -147,8 +162,8 @@ class Writer:
                 if answers == 0 and not lost:
                     raise
                 rest = [one for one in left if one not in results]
-                reason = f"a part of the push failed before it: {error}"
-                return results | {one: PushResult.unknown(left[one].key, reason) for one in rest}
+                reason = f"a part of the push failed: {error}"
+                return results | {one: PushResult.not_sent(left[one].key, reason) for one in rest}
         if lost and answers == 0:
             raise lost[0]
         return results
@@ -170,7 +185,7 @@ class Writer:
         except ChannelError as error:
             if not answered:
                 raise
-            results = [PushResult.unknown(update.key, str(error)) for update in rows]
+            results = [row_after(error, update.key) for update in rows]
         return dict(zip(places, results, strict=True))
 
 

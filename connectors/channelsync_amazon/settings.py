@@ -46,6 +46,8 @@ LWA = "https://api.amazon.com"
 LWA_BUCKET = "loginWithAmazon"
 FILES_BUCKET = "documents"
 """Up- and downloads at the addresses that Amazon hands out."""
+QUEUE_BUCKET = "notifications"
+"""Calls to the seller's queue at AWS."""
 
 RATES: dict[str, tuple[float, float]] = {
     "searchOrders": (20, 0.0056),
@@ -65,10 +67,33 @@ RATES: dict[str, tuple[float, float]] = {
     "getInventorySummaries": (2, 2),
     LWA_BUCKET: (5, 1),
     FILES_BUCKET: (10, 10),
+    QUEUE_BUCKET: (20, 20),
 }
 """Burst and calls per second of each operation, from its description in the models. createFeed's burst is less
 than its own: of JSON_LISTINGS_FEED Amazon takes five in any five minutes, and with this burst there are never more.
-The last two are ours: Amazon publishes none."""
+The last three are ours: Amazon publishes none for
+them."""
+
+
+class QueueSettings(BaseModel):
+    """A queue at AWS (SQS), and the key that may read it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/]+/")]
+    """The queue's address, as AWS shows it."""
+
+    access_key: Annotated[str, Field(min_length=1)]
+    """The id of an access key that may receive and delete the queue's messages."""
+
+    secret_key: Secret
+    """The secret of that access key."""
+
+    @field_validator("url")
+    @classmethod
+    def _safe(cls, url: str) -> str:
+        _check_safe(url)
+        return url
 
 
 class AmazonSettings(BaseModel):
@@ -116,8 +141,15 @@ class AmazonSettings(BaseModel):
     more."""
 
     feed_from: Count = 1000
-    """From so many raises in one push on they go in one feed, not one by one. Default 1000, which is more than a push
-    holds: none do, as a feed may take half an hour, and a push of 100 takes 20 seconds."""
+    """From so many raises at once on they go in one feed; one by one a thousand take 200 seconds. Default 1000: a feed
+    takes minutes, at times half an hour. Zeroes and lowerings never go in one."""
+
+    feed_least: Count = 10
+    """Raises to fewer units go one by one: while a feed holds a SKU nothing else may be sent for it, and such a number
+    may have to be lowered soon. Default 10."""
+
+    raises_per_push: Annotated[Count, Field(le=FEED_ROWS_MAX)] = 2000
+    """Raises in one push, so in one feed. Default 2000. Less than feed_from: nothing goes in feeds."""
 
     updates_per_push: Annotated[Count, Field(le=FEED_ROWS_MAX)] = 100
     """Numbers in one push. Default 100: one by one they take 20 seconds, and longer would hold up what is urgent."""
@@ -127,14 +159,29 @@ class AmazonSettings(BaseModel):
     it the feed's numbers count as accepted. Default 0."""
 
     grace_s: Seconds = 900
-    """Seconds within which an accepted number can be read, or is lost. Default 900: Amazon says minutes. With feeds it
-    counts as an hour at least."""
+    """Seconds within which an accepted number can be read, or is lost. Default 900: Amazon says minutes. For a feed's
+    numbers it counts as an hour at least."""
 
     staleness_s: Seconds = 120
     """Seconds that a number which is read may be behind. Default 120."""
 
     order_visibility_s: Annotated[float, Field(ge=BLIND.total_seconds())] = 900
     """Seconds within which nearly every order can be found. Every search goes back as far. Default 900."""
+
+    queue: Annotated[
+        QueueSettings | None,
+        Field(
+            examples=[
+                {
+                    "url": "https://sqs.eu-west-1.amazonaws.com/123456789012/channelsync",
+                    "access_key": "AKIAIOSFODNN7EXAMPLE",
+                    "secret_key": {"env": "AMAZON_QUEUE_SECRET_KEY"},
+                }
+            ]
+        ),
+    ] = None
+    """A queue of yours at AWS that Amazon sends its notifications to: changes are then seen within seconds. Needs
+    channelsync[amazon-sqs]. Not set by default: orders and numbers are polled only."""
 
     base_url: Annotated[str | None, Field(pattern=r"^https?://", examples=["http://127.0.0.1:8080"])] = None
     """Where the API is, for tests and Amazon's sandbox. Default: the region's."""
@@ -152,9 +199,7 @@ class AmazonSettings(BaseModel):
     @model_validator(mode="after")
     def _secrets_travel_safely(self) -> Self:
         for url in (self.url, self.tokens_url):
-            local = url.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
-            if url.startswith("http://") and not local:
-                raise ValueError("secrets go over plain http to this machine only: use https")
+            _check_safe(url)
         return self
 
     @property
@@ -170,13 +215,18 @@ class AmazonSettings(BaseModel):
     @property
     def secrets(self) -> tuple[SecretStr, ...]:
         """All that must not be shown."""
-        return (self.client_secret, self.refresh_token)
+        queue = () if self.queue is None else (self.queue.secret_key,)
+        return (self.client_secret, self.refresh_token, *queue)
 
     @property
     def grace(self) -> timedelta:
         """See `grace_s`."""
-        grace = timedelta(seconds=self.grace_s)
-        return max(grace, FEED_GRACE) if self.feed_from <= self.updates_per_push else grace
+        return timedelta(seconds=self.grace_s)
+
+    @property
+    def feeds(self) -> bool:
+        """Whether raises may go in feeds."""
+        return self.feed_from <= max(self.raises_per_push, self.updates_per_push)
 
     @property
     def order_visibility(self) -> timedelta:
@@ -184,11 +234,17 @@ class AmazonSettings(BaseModel):
         return timedelta(seconds=self.order_visibility_s)
 
 
+def _check_safe(url: str) -> None:
+    local = url.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
+    if url.startswith("http://") and not local:
+        raise ValueError("secrets go over plain http to this machine only: use https")
+
+
 def capabilities(settings: AmazonSettings) -> Capabilities:
     """How Amazon behaves. What no model or page tells was not measured yet (see quality.toml).
 
-    updates_per_push: a feed takes 25,000, yet lowerings go one by one, each paid from patchListingsItem: a push must
-        end soon, and what its last number rests on must still be fresh then.
+    updates_per_push: lowerings go one by one, each paid from patchListingsItem: a push must end soon, and what its last
+        number rests on must still be fresh then. raises_per_push: a feed takes 25,000.
     reads_per_call: searchListingsItems by name. compare_and_set, answers_with_number: there is neither
         (ListingsItemPatchRequest, ListingsItemSubmissionResponse).
     meaning, behaviour: the quantity of a merchant-fulfilled listing is what is left to sell: it is lowered when the
@@ -203,6 +259,7 @@ def capabilities(settings: AmazonSettings) -> Capabilities:
     """
     return Capabilities(
         updates_per_push=settings.updates_per_push,
+        raises_per_push=max(settings.raises_per_push, settings.updates_per_push) if settings.feeds else None,
         reads_per_call=ITEMS_PER_SEARCH,
         push_cost=CallCost(1, "patchListingsItem"),
         read_cost=CallCost(1, "searchListingsItems"),

@@ -1,4 +1,4 @@
-"""What the account must be set to: the marketplaces that the settings name, and those where it sells besides."""
+"""What the account must be set to: the marketplaces that the settings name, those where it sells besides, its queue."""
 
 from __future__ import annotations
 
@@ -8,16 +8,28 @@ from channelsync.sdk.connecting import CheckPoint
 from channelsync.sdk.errors import NeedsSeller
 from channelsync_amazon import wire
 from channelsync_amazon.client import AmazonClient
+from channelsync_amazon.queue import NotificationQueue
 from channelsync_amazon.settings import AmazonSettings
 
 
-async def inspected(settings: AmazonSettings, client: AmazonClient) -> Sequence[CheckPoint]:
-    """What can be set wrongly at Amazon."""
+async def inspected(
+    settings: AmazonSettings, client: AmazonClient, queue: NotificationQueue | None
+) -> Sequence[CheckPoint]:
+    """What can be set wrongly at Amazon, and at AWS where notifications come through a queue."""
+    waiting = [] if queue is None else [await _queue(queue)]
     try:
         told = await client.participations()
     except NeedsSeller as error:
-        return [CheckPoint("permissions", "the marketplaces of the account cannot be read", str(error))]
-    return _marketplaces(settings.marketplaces, told)
+        return [CheckPoint("permissions", "the marketplaces of the account cannot be read", str(error)), *waiting]
+    return [*_marketplaces(settings.marketplaces, told), *waiting]
+
+
+async def _queue(queue: NotificationQueue) -> CheckPoint:
+    try:
+        waiting = await queue.waiting()
+    except NeedsSeller as error:
+        return CheckPoint("notifications", "the queue cannot be read", str(error))
+    return CheckPoint("notifications", f"the queue can be read; about {waiting} messages wait there")
 
 
 def _marketplaces(named: Sequence[str], told: Sequence[wire.MarketplaceParticipation]) -> list[CheckPoint]:

@@ -10,12 +10,13 @@ from pydantic import BaseModel
 from channelsync.sdk.channel import Connector, WebhookScheme
 from channelsync.sdk.connecting import Guide
 from channelsync.sdk.resources import Resources
+from channelsync.sdk.settings import own
 from channelsync_ebay.access import Access
 from channelsync_ebay.channel import EbayChannel
 from channelsync_ebay.client import EbayClient
 from channelsync_ebay.consent import CONSENT
 from channelsync_ebay.hosts import Hosts
-from channelsync_ebay.settings import EbaySettings, budgets, capabilities, mine
+from channelsync_ebay.settings import EbaySettings, budgets, capabilities
 from channelsync_ebay.trading import Trading
 from channelsync_ebay.webhooks import EbayWebhooks, Keys
 
@@ -23,7 +24,7 @@ from channelsync_ebay.webhooks import EbayWebhooks, Keys
 @asynccontextmanager
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[EbayChannel]:
     """The seller's account; nothing is asked before the first call."""
-    ours = mine(settings)
+    ours = own(EbaySettings, settings)
     async with Hosts(ours, resources) as hosts:
         access = Access(hosts, ours, resources.clock, resources.vault)
         client = EbayClient(hosts, access, ours, resources.clock, resources.limiter)
@@ -32,7 +33,7 @@ async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterat
 
 def webhooks(settings: BaseModel, resources: Resources) -> WebhookScheme | None:
     """The scheme of the account's deliveries; None while its settings hold no verification token."""
-    ours = mine(settings)
+    ours = own(EbaySettings, settings)
     if ours.verification_token is None:
         return None
     return EbayWebhooks(Keys(ours, resources), ours.verification_token)
@@ -59,8 +60,8 @@ CONNECTOR = Connector(
     name="ebay",
     title="eBay",
     settings=EbaySettings,
-    capabilities=lambda settings: capabilities(mine(settings)),
-    budgets=lambda settings: budgets(mine(settings)),
+    capabilities=lambda settings: capabilities(own(EbaySettings, settings)),
+    budgets=lambda settings: budgets(own(EbaySettings, settings)),
     open=open_channel,
     webhooks=webhooks,
     guide=GUIDE,

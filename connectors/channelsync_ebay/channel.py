@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from channelsync.sdk.channel import Identity
 from channelsync.sdk.connecting import CheckPoint
 from channelsync.sdk.errors import ChannelError
+from channelsync.sdk.pushes import refuse_more_than, refuse_negative
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.subscriptions import Subscription
 from channelsync.sdk.values import (
@@ -158,7 +159,7 @@ class EbayChannel:
         return [found[one] for one in listings if one in found]
 
     async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
-        _refuse_more_than(ROWS_MAX, len(keys))
+        refuse_more_than(ROWS_MAX, len(keys))
         if not keys:
             return []
         begun = self._clock.now()
@@ -175,10 +176,8 @@ class EbayChannel:
         return [_read(key, None if key.location else numbers.get(key.key), begun, ended) for key in keys]
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
-        _refuse_more_than(self._settings.updates_per_push, len(updates))
-        negative = [update.key for update in updates if update.value < 0]
-        if negative:
-            raise ValueError(f"negative numbers cannot be shown: {negative}")
+        refuse_more_than(self._settings.updates_per_push, len(updates))
+        refuse_negative(updates)
         return await self._writer.push(updates)
 
     async def _with_offers(self, items: Sequence[wire.Item]) -> list[tuple[wire.Item, list[wire.Offer], datetime]]:
@@ -221,9 +220,3 @@ class EbayChannel:
 def _read(key: QuantityKey, found: tuple[int, datetime, datetime] | None, begun: datetime, ended: datetime) -> KeyRead:
     value, asked, answered = found or (None, begun, ended)
     return KeyRead(key=key, value=value, asked=asked, answered=answered)
-
-
-def _refuse_more_than(most: int, given: int) -> None:
-    """Whoever calls splits: a connector that cut a batch in silence would leave numbers wrong."""
-    if given > most:
-        raise ValueError(f"{given} rows in one call; at most {most} go")

@@ -11,13 +11,14 @@ from pydantic import BaseModel, SecretStr
 from channelsync.sdk.connecting import Consent
 from channelsync.sdk.errors import NeedsSeller
 from channelsync.sdk.resources import Resources
+from channelsync.sdk.settings import own
 from channelsync_ebay.access import REFRESH_TOKEN, REFRESH_TOKEN_UNTIL, SCOPES, Access
 from channelsync_ebay.hosts import Hosts
-from channelsync_ebay.settings import mine
+from channelsync_ebay.settings import EbaySettings
 
 
 def _address(settings: BaseModel, state: str) -> str:
-    ours = mine(settings)
+    ours = own(EbaySettings, settings)
     if ours.ru_name is None:
         raise NeedsSeller("Set ru_name to the application's RuName: eBay sends the seller back to it.")
     query = {
@@ -31,7 +32,7 @@ def _address(settings: BaseModel, state: str) -> str:
 
 
 async def _redeem(settings: BaseModel, resources: Resources, pasted: str, state: str) -> Mapping[str, SecretStr]:
-    ours = mine(settings)
+    ours = own(EbaySettings, settings)
     query = parse_qs(urlsplit(pasted.strip()).query)
     told, code = query.get("state", [""])[0], query.get("code", [""])[0]
     if not hmac.compare_digest(told.encode("utf-8", "surrogatepass"), state.encode()):

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import ChannelError, NotSent
+from channelsync.sdk.pushes import row_after
 from channelsync.sdk.values import PushResult, QuantityUpdate
 from channelsync_ebay import translate, wire
 from channelsync_ebay.client import CONCURRENT, EbayClient, in_batches, plausible, reason_of
@@ -80,7 +81,7 @@ class Writer:
         """One result an update, in their order. Raises what the first request raises.
 
         Once a request has been answered, nothing is raised any more: rows may be in force by then, and whoever calls
-        must hear of them. What a later one leaves open is unknown.
+        must hear of them. What a later one leaves open is unknown; what comes after it is not sent.
         """
         begun = self._clock.monotonic()
         results = {place: nay for place, one in enumerate(updates) if (nay := self._nameless(one)) is not None}
@@ -90,19 +91,19 @@ class Writer:
         while waiting:
             some = waiting.pop(0)
             if self._clock.monotonic() - begun > PUSH_SECONDS:
-                failure = failure or f"not sent: the requests before it took over {PUSH_SECONDS:.0f} s"
+                failure = failure or f"the requests before it took over {PUSH_SECONDS:.0f} s"
                 if not answered:
-                    raise NotSent(f"the push was {failure}")
+                    raise NotSent(f"the push was not sent: {failure}")
             if failure:
-                results |= {one: PushResult.unknown(updates[one].key, failure) for one in some}
+                results |= {one: PushResult.not_sent(updates[one].key, failure) for one in some}
                 continue
             try:
                 done, again, busy = await self._write(updates, some)
             except ChannelError as error:
                 if not answered:
                     raise
-                failure = str(error)
-                waiting.insert(0, some)
+                failure = f"a part of the push failed before it: {error}"
+                results |= {one: row_after(error, updates[one].key) for one in some}
                 continue
             answered = True
             results |= done

@@ -182,13 +182,6 @@ class EbaySettings(BaseModel):
         return "ebay.com" if self.environment == "production" else "sandbox.ebay.com"
 
 
-def mine(settings: BaseModel) -> EbaySettings:
-    """The settings as this connector's own."""
-    if not isinstance(settings, EbaySettings):
-        raise TypeError(f"these are settings of another connector: {type(settings).__name__}")
-    return settings
-
-
 def origin_of(url: str) -> str:
     """Scheme, host and port of an address."""
     parts = urlsplit(url)

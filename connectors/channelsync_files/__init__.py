@@ -10,37 +10,32 @@ from pydantic import BaseModel
 
 from channelsync.sdk.channel import Connector
 from channelsync.sdk.connecting import Guide
+from channelsync.sdk.files.place import FolderPlace, Place
+from channelsync.sdk.files.sftp import SftpPlace
 from channelsync.sdk.http import HttpSettings, HttpTransport
 from channelsync.sdk.resources import Resources
+from channelsync.sdk.settings import own
 from channelsync_files.channel import FilesChannel
 from channelsync_files.documents import Documents, authorization
 from channelsync_files.inspecting import Inspection
 from channelsync_files.orders import NoOrders, OrderDocument, OrderLog, OrderSource
 from channelsync_files.outbox import FileOutbox, HttpOutbox, Outbox
-from channelsync_files.place import FolderPlace, Place
 from channelsync_files.replies import Replies
 from channelsync_files.settings import FilesSettings, budgets, capabilities
-from channelsync_files.sftp import SftpPlace
 from channelsync_files.shown import Shown
-
-
-def _mine(settings: BaseModel) -> FilesSettings:
-    if not isinstance(settings, FilesSettings):
-        raise TypeError(f"these are settings of another connector: {type(settings).__name__}")
-    return settings
 
 
 @asynccontextmanager
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[FilesChannel]:
     """The account; nothing is asked before the first call."""
-    mine = _mine(settings)
+    mine = own(FilesSettings, settings)
     async with AsyncExitStack() as stack:
         if mine.kind == "http":
             yield _over_http(mine, resources, await stack.enter_async_context(_transport(mine, resources)))
             return
         place: Place
         if mine.kind == "sftp":
-            place = sftp = SftpPlace(mine, resources.channel)
+            place = sftp = SftpPlace(mine.server, resources.channel)
             stack.push_async_callback(sftp.aclose)
         else:
             place = FolderPlace(mine.place, resources.channel, mine.file_bytes_max)
@@ -92,8 +87,8 @@ CONNECTOR = Connector(
     name="files",
     title="Files",
     settings=FilesSettings,
-    capabilities=lambda settings: capabilities(_mine(settings)),
-    budgets=lambda settings: budgets(_mine(settings)),
+    capabilities=lambda settings: capabilities(own(FilesSettings, settings)),
+    budgets=lambda settings: budgets(own(FilesSettings, settings)),
     open=open_channel,
     guide=Guide(
         steps=(

@@ -8,6 +8,7 @@ from datetime import date
 from channelsync.sdk.channel import Identity
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.connecting import CheckPoint
+from channelsync.sdk.pushes import refuse_more_than, refuse_negative
 from channelsync.sdk.values import (
     KeyRead,
     Listing,
@@ -81,15 +82,13 @@ class FilesChannel:
 
     async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
         """Reads the one file that holds all."""
-        _refuse_more_than(READS_PER_CALL, len(keys))
+        refuse_more_than(READS_PER_CALL, len(keys))
         return await self._shown.read(keys) if keys else []
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
         """One file. Updates of listings that are not offered, or that a row cannot name, are refused beforehand."""
-        _refuse_more_than(capabilities(self._settings).updates_per_push, len(updates))
-        negative = [update.key for update in updates if update.value < 0]
-        if negative:
-            raise ValueError(f"negative numbers are not to be shown: {negative}")
+        refuse_more_than(capabilities(self._settings).updates_per_push, len(updates))
+        refuse_negative(updates)
         if not updates:
             return []
         await self._inspection.prepare()
@@ -115,9 +114,3 @@ class FilesChannel:
             return PushResult.refused(update.key, "the other system offers no such listing")
         why = why_not(update, offered, self._settings.quantities)
         return PushResult.refused(update.key, why) if why else None
-
-
-def _refuse_more_than(most: int, given: int) -> None:
-    """Whoever calls splits: a connector that cut a batch in silence would leave numbers wrong."""
-    if given > most:
-        raise ValueError(f"{given} rows in one call; at most {most} go")

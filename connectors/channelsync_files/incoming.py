@@ -7,8 +7,8 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from channelsync.sdk.files.place import Entry, NoSuchFile, Place, TooLarge
 from channelsync_files import wire
-from channelsync_files.place import Entry, NoSuchFile, Place, TooLarge
 from channelsync_files.sections import MARKER, Incoming
 
 _NAME_BYTES_MAX = 150

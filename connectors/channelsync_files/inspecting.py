@@ -8,11 +8,11 @@ from datetime import datetime
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.connecting import CheckPoint
 from channelsync.sdk.errors import ChannelMisbehaved, NeedsSeller
+from channelsync.sdk.files.place import NoSuchFile, Place, TooLarge
 from channelsync.sdk.values import UnreadableOrder
 from channelsync_files import orders, record, replies, translate, wire
 from channelsync_files.documents import Documents
 from channelsync_files.incoming import newest_entry
-from channelsync_files.place import NoSuchFile, Place, TooLarge
 from channelsync_files.sections import AcknowledgementsIn, Incoming, ListingsIn, NumbersIn, OrdersIn
 from channelsync_files.settings import FilesSettings
 

@@ -19,11 +19,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import AnswerUnreadable
+from channelsync.sdk.files.place import Entry, NoSuchFile, Place, TooLarge
 from channelsync.sdk.values import OrderPage, OrderSnapshot, UnreadableOrder
 from channelsync_files import translate, wire
 from channelsync_files.documents import Documents
 from channelsync_files.incoming import Arrived, digest_of, fetched, look, moved_name, put_away
-from channelsync_files.place import Entry, NoSuchFile, Place, TooLarge
 from channelsync_files.sections import MARKER, OrdersIn
 
 log = structlog.get_logger(__name__)

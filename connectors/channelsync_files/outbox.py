@@ -10,11 +10,11 @@ from typing import Protocol
 
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import AnswerUnreadable, ChannelError, NotSent
+from channelsync.sdk.files.place import Place
 from channelsync.sdk.right_to_write import check_may_write
 from channelsync.sdk.values import PushResult, QuantityKey, QuantityUpdate
 from channelsync_files import record, wire
 from channelsync_files.documents import Documents, time_text
-from channelsync_files.place import Place
 from channelsync_files.record import Told
 from channelsync_files.replies import Outcome, Replies, replies_of
 from channelsync_files.sections import AcknowledgementsIn, QuantitiesOut

@@ -14,8 +14,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from channelsync.sdk.errors import ChannelMisbehaved
+from channelsync.sdk.files.place import NoSuchFile, Place
 from channelsync.sdk.values import QuantityKey
-from channelsync_files.place import NoSuchFile, Place
 
 NAME = ".channelsync-told.json"
 WAITING_MAX = 200

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import structlog
 
 from channelsync.sdk.clock import Clock
+from channelsync.sdk.files.place import Place
 from channelsync.sdk.values import PushResult, QuantityKey
 from channelsync_files import record, wire
 from channelsync_files.incoming import Arrived, fetched, look, moved_name, put_away
-from channelsync_files.place import Place
 from channelsync_files.record import Told
 from channelsync_files.sections import AcknowledgementsIn, QuantitiesOut
 from channelsync_files.settings import Source

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from channelsync.sdk.channel import Capabilities, Moves, QuantityMeaning, ZeroPolicy
+from channelsync.sdk.files.sftp import SftpServer
 from channelsync.sdk.http import Timeouts
 from channelsync.sdk.limiter import Budget
 from channelsync.sdk.values import Applies, Deducts, GivesBack, NumberBehaviour, Timing
@@ -152,6 +153,19 @@ class FilesSettings(BaseModel):
         if scheme == "sftp":
             return "sftp"
         return "http" if scheme in ("https", "http") else "folder"
+
+    @property
+    def server(self) -> SftpServer:
+        """The SFTP server of the place; of use only where it is one."""
+        return SftpServer(
+            address=self.place,
+            username=self.username,
+            password=self.password,
+            private_key=self.private_key,
+            passphrase=self.passphrase,
+            host_keys=self.host_keys,
+            bytes_max=self.file_bytes_max,
+        )
 
     @property
     def source(self) -> Source:

@@ -13,11 +13,11 @@ import structlog
 
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import AnswerUnreadable, ChannelMisbehaved, TryLater
+from channelsync.sdk.files.place import Entry, NoSuchFile, Place, TooLarge
 from channelsync.sdk.values import KeyRead, Listing, QuantityKey
 from channelsync_files import translate, wire
 from channelsync_files.documents import Documents
 from channelsync_files.incoming import newest_entry
-from channelsync_files.place import Entry, NoSuchFile, Place, TooLarge
 from channelsync_files.replies import Replies
 from channelsync_files.sections import ListingsIn, NumbersIn
 from channelsync_files.settings import FilesSettings
@@ -158,7 +158,7 @@ class Shown:
         return [translate.listing_of(one, by_listing.get(name, [])) for name, one in offered.items()]
 
     async def read(self, keys: Sequence[QuantityKey]) -> list[KeyRead]:
-        """The numbers of these keys. One that cannot be understood counts as missing: nothing is written to it."""
+        """The numbers of these keys; of one that cannot be understood, why."""
         known = await self._known(None)
         found = [known.rows.get(key) for key in keys]
         self._name_problems((key.key, one.problem) for key, one in zip(keys, found, strict=True) if one)
@@ -167,6 +167,7 @@ class Shown:
                 key=key,
                 value=None if one is None or one.problem else one.number,
                 committed=None if one is None or one.problem else one.committed,
+                unreadable="" if one is None else one.problem,
                 asked=known.asked,
                 answered=known.answered,
             )

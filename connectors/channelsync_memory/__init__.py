@@ -17,7 +17,9 @@ from channelsync.sdk.channel import Capabilities, Connector, Identity
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import NeedsSeller, OutcomeUnknown, TryLater
 from channelsync.sdk.limiter import Budget
+from channelsync.sdk.pushes import refuse_more_than
 from channelsync.sdk.resources import Resources
+from channelsync.sdk.settings import own
 from channelsync.sdk.values import (
     BadOrder,
     GivesBack,
@@ -116,7 +118,7 @@ class MemoryChannel:
             return [listing_of(self._shop.items[one]) for one in listings if one in self._shop.items]
 
     async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
-        _refuse_more_than(BATCH, len(keys))
+        refuse_more_than(BATCH, len(keys))
         asked = self._clock.now()
         with self._asking():
             items = [self._shop.items.get(key.key) for key in keys]
@@ -127,7 +129,7 @@ class MemoryChannel:
         ]
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
-        _refuse_more_than(BATCH, len(updates))
+        refuse_more_than(BATCH, len(updates))
         with self._asking(write=True):
             return [self._set(update) for update in updates]
 
@@ -200,23 +202,10 @@ def listing_of(item: Item) -> Listing:
     return Listing(listing=item.id, sku=item.sku, title=item.sku, keys=(key,), shown={key: item.number})
 
 
-def _refuse_more_than(most: int, given: int) -> None:
-    """Whoever calls splits: a connector that cut a batch in silence would leave numbers wrong."""
-    if given > most:
-        raise ValueError(f"{given} rows in one call; at most {most} go")
-
-
-def own_settings(settings: BaseModel) -> MemorySettings:
-    """The settings as this connector's own. Raises TypeError for those of another."""
-    if not isinstance(settings, MemorySettings):
-        raise TypeError(f"these are settings of another connector: {type(settings).__name__}")
-    return settings
-
-
 @asynccontextmanager
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[MemoryChannel]:
     """The named shop, opened when it is asked for the first time."""
-    mine = own_settings(settings)
+    mine = own(MemorySettings, settings)
     shop = SHOPS.get(mine.shop)
     if shop is None:
         shop = SHOPS[mine.shop] = Shop(resources.clock)

@@ -15,8 +15,9 @@ from channelsync.sdk.channel import Connector
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.contract import CANARY, Delivery, Fault, Nonsense, Offered
 from channelsync.sdk.resources import Resources
+from channelsync.sdk.settings import own
 from channelsync.sdk.values import QuantityKey
-from channelsync_memory import CAPABILITIES, CONNECTOR, MemoryChannel, own_settings
+from channelsync_memory import CAPABILITIES, CONNECTOR, MemoryChannel, MemorySettings
 from channelsync_memory.shop import SHOPS, Sale, Shop, ShopBusy, ShopShut, ShopSilent
 
 
@@ -28,7 +29,7 @@ def memory_connector(channel: type[MemoryChannel] = MemoryChannel, **declared: A
 
     @asynccontextmanager
     async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[MemoryChannel]:
-        mine = own_settings(settings)
+        mine = own(MemorySettings, settings)
         yield channel(mine, SHOPS[mine.shop], resources.clock)
 
     capabilities = replace(CAPABILITIES, **declared)

@@ -12,22 +12,17 @@ from channelsync.sdk.channel import Connector, WebhookScheme
 from channelsync.sdk.connecting import Guide
 from channelsync.sdk.http import HttpSettings, HttpTransport
 from channelsync.sdk.resources import Resources
+from channelsync.sdk.settings import own
 from channelsync_sandbox.channel import SandboxChannel
 from channelsync_sandbox.client import Access, SandboxClient, budget_observer
 from channelsync_sandbox.settings import SandboxSettings, budgets, capabilities
 from channelsync_sandbox.webhooks import SandboxWebhooks
 
 
-def _mine(settings: BaseModel) -> SandboxSettings:
-    if not isinstance(settings, SandboxSettings):
-        raise TypeError(f"these are settings of another connector: {type(settings).__name__}")
-    return settings
-
-
 @asynccontextmanager
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[SandboxChannel]:
     """The account on the marketplace; nothing is asked before the first call."""
-    mine = _mine(settings)
+    mine = own(SandboxSettings, settings)
     http = HttpTransport(
         HttpSettings(
             channel=resources.channel,
@@ -49,7 +44,7 @@ async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterat
 
 def webhooks(settings: BaseModel, resources: Resources) -> WebhookScheme | None:
     """The scheme of the account's deliveries; None where the marketplace sends none."""
-    mine = _mine(settings)
+    mine = own(SandboxSettings, settings)
     if not mine.webhooks:
         return None
     return SandboxWebhooks(mine.webhook_secrets, resources.vault, timedelta(seconds=mine.skew_s))
@@ -68,8 +63,8 @@ CONNECTOR = Connector(
     name="sandbox",
     title="Sandbox",
     settings=SandboxSettings,
-    capabilities=lambda settings: capabilities(_mine(settings)),
-    budgets=lambda settings: budgets(_mine(settings)),
+    capabilities=lambda settings: capabilities(own(SandboxSettings, settings)),
+    budgets=lambda settings: budgets(own(SandboxSettings, settings)),
     open=open_channel,
     webhooks=webhooks,
     guide=GUIDE,

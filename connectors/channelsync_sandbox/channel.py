@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from channelsync.sdk.channel import Identity
 from channelsync.sdk.connecting import CheckPoint
 from channelsync.sdk.errors import AnswerUnreadable, ChannelMisbehaved, NeedsSeller
+from channelsync.sdk.pushes import refuse_more_than, refuse_negative
 from channelsync.sdk.subscriptions import Subscription
 from channelsync.sdk.values import (
     KeyRead,
@@ -120,7 +121,7 @@ class SandboxChannel:
         return [found[one] for one in listings if one in found]
 
     async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
-        _refuse_more_than(self._settings.reads_per_call, len(keys))
+        refuse_more_than(self._settings.reads_per_call, len(keys))
         if not keys:
             return []
         rows, answer = await self._client.numbers([{"key": key.key, "location": key.location} for key in keys])
@@ -141,10 +142,8 @@ class SandboxChannel:
         ]
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
-        _refuse_more_than(self._settings.updates_per_push, len(updates))
-        negative = [update.key for update in updates if update.value < 0]
-        if negative:
-            raise ValueError(f"negative numbers cannot be shown: {negative}")
+        refuse_more_than(self._settings.updates_per_push, len(updates))
+        refuse_negative(updates)
         if not updates:
             return []
         rows = await self._client.push(translate.push_body(updates), idempotent=self._repeatable(updates))
@@ -235,9 +234,3 @@ class _Place:
         """The next round: it goes back by the overlap, for changes that are found late."""
         since = None if self.as_of is None else self.as_of - timedelta(seconds=overlap_s)
         return _Place(since=since, covered_to=self.asked)
-
-
-def _refuse_more_than(most: int, given: int) -> None:
-    """Whoever calls splits: a connector that cut a batch in silence would leave numbers wrong."""
-    if given > most:
-        raise ValueError(f"{given} rows in one call; at most {most} go")

@@ -13,6 +13,7 @@ from channelsync.sdk.connecting import Guide
 from channelsync.sdk.http import Call, HttpSettings, HttpTransport, Timeouts
 from channelsync.sdk.other_hosts import other_host
 from channelsync.sdk.resources import Resources
+from channelsync.sdk.settings import own
 from channelsync_shopify.access import Access
 from channelsync_shopify.bulk import FILE_BYTES_MAX, BulkPull, Fetch
 from channelsync_shopify.channel import ShopifyChannel
@@ -28,16 +29,10 @@ _REFUSED = (400, 401, 403, 404, 410)
 """What a host answers for a file that it does not give out (any more)."""
 
 
-def _mine(settings: BaseModel) -> ShopifySettings:
-    if not isinstance(settings, ShopifySettings):
-        raise TypeError(f"these are settings of another connector: {type(settings).__name__}")
-    return settings
-
-
 @asynccontextmanager
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[ShopifyChannel]:
     """The shop; nothing is asked before the first call."""
-    mine = _mine(settings)
+    mine = own(ShopifySettings, settings)
     http = HttpTransport(
         HttpSettings(channel=resources.channel, base_url=mine.url, user_agent=USER_AGENT, secrets=mine.secrets),
         clock=resources.clock,
@@ -77,7 +72,7 @@ def _loader(settings: ShopifySettings, resources: Resources) -> Fetch:
 
 def webhooks(settings: BaseModel, _resources: Resources) -> WebhookScheme | None:
     """The scheme of the shop's deliveries; None while its settings hold no client secret, which signs them."""
-    mine = _mine(settings)
+    mine = own(ShopifySettings, settings)
     return ShopifyWebhooks(mine.shop, mine.client_secrets) if mine.client_secrets else None
 
 
@@ -102,8 +97,8 @@ CONNECTOR = Connector(
     name="shopify",
     title="Shopify",
     settings=ShopifySettings,
-    capabilities=lambda settings: capabilities(_mine(settings)),
-    budgets=lambda settings: budgets(_mine(settings)),
+    capabilities=lambda settings: capabilities(own(ShopifySettings, settings)),
+    budgets=lambda settings: budgets(own(ShopifySettings, settings)),
     open=open_channel,
     webhooks=webhooks,
     guide=GUIDE,

@@ -14,6 +14,7 @@ from channelsync.sdk.channel import Identity
 from channelsync.sdk.connecting import CheckPoint
 from channelsync.sdk.errors import NeedsSeller
 from channelsync.sdk.http import Answer
+from channelsync.sdk.pushes import refuse_more_than, refuse_negative
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.subscriptions import Subscription
 from channelsync.sdk.values import (
@@ -145,7 +146,7 @@ class ShopifyChannel:
 
     async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
         """One request for each location among the keys."""
-        _refuse_more_than(READS_PER_CALL, len(keys))
+        refuse_more_than(READS_PER_CALL, len(keys))
         reads: dict[QuantityKey, KeyRead] = {}
         for location in dict.fromkeys(key.location for key in keys):
             at = translate.gid_of("Location", location)
@@ -162,10 +163,8 @@ class ShopifyChannel:
         return [reads[key] for key in keys]
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
-        _refuse_more_than(ROWS_MAX, len(updates))
-        negative = [update.key for update in updates if update.value < 0]
-        if negative:
-            raise ValueError(f"negative numbers cannot be shown: {negative}")
+        refuse_more_than(ROWS_MAX, len(updates))
+        refuse_negative(updates)
         return await self._writer.push(updates)
 
     def _listing(self, row: Any) -> Listing | None:
@@ -239,9 +238,3 @@ class _Place:
 def _gids(kind: str, names: Sequence[str]) -> list[str]:
     """The global ids of those that can be Shopify's, each once."""
     return [gid for one in dict.fromkeys(names) if (gid := translate.gid_of(kind, one)) is not None]
-
-
-def _refuse_more_than(most: int, given: int) -> None:
-    """Whoever calls splits: a connector that cut a batch in silence would leave numbers wrong."""
-    if given > most:
-        raise ValueError(f"{given} rows in one call; at most {most} go")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from channelsync.sdk.errors import ChannelError
+from channelsync.sdk.pushes import row_after
 from channelsync.sdk.values import PushResult, QuantityUpdate
 from channelsync_shopify import wire
 from channelsync_shopify.client import ShopifyClient
@@ -56,7 +57,7 @@ class Writer:
         """One result an update, in their order. Raises what the first call raises.
 
         Once a call has been answered, nothing is raised any more: rows may be in force by then, and whoever calls must
-        hear of them. What a later call leaves open is unknown.
+        hear of them. What a later call leaves open is unknown; what comes after it is not sent.
         """
         results = {place: refused for place, one in enumerate(updates) if (refused := nameless(one)) is not None}
         places = [place for place in range(len(updates)) if place not in results]
@@ -69,8 +70,9 @@ class Writer:
             except ChannelError as error:
                 if not answered:
                     raise
-                for place in (*some, *(one for rest in waiting for one in rest)):
-                    results[place] = PushResult.unknown(updates[place].key, f"a later part of the push failed: {error}")
+                results |= {place: row_after(error, updates[place].key) for place in some}
+                late = f"a part of the push failed before it: {error}"
+                results |= {one: PushResult.not_sent(updates[one].key, late) for rest in waiting for one in rest}
                 break
             answered = True
             results |= {some[place]: result for place, result in verdict.done.items()}

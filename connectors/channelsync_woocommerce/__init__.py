@@ -11,6 +11,7 @@ from channelsync.sdk.channel import Connector, WebhookScheme
 from channelsync.sdk.connecting import Guide
 from channelsync.sdk.http import HttpSettings, HttpTransport
 from channelsync.sdk.resources import Resources
+from channelsync.sdk.settings import own
 from channelsync_woocommerce.access import Access
 from channelsync_woocommerce.channel import WooChannel
 from channelsync_woocommerce.client import WooClient
@@ -18,16 +19,11 @@ from channelsync_woocommerce.settings import TIMEOUTS, WooSettings, budgets, cap
 from channelsync_woocommerce.webhooks import WooWebhooks
 
 
-def _mine(settings: BaseModel) -> WooSettings:
-    if not isinstance(settings, WooSettings):
-        raise TypeError(f"these are settings of another connector: {type(settings).__name__}")
-    return settings
-
-
 @asynccontextmanager
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[WooChannel]:
     """The shop; nothing is asked before the first call."""
-    mine = _mine(settings)
+    mine = own(WooSettings, settings)
+    access = Access(mine, resources.clock)
     http = HttpTransport(
         HttpSettings(
             channel=resources.channel,
@@ -35,6 +31,7 @@ async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterat
             user_agent="channelsync-woocommerce",
             secrets=(mine.consumer_key, mine.consumer_secret, *mine.webhook_secrets),
             timeouts=TIMEOUTS,
+            sign=access.sign,
         ),
         clock=resources.clock,
         limiter=resources.limiter,
@@ -43,14 +40,13 @@ async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterat
         transport=resources.transport,
     )
     async with http:
-        access = Access(mine, resources.clock)
         client = WooClient(http, access, resources.channel)
         yield WooChannel(mine, client, resources)
 
 
 def webhooks(settings: BaseModel, resources: Resources) -> WebhookScheme:
     """The scheme of the shop's deliveries; while neither settings nor vault hold a secret, none of them passes."""
-    return WooWebhooks(_mine(settings).webhook_secrets, resources.vault)
+    return WooWebhooks(own(WooSettings, settings).webhook_secrets, resources.vault)
 
 
 GUIDE = Guide(
@@ -68,8 +64,8 @@ CONNECTOR = Connector(
     name="woocommerce",
     title="WooCommerce",
     settings=WooSettings,
-    capabilities=lambda settings: capabilities(_mine(settings)),
-    budgets=lambda settings: budgets(_mine(settings)),
+    capabilities=lambda settings: capabilities(own(WooSettings, settings)),
+    budgets=lambda settings: budgets(own(WooSettings, settings)),
     open=open_channel,
     webhooks=webhooks,
     guide=GUIDE,

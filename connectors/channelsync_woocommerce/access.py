@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
+import httpx
 from pydantic import SecretStr
 
 from channelsync.sdk.clock import Clock
-from channelsync.sdk.http import Call
+from channelsync.sdk.http import Call, Sign
 from channelsync_woocommerce.settings import WooSettings
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -28,7 +29,7 @@ class Access:
         self._clock = clock
 
     def opened(self, call: Call) -> Call:
-        """The call with the key shown. A signed one leaves once: the shop takes no nonce twice."""
+        """The call with the key shown. One that is signed shows it later, see `sign`."""
         key, secret = self._settings.consumer_key, self._settings.consumer_secret
         match self._settings.way_in:
             case "basic":
@@ -38,32 +39,31 @@ class Access:
             case "query":
                 return replace(call, params={**call.params, "consumer_key": key, "consumer_secret": secret})
             case "oauth":
-                # Not from a seed: a nonce must be new after a restart too, and nothing follows from its value.
-                nonce = secrets.token_hex(_NONCE_BYTES)
-                stamp = str(int(self._clock.now().timestamp()))
-                return replace(call, params={**call.params, **self._signed(call, nonce, stamp)}, attempts=1)
+                return call
 
-    def _signed(self, call: Call, nonce: str, stamp: str) -> dict[str, str | SecretStr]:
+    @property
+    def sign(self) -> Sign | None:
+        """Signs each request as it leaves, repeats too: the shop takes no nonce twice. None where nothing is signed."""
+        return self._sign if self._settings.way_in == "oauth" else None
+
+    def _sign(self, request: httpx.Request) -> tuple[SecretStr, ...]:
         given = {
             "oauth_consumer_key": self._settings.consumer_key.get_secret_value(),
-            "oauth_nonce": nonce,
+            # Not from a seed: a nonce must be new after a restart too, and nothing follows from its value.
+            "oauth_nonce": secrets.token_hex(_NONCE_BYTES),
             "oauth_signature_method": "HMAC-SHA256",
-            "oauth_timestamp": stamp,
+            "oauth_timestamp": str(int(self._clock.now().timestamp())),
         }
-        params = {name: _text(value) for name, value in call.params.items()}
-        secret = self._settings.consumer_secret
-        right = signature(call.method, self._settings.base_url + call.path, params | given, secret)
-        return {
-            **given,
-            "oauth_consumer_key": self._settings.consumer_key,
-            "oauth_signature": SecretStr(right),
-        }
+        params = dict(request.url.params) | given
+        right = signature(request.method, str(request.url), params, self._settings.consumer_secret)
+        request.url = request.url.copy_merge_params({**given, "oauth_signature": right})
+        return (SecretStr(right),)
 
 
 def signature(method: str, url: str, params: Mapping[str, str], secret: SecretStr) -> str:
     """The signature of a request by RFC 5849 with HMAC-SHA256, without a token secret.
 
-    url: without a query. params: all of the query and of OAuth but the signature, not yet encoded.
+    url: its query is passed over. params: all of the query and of OAuth but the signature, not yet encoded.
     """
     pairs = sorted((_encoded(name), _encoded(value)) for name, value in params.items())
     query = "&".join(f"{name}={value}" for name, value in pairs)
@@ -82,7 +82,3 @@ def _plain(url: str) -> str:
 
 def _encoded(text: str) -> str:
     return quote(text, safe="-._~")
-
-
-def _text(value: str | int | SecretStr) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

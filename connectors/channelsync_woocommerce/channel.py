@@ -15,6 +15,7 @@ from channelsync.sdk.channel import Identity
 from channelsync.sdk.connecting import CheckPoint
 from channelsync.sdk.errors import ChannelError, ChannelMisbehaved
 from channelsync.sdk.http import Answer
+from channelsync.sdk.pushes import refuse_more_than, refuse_negative, row_after
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.subscriptions import Subscription
 from channelsync.sdk.values import (
@@ -28,7 +29,7 @@ from channelsync.sdk.values import (
     UnreadableOrder,
 )
 from channelsync_woocommerce import pushes, translate, wire
-from channelsync_woocommerce.client import WooClient
+from channelsync_woocommerce.client import WooClient, id_of
 from channelsync_woocommerce.settings import BATCH_MAX, PUSH_SECONDS, WooSettings, capabilities
 from channelsync_woocommerce.setup import OPTIONS, Subscriptions, checkpoints
 from channelsync_woocommerce.webhooks import TOPICS
@@ -173,7 +174,7 @@ class WooChannel:
         return [translate.variation_of(row, parents[parent]) for parent, row in rows if row is not None]
 
     async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
-        _refuse_more_than(BATCH_MAX, len(keys))
+        refuse_more_than(BATCH_MAX, len(keys))
         names = {key: translate.ids_of_key(key) for key in keys}
         known = sorted({name for name in names.values() if name is not None})
         begun = self._clock.now()
@@ -186,28 +187,32 @@ class WooChannel:
             found += await self._client.variations_by_id(wanted)
         ended = self._clock.now()
         numbers: dict[tuple[int, int], tuple[int | None, Answer]] = {}
+        unreadable: dict[tuple[int, int], str] = {}
         for one in found:
-            row = self._row(one.row)
-            if row is not None:
-                name = (one.parent, row.id) if one.parent else (row.id, 0)
+            name = (one.parent, id_of(one.row)) if one.parent else (id_of(one.row), 0)
+            row = self._row_or_why(one.row)
+            if isinstance(row, str) and id_of(one.row):
+                unreadable[name] = row
+            elif not isinstance(row, str):
                 numbers[name] = (translate.number_of(row), one.answer)
-        return [_read(key, numbers.get(names[key] or (0, 0)), begun, ended) for key in keys]
+        return [
+            _read(key, numbers.get(name), unreadable.get(name, ""), begun, ended)
+            for key, name in ((key, names[key] or (0, 0)) for key in keys)
+        ]
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
         """Products go in one batch, the variations of each parent in another: the shop takes them no other way.
 
-        Once a batch was answered nothing is raised, because it was written: what could not be sent is unknown then,
-        so that it is read, like what got no answer.
+        Once a batch was answered nothing is raised, because it was written: what got no answer is unknown then, so
+        that it is read, and what comes after a failure is not sent.
         """
-        _refuse_more_than(self._settings.updates_per_push, len(updates))
-        negative = [update.key for update in updates if update.value < 0]
-        if negative:
-            raise ValueError(f"negative numbers are not to be shown: {negative}")
+        refuse_more_than(self._settings.updates_per_push, len(updates))
+        refuse_negative(updates)
         results: dict[QuantityKey, PushResult] = {}
         begun, failure = self._clock.monotonic(), ""
         for parent, batch in pushes.batches_of(updates).items():
             if not failure and self._clock.monotonic() - begun > PUSH_SECONDS:
-                failure = f"not sent: the batches before it took over {PUSH_SECONDS:.0f} s"
+                failure = f"the batches before it took over {PUSH_SECONDS:.0f} s"
             if not failure:
                 try:
                     results |= {one.key: one for one in await self._batch(parent, batch)}
@@ -215,8 +220,10 @@ class WooChannel:
                 except ChannelError as error:
                     if not results:
                         raise
-                    failure = str(error)
-            results |= {update.key: PushResult.unknown(update.key, failure) for _, update in batch}
+                    failure = f"a part of the push failed before it: {error}"
+                    results |= {update.key: row_after(error, update.key) for _, update in batch}
+                    continue
+            results |= {update.key: PushResult.not_sent(update.key, failure) for _, update in batch}
         return [results.get(update.key) or _no_such_key(update.key) for update in updates]
 
     async def _batch(self, parent: int, batch: Sequence[tuple[int, QuantityUpdate]]) -> list[PushResult]:
@@ -227,12 +234,16 @@ class WooChannel:
 
     def _row(self, raw: Any) -> wire.Row | None:
         """A row as the shop names things; one that cannot be read is named in the log, its neighbours are read on."""
+        row = self._row_or_why(raw)
+        return None if isinstance(row, str) else row
+
+    def _row_or_why(self, raw: Any) -> wire.Row | str:
+        """A row as the shop names things, or why it cannot be read, which the log says too."""
         try:
             return wire.Row.model_validate(raw)
         except ValidationError as error:
-            name = raw.get("id") if isinstance(raw, dict) else None
-            log.warning("listing.unreadable", channel=self._name, listing=name, why=wire.why(error))
-            return None
+            log.warning("listing.unreadable", channel=self._name, listing=id_of(raw) or None, why=wire.why(error))
+            return wire.why(error)
 
 
 def home_of(links: str) -> str | None:
@@ -314,18 +325,14 @@ class _Place:
         return _Place(begin=begin, since=begin, covered_to=self.asked)
 
 
-def _read(key: QuantityKey, found: tuple[int | None, Answer] | None, begun: datetime, ended: datetime) -> KeyRead:
+def _read(
+    key: QuantityKey, found: tuple[int | None, Answer] | None, unreadable: str, begun: datetime, ended: datetime
+) -> KeyRead:
     if found is None:
-        return KeyRead(key=key, value=None, asked=begun, answered=ended)
+        return KeyRead(key=key, value=None, asked=begun, answered=ended, unreadable=unreadable)
     value, answer = found
     return KeyRead(key=key, value=value, asked=answer.asked_at, answered=answer.answered_at)
 
 
 def _no_such_key(key: QuantityKey) -> PushResult:
     return PushResult.refused(key, f"{key.key!r} names no product or variation of the shop")
-
-
-def _refuse_more_than(most: int, given: int) -> None:
-    """Whoever calls splits: a connector that cut a batch in silence would leave numbers wrong."""
-    if given > most:
-        raise ValueError(f"{given} rows in one call; at most {most} go")

@@ -107,7 +107,7 @@ class WooClient:
         for some in _in_batches(ids, BATCH_MAX):
             params: Params = {"include": _list_text(some), "_fields": ORDER_FIELDS}
             found = [row async for new, _ in self._pages(f"{_API}/orders", params, len(some)) for row in new]
-            listed = {_id(row) for row in found}
+            listed = {id_of(row) for row in found}
             rows += found
             for missing in (one for one in some if one not in listed):
                 path, fields = f"{_API}/orders/{missing}", {"_fields": ORDER_FIELDS}
@@ -250,7 +250,7 @@ class WooClient:
                 self._flat = answer.status != _NOT_FOUND
                 if not self._flat:
                     return None
-                found += [Found(parents[_id(row)], row, answer) for row in rows if _id(row) in parents]
+                found += [Found(parents[id_of(row)], row, answer) for row in rows if id_of(row) in parents]
         return found
 
     async def _pages(
@@ -279,9 +279,9 @@ class WooClient:
                 yield [], answer
                 return
             rows = wire.rows(answer)
-            new = [row for row in rows if _id(row) not in seen]
+            new = [row for row in rows if id_of(row) not in seen]
             yield new, answer
-            seen |= {_id(row) for row in new} - {0}
+            seen |= {id_of(row) for row in new} - {0}
             if "include" in params and len(seen) >= per_page:
                 return  # all that was named
             again, furthest = page <= furthest, max(page, furthest)
@@ -342,7 +342,7 @@ def _count(answer: Answer, header: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _id(row: Any) -> int:
+def id_of(row: Any) -> int:
     """The id of a row; 0 for one that has none."""
     found = row.get("id") if isinstance(row, dict) else None
     return found if isinstance(found, int) else 0

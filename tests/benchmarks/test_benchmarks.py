@@ -11,9 +11,9 @@ from channelsync.lab.figures import FOLDER
 ROOT = Path(__file__).parents[2]
 
 
-def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+def benchmarks(*arguments: str, group: str = "benchmarks") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", group, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.processes
@@ -32,3 +32,21 @@ def test_a_name_that_no_benchmark_has_is_refused_with_those_that_there_are() -> 
     done = benchmarks("intakes")
     assert done.returncode == 2
     assert "there is no intakes; there are intake, reconcile, calls, latency" in done.stderr
+
+
+@pytest.mark.processes
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("receiver", ["receiver_sqlite_to_bare", "receiver_daemon_drained", "receiver_postgresql_burst_p99"]),
+        ("scale", ["scale_1_workers", "scale_4_workers", "scale_told_twice", "scale_taken_over_after"]),
+        ("neighbours", ["neighbours_of_one_that_hangs", "neighbours_of_one_that_drips"]),
+        ("startup", ["startup_to_first_push", "startup_then_stop"]),
+    ],
+)
+def test_a_quick_look_measures_operations(name: str, figures: list[str]) -> None:
+    done = benchmarks("--quick", name, group="benchmarks.operations")
+    assert done.returncode == 0, done.stderr
+    for figure in figures:
+        assert figure in done.stdout

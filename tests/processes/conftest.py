@@ -77,10 +77,13 @@ WARES = Wares(
 CONFIG = """\
 [database]
 url = "{url}"
+[web]
+listen = ""
 [log]
 format = "json"
 [schedule]
 order_poll = "1s"
+order_poll_quiet = "1s"
 publish_tick = "1s"
 [limits]
 lease = "2s"

@@ -111,10 +111,13 @@ def complaints(read_config: ReadConfig) -> Complaints:
 TWO_SHOPS = """\
 [database]
 url = "{url}"
+[web]
+listen = ""
 
 [schedule]
 publish_tick = "1s"
 order_poll = "1s"
+order_poll_quiet = "1s"
 
 [[location]]
 name = "main"

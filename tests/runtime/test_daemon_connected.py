@@ -31,6 +31,8 @@ START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 CONFIG = """\
 [database]
 url = "{url}"
+[web]
+listen = ""
 [secrets]
 keys = ["{key}"]
 [[location]]

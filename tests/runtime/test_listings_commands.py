@@ -89,8 +89,8 @@ def test_pull_says_what_it_brought_of_each_channel(run: Run, shops: dict[str, Sh
 
     assert ran.code == 0
     assert ran.rows == [
-        {"channel": "shop", "listings": 1, "gone": 0, "missing": 0, "states": {"active": 1}, "failed": ""},
-        {"channel": "market", "listings": 0, "gone": 0, "missing": 0, "states": {}, "failed": ""},
+        {"channel": "shop", "listings": 1, "gone": 0, "missing": 0, "plan": "", "states": {"active": 1}, "failed": ""},
+        {"channel": "market", "listings": 0, "gone": 0, "missing": 0, "plan": "", "states": {}, "failed": ""},
     ]
 
 

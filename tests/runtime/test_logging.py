@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from channelsync.runtime.logging import Format, bound, configure
+from channelsync.runtime.logging import Format, bound, configure, lost_lines, set_level
 
 SECRET = "shhh/very+secret"
 
@@ -180,3 +180,76 @@ def test_warnings_of_the_interpreter_are_log_lines() -> None:
         warnings.warn("old", DeprecationWarning, stacklevel=1)
 
     assert "DeprecationWarning: old" in lines(out)[0]["message"]
+
+
+class Disk(io.StringIO):
+    """A stream that may be full."""
+
+    full = False
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+def test_lines_that_cannot_be_written_hurt_nobody_and_the_next_one_tells_how_many() -> None:
+    disk, before = Disk(), lost_lines()
+    written("json", disk)
+    disk.full = True
+    for number in range(3):
+        structlog.get_logger("a").info("lost", number=number)
+    disk.full = False
+    structlog.get_logger("a").info("found")
+    structlog.get_logger("a").info("and on")
+
+    assert [line["message"] for line in lines(disk)] == [
+        "log.lost: 3 lines could not be written before this one",
+        "found",
+        "and on",
+    ]
+    assert lost_lines() - before == 3
+
+
+def test_a_closed_stream_hurts_nobody() -> None:
+    out = written()
+    out.close()
+    logging.getLogger("x").warning("nobody hears it")
+
+
+def test_a_process_without_standard_error_logs_nothing_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = lost_lines()
+    monkeypatch.setattr("sys.stderr", None)
+    configure("info", "auto", [])
+    logging.getLogger("x").warning("nobody hears it")
+    assert lost_lines() == before + 1
+
+
+def test_a_request_is_told_in_keys_of_its_own_and_without_its_query() -> None:
+    out = written()
+    logging.getLogger("uvicorn.access").info(
+        '%s - "%s %s HTTP/%s" %d', "10.0.0.1:5", "GET", "/webhooks/shop?challenge_code=abc", "1.1", 200
+    )
+    logging.getLogger("uvicorn.access").info("of another shape")
+
+    told, other = lines(out)
+    assert {key: told[key] for key in ("message", "client", "method", "path", "status")} == {
+        "message": "http.request",
+        "client": "10.0.0.1:5",
+        "method": "GET",
+        "path": "/webhooks/shop",
+        "status": 200,
+    }
+    assert "challenge_code" not in out.getvalue()
+    assert other["message"] == "of another shape"
+    assert "positional_args" not in out.getvalue()
+
+
+def test_the_level_alone_can_be_changed() -> None:
+    out = written()
+    set_level("error")
+    logging.getLogger("x").warning("too fine now")
+    set_level("debug")
+    logging.getLogger("x").debug("fine enough")
+
+    assert [line["message"] for line in lines(out)] == ["fine enough"]

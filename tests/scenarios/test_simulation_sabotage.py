@@ -57,8 +57,8 @@ def test_generations_that_do_not_count_up_break_2(monkeypatch: pytest.MonkeyPatc
     update = decide_writes._update
     back = itertools.count(1_000, -1)
 
-    def wrong(channel: Any, target: Any, decision: Any, generation: int) -> Any:
-        return update(channel, target, decision, 1 if numbered == "all alike" else next(back))
+    def wrong(channel: Any, target: Any, decision: Any, generation: int, run: str) -> Any:
+        return update(channel, target, decision, 1 if numbered == "all alike" else next(back), run)
 
     monkeypatch.setattr(decide_writes, "_update", wrong)
     assert broken(play(day())) == {"2"}

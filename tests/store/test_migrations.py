@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 from sqlalchemy import Connection, Inspector, inspect, text
@@ -13,34 +12,11 @@ from sqlalchemy import Connection, Inspector, inspect, text
 from channelsync.store import migrations
 from channelsync.store.database import Database, open_database
 from channelsync.store.database_errors import SchemaTooNew, SchemaTooOld
-from channelsync.store.embedded_postgres import EmbeddedPostgres
 from channelsync.store.migrations import __main__ as writing
 from channelsync.store.migrations import check_schema, current, differences, downgrade, upgrade
 from channelsync.store.tables import metadata
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-async def empty_postgresql_url(postgresql_server: EmbeddedPostgres) -> AsyncIterator[str]:
-    connection = await asyncpg.connect(postgresql_server.url())
-    try:
-        await connection.execute("CREATE DATABASE empty STRATEGY FILE_COPY")
-        yield postgresql_server.url("empty")
-        await connection.execute("DROP DATABASE empty WITH (FORCE)")
-    finally:
-        await connection.close()
-
-
-@pytest.fixture
-def empty_sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/empty.db"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def empty_url(request: pytest.FixtureRequest) -> str:
-    url: str = request.getfixturevalue(f"empty_{request.param}_url")
-    return url
 
 
 @pytest.fixture

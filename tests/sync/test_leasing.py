@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -187,5 +188,44 @@ async def test_who_takes_an_account_over_is_not_held_up_by_what_the_last_holder_
     await stuck.execute("BEGIN; SELECT * FROM lease FOR UPDATE")
 
     assert await second.take("shop") is not None
-    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
+    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
         await stuck.fetch("SELECT 1")
+
+
+async def test_two_workers_come_to_share_the_accounts_evenly(postgresql_database: Any, clock: Any) -> None:
+    first, second = (sharing(postgresql_database, clock, name) for name in ("a", "b"))
+    await rounds(first)
+    assert first.accounts() == ["shop-0", "shop-1", "shop-2", "shop-3"]
+    for _ in range(4):
+        await rounds(first)
+        await rounds(second)
+        assert not set(first.accounts()) & set(second.accounts())
+    assert (len(first.accounts()), len(second.accounts())) == (2, 2)
+
+
+async def test_an_account_that_nobody_else_takes_is_taken_again_and_not_left_a_second_time(
+    postgresql_database: Any, clock: Any
+) -> None:
+    alone = sharing(postgresql_database, clock, "a")
+    held = []
+    for _ in range(12):
+        await rounds(alone)
+        held.append(len(alone.accounts()))
+    assert min(held) == 2
+    assert held[-6:] == [4] * 6
+
+
+def sharing(database: Any, clock: Any, name: str) -> Leases:
+    """Of a worker that shares four accounts with another one, which is alive."""
+    agent = agent_on(database, clock)
+    for number in range(4):
+        agent.channels[f"shop-{number}"] = SimpleNamespace(  # type: ignore[assignment]
+            identity=f"shop-{number}", wake_orders=asyncio.Event(), wake_publisher=asyncio.Event()
+        )
+    return Leases(agent, name, LASTS, lambda connection, now: ["a", "b"])
+
+
+async def rounds(leases: Leases) -> None:
+    """One round of `keep`, which gives nothing up at its end."""
+    for identity in await leases._shared({f"shop-{number}" for number in range(4)}):
+        await leases._renew(identity)

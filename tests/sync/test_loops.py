@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Literal
 
 import pytest
@@ -25,12 +26,15 @@ from channelsync.store.agenda import INTERRUPTED
 from channelsync.store.database import open_database
 from channelsync.store.items import Item, item_id
 from channelsync.store.listings import set_mapping
+from channelsync.sync import loops
 from channelsync.sync.agent import Agent
+from channelsync.sync.housekeeping import usual_tasks
 from channelsync.sync.leasing import Leases
-from channelsync.sync.loops import FINISH_WITHIN, keep_house, run_channel
+from channelsync.sync.loops import FINISH_WITHIN, keep_measures, run_channel
 from channelsync.sync.measures import measure
 from channelsync.sync.open_channels import open_channel
 from channelsync.sync.pull_listings import identify, pull_listings
+from channelsync.sync.schedule import Schedule, held_by
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync_memory import CONNECTOR, MemoryChannel
 from channelsync_memory.shop import SHOPS, Shop
@@ -160,18 +164,25 @@ class Stand:
         self.agent.wake_publishers()
 
     @asynccontextmanager
-    async def running(self, *, house: bool = False) -> AsyncIterator[asyncio.Task[None]]:
-        """The loops, cancelled at the end of the block."""
+    async def running(self) -> AsyncIterator[asyncio.Task[None]]:
+        """The channel's loops and those around it, cancelled at the end of the block."""
         leases = Leases(self.agent, "test")
-        task = asyncio.create_task(
-            keep_house(self.agent) if house else run_channel(self.agent, self.agent.channels["shop"], leases)
+        schedule = Schedule(
+            agent=self.agent,
+            tasks=lambda: usual_tasks(self.agent),
+            owner="test",
+            held=held_by(self.agent, leases),
+            raising=True,
         )
+        task = asyncio.create_task(run_channel(self.agent, self.agent.channels["shop"], leases))
+        around = [asyncio.create_task(work) for work in (schedule.keep(10), keep_measures(self.agent))]
         try:
             yield task
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            for one in (task, *around):
+                one.cancel()
+                with suppress(asyncio.CancelledError):
+                    await one
 
     async def rows(self, table: str) -> list[Any]:
         return await self.agent.database.query(lambda c: c.execute(text(f"SELECT * FROM {table}")).all())
@@ -276,6 +287,46 @@ def test_a_poll_that_is_wanted_oftener_than_every_15_seconds_is_made_so_often(pl
             assert len(CALLED.times("orders")) == 11
 
     play(story, poll=timedelta(seconds=1))
+
+
+def test_the_quieter_a_channel_is_the_less_often_it_is_asked_and_often_again_after_an_order(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        async with stand.running():
+            await stand.agent.clock.sleep(6 * 3600)
+            asked = CALLED.times("orders")
+            first_hour = [at for at in asked if at < 60]
+            last_hour = [at for at in asked if at >= 300]
+            assert 20 <= len(first_hour) <= 40
+            assert [round(b - a) for a, b in pairwise(last_hour)] == [10] * 5
+            stand.shop.buy((stand.shop.items[stand.listing], 1))
+            await stand.agent.clock.sleep(20 * 60)
+            seen = CALLED.times("orders")[len(asked) :]
+            assert [round(b - a) for a, b in pairwise(seen)][:8] == [1] * 8
+
+    play(story, poll=timedelta(minutes=1), poll_quiet=timedelta(minutes=10), tick=timedelta(minutes=30))
+
+
+def test_a_channel_whose_loops_end_by_a_bug_holds_up_no_raise_elsewhere(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ValueError("a bug")
+
+    async def story(stand: Stand) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(loops, "poll_orders", broken)
+            with pytest.raises(ExceptionGroup):
+                async with stand.running() as task:
+                    await task
+        (row,) = await stand.rows("channel")
+        assert row.unreadable_since is not None
+        stand.agent.channels["shop"].unreadable = True  # as it is opened again
+        async with stand.running():
+            await stand.agent.clock.sleep(60)
+        (row,) = await stand.rows("channel")
+        assert row.unreadable_since is None
+
+    play(story)
 
 
 def test_what_changed_is_published_at_once_and_not_at_the_next_tick(play: Play) -> None:
@@ -433,7 +484,7 @@ def test_no_push_is_begun_once_the_agent_stops(play: Play) -> None:
 def test_what_ran_out_is_released_as_often_as_the_schedule_says(play: Play, every: int, by_then: bool) -> None:
     async def story(stand: Stand) -> None:
         stand.agent.setup = replace(stand.agent.setup, housekeeping=timedelta(minutes=every))
-        async with stand.running(), stand.running(house=True):
+        async with stand.running():
             await stand.agent.clock.sleep(60)
             stand.shop.buy((stand.shop.items[stand.listing], 2))
             await stand.agent.clock.sleep(900)

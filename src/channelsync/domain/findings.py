@@ -19,14 +19,23 @@ class FindingKind(StrEnum):
     PUSH_LOST = "push lost"
     PUSH_REFUSED = "push refused"
     WRITES_SPENT = "writes spent"
+    UNREADABLE_NUMBER = "unreadable number"
     ANOTHER_WRITER = "another writer"
     BLIND_KEY = "blind key"
     LISTING_GONE = "listing gone"
     CATALOGUE_SHRANK = "catalogue shrank"
+    HELD_FOR_APPROVAL = "held for approval"
+    CATCHING_UP = "catching up"
     CHANNEL_DOWN = "channel down"
     NEEDS_SELLER = "needs the seller"
     LINT = "lint"
     TASK_FAILED = "task failed"
+    FEED_REFUSED = "feed refused"
+    FEED_LATE = "feed late"
+    HOOK_FAILING = "hook failing"
+    WEBHOOKS = "webhooks"
+    NUMBERS_WRONG = "numbers wrong"
+    CLOCK_WRONG = "clock wrong"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

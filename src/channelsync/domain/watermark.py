@@ -34,10 +34,9 @@ class Timing:
 
     staleness: a read may lack what happened this long before it was asked. skew: the channel's clock may be off by
     this much, either way. grace: a write is visible within this time, or it is lost; counted from its answer, or
-    from its sending where none came, so it must be longer than a request can take.
-    applies: see `Applies`. never_negative: the channel's number stops at 0. cap: the largest number it shows.
-    step: a number that is written is rounded down to a multiple of this. step_shown: the channel keeps what was
-    written and what it sold whole, and rounds only what it shows.
+    from its sending where none came, so it must be longer than a request can take. applies: see `Applies`.
+    never_negative: the channel's number stops at 0. cap: the largest number it shows. step: a number that is written
+    is rounded down to a multiple of this. step_shown: what was written and sold is kept whole, and shown rounded.
     """
 
     staleness: timedelta = timedelta(0)
@@ -79,12 +78,13 @@ class Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """A write of ours. answered: when the channel accepted it; None: not (yet), or with an unknown outcome."""
+    """A write of ours. answered: when it was accepted; None: not (yet), or unknown. within: its own grace, if any."""
 
     generation: int
     value: int
     sent: datetime
     answered: datetime | None = None
+    within: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +185,7 @@ def sole(alternatives: Iterable[Alternative]) -> int | None:
 
 def overdue(write: Write, at: datetime, timing: Timing) -> bool:
     """Whether a read asked at that time shows the write, unless it is lost."""
-    return at > (write.answered or write.sent) + timing.grace + timing.staleness
+    return at > (write.answered or write.sent) + (write.within or timing.grace) + timing.staleness
 
 
 def understand(state: KeyState, read: Read, timing: Timing) -> Understood:

@@ -116,6 +116,10 @@ class Marketplace:
         """
         return self._shelf.open(offer, number, self.now())
 
+    def use_keys(self, offer: Offer, keys: Sequence[NumberKey]) -> None:
+        """From now on a listing sells from these keys; one that was not there yet begins at 0."""
+        self._shelf.use_keys(offer, keys, self.now())
+
     def recreate(self, listing: str, new: str, *, new_key: bool = True) -> Offer:
         """Ends a listing and offers the same under a new id, with a key of its own or the old one."""
         return self._shelf.recreate(listing, new, self.now(), new_key=new_key)

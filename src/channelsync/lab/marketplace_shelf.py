@@ -64,10 +64,22 @@ class Shelf:
             offer.takes = self._parts_take(offer) or ((offer.sku or offer.listing, 1),)
         self.offers[offer.listing] = offer
         for key in offer.keys:
-            self._by_key.setdefault(key, []).append(offer.listing)
             opening = number.get(key, 0) if isinstance(number, Mapping) else number or 0
-            self.numbers.open(key, opening, now, below_zero=offer.sells_below_zero)
+            self._open_key(offer, key, opening, now)
         return offer
+
+    def use_keys(self, offer: Offer, keys: Sequence[NumberKey], now: datetime) -> None:
+        """See `Marketplace.use_keys`."""
+        new = [key for key in keys if key not in offer.keys]
+        offer.keys = tuple(keys)
+        for key in new:
+            self._open_key(offer, key, 0, now)
+
+    def _open_key(self, offer: Offer, key: NumberKey, number: int, now: datetime) -> None:
+        listed = self._by_key.setdefault(key, [])
+        if offer.listing not in listed:
+            listed.append(offer.listing)
+        self.numbers.open(key, number, now, below_zero=offer.sells_below_zero)
 
     def _live(self, sku: str, site: str) -> bool:
         return any(o.sku == sku and o.site == site and o.state is not State.ENDED for o in self.offers.values())

@@ -26,11 +26,13 @@ from channelsync.store.database import Database
 from channelsync.store.items import Item, item_id
 from channelsync.store.listings import SeenListing
 from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.housekeeping import usual_tasks
 from channelsync.sync.leasing import Leases
-from channelsync.sync.loops import keep_house, run_channel
+from channelsync.sync.loops import keep_measures, run_channel
 from channelsync.sync.measures import measure
 from channelsync.sync.open_channels import open_channel
 from channelsync.sync.pull_listings import identify, pull_listings
+from channelsync.sync.schedule import Schedule, held_by
 from channelsync.sync.setup import ChannelSetup, Setup
 
 LOCATION = "main"
@@ -108,11 +110,24 @@ class Stage:
     async def run(self, *, worker: str = "lab") -> None:
         """The agent's loops, until cancelled: what `channelsync run` runs."""
         leases = Leases(self.agent, worker)
+        schedule = schedule_of(self.agent, worker, leases)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(leases.keep(), name="leases")
-            tasks.create_task(keep_house(self.agent), name="house")
+            tasks.create_task(keep_measures(self.agent), name="measures")
+            tasks.create_task(schedule.keep(), name="schedule")
             for channel in self.agent.channels.values():
                 tasks.create_task(run_channel(self.agent, channel, leases), name=channel.name)
+
+
+def schedule_of(agent: Agent, worker: str, leases: Leases) -> Schedule:
+    """The usual tasks of an agent of the lab. A bug in one of them ends the run instead of being found."""
+    return Schedule(
+        agent=agent,
+        tasks=lambda: usual_tasks(agent),
+        owner=worker,
+        held=held_by(agent, leases),
+        raising=True,
+    )
 
 
 def open_offers(sites: Mapping[str, Stall], wares: Wares) -> Referee:

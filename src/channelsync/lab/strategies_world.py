@@ -33,6 +33,7 @@ from channelsync.lab.stage import (
     Wares,
     open_offers,
     open_stage,
+    schedule_of,
 )
 from channelsync.lab.stall import settings_of
 from channelsync.lab.strategies import Outcome, Strategy, Terms, buyers_of, sku_of
@@ -165,6 +166,7 @@ class _World:
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(leases.keep(), name="leases")
+            tasks.create_task(schedule_of(stage.agent, "lab", leases).keep(), name="schedule")
             for turn, channel in enumerate(stage.agent.channels.values()):
                 tasks.create_task(run_one(channel, self.terms.apart * turn), name=channel.name)
 

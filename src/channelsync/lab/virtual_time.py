@@ -377,8 +377,8 @@ class Answering:
 
 
 @contextlib.asynccontextmanager
-async def loopback_server(app: ASGIApp) -> AsyncIterator[str]:
-    """Serves an ASGI application by uvicorn on a free loopback port; gives its base URL.
+async def loopback_server(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
+    """Serves an ASGI application by uvicorn on a loopback port, 0: a free one; gives its base URL.
 
     uvicorn's own main loop is not run: it wakes ten times a second, which is a million times a simulated day. So
     the server sends no Date header (the application may, from its clock) and takes no signals.
@@ -391,7 +391,7 @@ async def loopback_server(app: ASGIApp) -> AsyncIterator[str]:
     server.lifespan = config.lifespan_class(config)
     # Named as TCP, or asyncio leaves Nagle's algorithm on: 40 ms a request on a kept connection.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(("127.0.0.1", port))
         await server.startup(sockets=[listener])
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"

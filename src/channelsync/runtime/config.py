@@ -167,6 +167,8 @@ def _assembled(sections: Sections, path: Path) -> Config:
         rules=tuple(one for _, one in parts.rule),
         bundles=tuple(one for _, one in parts.bundle),
         sku_classes=tuple(one for _, one in parts.sku_class),
+        feeds=tuple(one for _, one in parts.feed),
+        hooks=tuple(one for _, one in parts.hook),
     )
     url = _beside(config.database.url, path)
     return config.model_copy(update={"database": config.database.model_copy(update={"url": url})})

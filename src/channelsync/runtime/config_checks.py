@@ -11,7 +11,9 @@ from channelsync.domain.rules import BadRule
 from channelsync.runtime.config_domain import channel_rule, recipe_of, scoped_rule
 from channelsync.runtime.config_draft import Draft, value_at
 from channelsync.runtime.config_errors import suggestion
+from channelsync.runtime.config_feeds import FeedConfig
 from channelsync.runtime.config_file import KeyPath
+from channelsync.runtime.config_hooks import HookConfig
 from channelsync.runtime.config_models import (
     BundleConfig,
     ChannelConfig,
@@ -32,12 +34,24 @@ class Parts:
     rule: list[tuple[int, RuleConfig]] = field(default_factory=list)
     bundle: list[tuple[int, BundleConfig]] = field(default_factory=list)
     sku_class: list[tuple[int, SkuClassConfig]] = field(default_factory=list)
+    feed: list[tuple[int, FeedConfig]] = field(default_factory=list)
+    hook: list[tuple[int, HookConfig]] = field(default_factory=list)
+
+
+_NAMED = (
+    ("location", "locations"),
+    ("channel", "channels"),
+    ("sku_class", "classes"),
+    ("feed", "feeds"),
+    ("hook", "hooks"),
+)
 
 
 def check(draft: Draft, parts: Parts) -> None:
     """Notes every fault in the draft. Names of unsound entries count as known, so that one fault is told once."""
-    for array, noun in (("location", "locations"), ("channel", "channels"), ("sku_class", "classes")):
+    for array, noun in _NAMED:
         _check_twice(draft, array, "name", f"two {noun}")
+    _check_feeds(draft, parts)
     _check_twice(draft, "bundle", "sku", "two bundles")
     _check_own_name(draft)
     _check_locations(draft, parts)
@@ -67,6 +81,18 @@ def _check_twice(draft: Draft, array: str, key: str, who: str) -> None:
         if held[0] != number:
             place = draft.place((array, held[0], key))
             draft.add((array, number, key), f"{who} are called {name!r}", f"the first is at {place}; rename one")
+
+
+def _check_feeds(draft: Draft, parts: Parts) -> None:
+    """No two look at one folder, and each location is one of ours."""
+    known = [name for _, name in _names(draft, "location")]
+    first: dict[str, str] = {}
+    for number, feed in parts.feed:
+        _check_target(draft, ("feed", number, "location"), feed.location, known, "location")
+        held = first.setdefault(feed.place.rstrip("/"), feed.name)
+        if feed.place and held != feed.name:
+            what = f"the feeds {held!r} and {feed.name!r} look at one folder"
+            draft.add(("feed", number, "place"), what, "give each a folder of its own")
 
 
 def _check_own_name(draft: Draft) -> None:

@@ -53,3 +53,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     if not names:
         return "there is none to choose from"
     return f"known are {', '.join(names)}"
+
+
+class BadWebhookSecret(Exception):
+    """A channel's webhooks could be signed by anybody; nothing is started before that is put right."""

@@ -38,6 +38,7 @@ _HEAD = """\
 
 _SHOWN: Mapping[str, Mapping[str, Any]] = {
     "rule": {"class": "fragile", "buffer": "10%"},
+    "feed": {"place": "/srv/erp/out", "basis": "physical"},
 }
 """Values that an example entry of an array has beside those it must have."""
 

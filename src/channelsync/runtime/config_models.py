@@ -10,16 +10,24 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
+from channelsync.runtime.config_alert import AlertConfig
+from channelsync.runtime.config_feeds import FeedConfig
+from channelsync.runtime.config_guard import ChannelGuardConfig, GuardConfig
+from channelsync.runtime.config_hooks import HookConfig
 from channelsync.runtime.config_rules import Group, RuleConfig, RuleValuesConfig
 from channelsync.runtime.config_values import (
+    CivilTime,
     DatabaseUrl,
     Duration,
     Flag,
+    ListenOn,
     Name,
+    Proxy,
     PublicUrl,
     Share,
     Sku,
     TimeZone,
+    TimeZoneOrNone,
     VaultKeys,
     Whole,
 )
@@ -68,6 +76,43 @@ class WebConfig(Group):
     """The address under which channels reach our webhook receiver; a channel's deliveries go to /webhooks/ and its
     name below it. Default none: no webhook is registered, and orders are found by polling."""
 
+    listen: ListenOn = "127.0.0.1:8080"
+    """Address and port of our own server: webhooks, the API, health. "0.0.0.0:8080" takes connections from everywhere.
+    Default this machine only: a reverse proxy in front of it speaks HTTPS to the outside. "": no server."""
+
+    metrics: Annotated[ListenOn, Field(examples=["127.0.0.1:9464"])] = ""
+    """Address and port where /metrics is served, apart from everything else, for it tells about your business. Default
+    none: no metrics."""
+
+    trusted_proxies: Annotated[tuple[Proxy, ...], Field(examples=[["10.0.0.0/8"]])] = ()
+    """Addresses and networks of reverse proxies. Only of these is it believed who their client was (X-Forwarded-For,
+    X-Forwarded-Proto). Default none."""
+
+    body_limit: Annotated[int, Field(strict=True, ge=10_000, le=100_000_000)] = 1_000_000
+    """Bytes that the body of a request may have; what is longer is cut off and refused. Default 1000000: no channel
+    sends more."""
+
+    keep_bodies: Duration = timedelta(days=7)
+    """How long the sealed body of a webhook is kept, to look at. It holds what the channel knows of the buyer. Default
+    7d. Without keys below [secrets] no body is kept at all."""
+
+    keep_deliveries: Duration = timedelta(days=30)
+    """How long it is kept that a webhook came and what became of it. Default 30d: longer than any channel repeats."""
+
+
+class BackupConfig(Group):
+    """Backups of the database that the daemon makes by itself. `channelsync backup create` makes one at any time."""
+
+    folder: Annotated[str, Field(examples=["backups"])] = ""
+    """Where they are written; beside this file unless the path is absolute. Take another disk than the database's, or
+    copy them elsewhere. Default none: no backup is made."""
+
+    at: CivilTime = "02:00"
+    """When, each day, in the seller's time zone. Default 02:00: few orders come then."""
+
+    keep: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 14
+    """How many are kept; the oldest are deleted, never the newest that is whole. Default 14: two weeks."""
+
 
 class LogConfig(Group):
     """What is logged to standard error, and how."""
@@ -83,8 +128,13 @@ class ScheduleConfig(Group):
     """How often things are done. A number with its unit: "90s", "5m", "12h", "7d"."""
 
     order_poll: Duration = timedelta(minutes=1)
-    """Between two reads of a channel's new orders. Default 1m: one cheap call; webhooks, where a channel has them,
-    come sooner, and a poll finds what they lost."""
+    """Between two reads of a channel's new orders, while there are any. Default 1m: one cheap call; webhooks, where a
+    channel has them, come sooner, and a poll finds what they lost. A channel whose budget is small is asked less."""
+
+    order_poll_quiet: Duration = timedelta(minutes=5)
+    """The longest pause between two reads of a channel's new orders: it is asked a tenth as long after the last order
+    as that is ago, within these bounds. Default 5m: what sells while nobody asks is scarce at worst, and scarce
+    quantities are read every tick anyway. As long as order_poll, or shorter: always as order_poll says."""
 
     publish_tick: Duration = timedelta(minutes=1)
     """Between two rounds of reading scarce quantities and writing due ones. Default 1m: in simulated sell-outs this
@@ -105,6 +155,27 @@ class ScheduleConfig(Group):
     housekeeping: Duration = timedelta(hours=1)
     """Between two rounds of releasing what ran out and closing what is settled. Default 1h: none of it is
     urgent."""
+
+    comparison: Annotated[CivilTime, Field(examples=["03:30"])] = "03:30"
+    """When every quantity of a channel is read and compared with what it should be: a time of the day, or a cron
+    expression such as "30 3 * * 0" (on Sundays), in the channel's time zone. Default 03:30: few orders come then, and
+    the read budget is free. "": never."""
+
+    maintenance: Annotated[CivilTime, Field(examples=["04:30"])] = "04:30"
+    """When old rows are taken away, and SQLite's file is looked after; as for comparison, in the seller's time zone.
+    Default 04:30: after the comparisons. "": never."""
+
+    keep: Duration = timedelta(days=90)
+    """How long reads, writes, predictions and closed findings are kept; so far back `explain --at` can look. Default
+    90d. The ledger, orders and runs are kept for ever: `verify` needs them."""
+
+    webhook_check: Duration = timedelta(hours=6)
+    """Between two looks at whether each channel still tells us of everything, which some stop doing unasked; what is
+    amiss is mended. Default 6h: polls find the orders meanwhile, only later."""
+
+    account_check: Duration = timedelta(days=1)
+    """Between two questions to each channel whether our credentials are good. Default 1d: tokens that end when nobody
+    uses them live on, and a revoked one is found before it is needed."""
 
 
 class LimitsConfig(Group):
@@ -148,6 +219,9 @@ class ChannelConfig(Group):
     """The locations whose units this channel sells, in the order in which they ship. Default none named: all, by
     their priority."""
 
+    time_zone: Annotated[TimeZoneOrNone, Field(examples=["Europe/London"])] = ""
+    """By whose clock its nightly comparison goes: a name in the time zone database. Default the seller's."""
+
     remotes: Annotated[dict[str, Name], Field(default_factory=dict, examples=[{"70001": "main"}])]
     """The channel's own locations, by its id, and ours that feed each. Default none: the channel keeps one number
     for all locations."""
@@ -174,6 +248,9 @@ class ChannelConfig(Group):
 
     rules: RuleValuesConfig = Field(default_factory=RuleValuesConfig)
     """How much of what is available this channel may show, for all its listings. [[rule]] says it for fewer."""
+
+    guard: ChannelGuardConfig = Field(default_factory=ChannelGuardConfig)
+    """Where this channel's limits of what one run may change differ from those of [guard]."""
 
 
 class PartConfig(Group):
@@ -217,11 +294,16 @@ class Config(Group):
     database: DatabaseConfig = Field(default_factory=DatabaseConfig)
     secrets: SecretsConfig = Field(default_factory=SecretsConfig)
     web: WebConfig = Field(default_factory=WebConfig)
+    backup: BackupConfig = Field(default_factory=BackupConfig)
+    alert: AlertConfig = Field(default_factory=AlertConfig)
     log: LogConfig = Field(default_factory=LogConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    guard: GuardConfig = Field(default_factory=GuardConfig)
     locations: tuple[LocationConfig, ...] = Field(default=(), alias="location")
     channels: tuple[ChannelConfig, ...] = Field(default=(), alias="channel")
     rules: tuple[RuleConfig, ...] = Field(default=(), alias="rule")
     bundles: tuple[BundleConfig, ...] = Field(default=(), alias="bundle")
     sku_classes: tuple[SkuClassConfig, ...] = Field(default=(), alias="sku_class")
+    feeds: tuple[FeedConfig, ...] = Field(default=(), alias="feed")
+    hooks: tuple[HookConfig, ...] = Field(default=(), alias="hook")

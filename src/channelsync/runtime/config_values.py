@@ -11,10 +11,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cryptography.fernet import Fernet
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, StringConstraints
 
+from channelsync.sync.when import civil_from
+from channelsync.web.addresses import Listen, checked_proxy
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _DATABASE = re.compile(r"sqlite:///.|postgres(ql)?://[^/]*/.")
-_ADDRESS = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
+_ADDRESS = re.compile(r"(https://[A-Za-z0-9.:\[\]-]+|http://(127\.0\.0\.1|localhost)(:\d{1,5})?)(/[A-Za-z0-9._~/-]*)?")
 _DURATION = re.compile(r"(\d{1,7})([smhd])")
 
 
@@ -62,8 +65,12 @@ def _checked_database(url: str) -> str:
 
 def _checked_address(address: str) -> str:
     if address and not _ADDRESS.fullmatch(address):
-        raise ValueError("should be https://HOST or https://HOST/PATH, as others reach it")
+        raise ValueError("should be https://HOST or https://HOST/PATH, as others reach it; http:// only for 127.0.0.1")
     return address.rstrip("/")
+
+
+def _checked_listen(listen: str) -> str:
+    return str(Listen.parse(listen)) if listen else ""
 
 
 def _lines(value: Any) -> Any:
@@ -90,14 +97,28 @@ def sku_form(sku: str) -> str:
     return "".join(unicodedata.normalize("NFKC", sku).casefold().split())
 
 
+def _checked_zone_or_none(name: str) -> str:
+    return _checked_zone(name) if name else name
+
+
+def _checked_civil(text: str) -> str:
+    if text:
+        civil_from(text, "UTC")
+    return text
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
 Name = Annotated[str, AfterValidator(_checked_name)]
+ListenOn = Annotated[str, AfterValidator(_checked_listen)]
+Proxy = Annotated[str, AfterValidator(checked_proxy)]
 PublicUrl = Annotated[str, AfterValidator(_checked_address)]
 VaultKey = Annotated[SecretStr, AfterValidator(_checked_key)]
 VaultKeys = Annotated[tuple[VaultKey, ...], BeforeValidator(_lines)]
 DatabaseUrl = Annotated[str, AfterValidator(_checked_database)]
 Sku = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_checked_sku)]
 TimeZone = Annotated[str, AfterValidator(_checked_zone)]
+TimeZoneOrNone = Annotated[str, AfterValidator(_checked_zone_or_none)]
+CivilTime = Annotated[str, AfterValidator(_checked_civil)]
 Units = Annotated[int, Field(strict=True, ge=0, le=10**12)]
 Whole = Annotated[int, Field(strict=True, ge=0, le=10**6)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]

@@ -9,32 +9,46 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 from pydantic import SecretStr
 
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
-from channelsync.runtime.config import Loaded
+from channelsync.runtime.config import Loaded, environment, load
 from channelsync.runtime.config_models import ChannelConfig
-from channelsync.runtime.logging import bound
-from channelsync.runtime.wiring import open_agent, opened_channel, worker_name
+from channelsync.runtime.first_look import look_before_publishing
+from channelsync.runtime.hooks import keep_hooks
+from channelsync.runtime.logging import bound, lost_lines
+from channelsync.runtime.receiver import refuse_bad_secrets
+from channelsync.runtime.reload import ChannelParts, Reloader, Reread
+from channelsync.runtime.tasks import tasks_kept
+from channelsync.runtime.ticker import keep_schedule
+from channelsync.runtime.vitals import keep_beating, keep_showing, publishing_workers, serve_metrics
+from channelsync.runtime.web import Web, daemon_routes, listener_of
+from channelsync.runtime.wiring import database_file, open_agent, opened_channel, worker_name
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.discovery import Catalogue, installed
 from channelsync.sdk.errors import NeedsSeller
+from channelsync.sdk.observing import observing_calls
 from channelsync.sdk.redaction import redact_text
 from channelsync.store import channels, findings
 from channelsync.store.channels import ChannelState
 from channelsync.store.database_errors import DatabaseError
+from channelsync.store.sqlite_check import refuse_damaged
 from channelsync.sync.agent import Agent
+from channelsync.sync.inbox import keep_following
 from channelsync.sync.leasing import Leases
-from channelsync.sync.loops import keep_house, run_channel
+from channelsync.sync.loops import forget_beats, keep_measures, run_channel
+from channelsync.sync.schedule import Schedule, held_by
 from channelsync.sync.setup import ChannelSetup, Mode
 from channelsync.sync.switches import mode_now
 from channelsync.sync.wake_ups import hear_others, tell_others
+from channelsync.web.metrics import Meter
 
 log = structlog.get_logger(__name__)
 
@@ -58,15 +72,24 @@ async def run_daemon(
     stop: asyncio.Event | None = None,
     clock: Clock | None = None,
     catalogue: Catalogue | None = None,
+    reread: Reread | None = None,
+    keeps_level: bool = False,
 ) -> None:
     """Runs every channel until SIGTERM, SIGINT or `stop`; then finishes what is under way and gives up its leases.
 
-    only_observe: nothing is written to any channel. Raises PublisherRunning (SQLite: another daemon runs) and
-    whatever opening the database raises; once it runs, nothing ends it but being told to stop.
+    only_observe: nothing is written to any channel. reread: reads the configuration anew, on SIGHUP; None: from the
+    same file, with this process's environment. keeps_level: what is logged is not the configuration's to say.
+
+    Raises PublisherRunning (SQLite: another daemon runs), DatabaseDamaged (SQLite: a page of the file is broken),
+    CannotListen (the port of [web] is taken) and whatever opening the database raises; once it runs, nothing ends it
+    but being told to stop.
     """
     catalogue = catalogue or installed()
     stopped = stop or asyncio.Event()
+    if (file := database_file(loaded.config)) is not None:
+        await asyncio.to_thread(refuse_damaged, file)
     async with (
+        AsyncExitStack() as stack,
         open_agent(
             loaded,
             "run --observe" if only_observe else "run",
@@ -77,23 +100,36 @@ async def run_daemon(
             publisher=True,
             only_observe=only_observe,
         ) as agent,
-        _signals_to(stopped),
     ):
         with bound(run=agent.run):
-            daemon = Daemon(agent=agent, loaded=loaded, catalogue=catalogue)
+            refuse_bad_secrets(loaded, catalogue, agent.clock)
+            listener = stack.enter_context(listener_of(loaded.config))
+            daemon = Daemon(agent=agent, loaded=loaded, catalogue=catalogue, listener=listener)
+            daemon.reloader = Reloader(
+                agent=agent,
+                loaded=loaded,
+                reread=reread or partial(load, loaded.path, environment(), catalogue=catalogue),
+                catalogue=catalogue,
+                parts=ChannelParts(close=daemon.close_channels, open=daemon.open_channels),
+                taken=daemon.take,
+                only_observe=only_observe,
+                keeps_level=keeps_level,
+            )
+            stack.enter_context(_signals_to(stopped, daemon.reloader.ask))
             await daemon.say_started()
+            await look_before_publishing(agent, database_file(loaded.config))
             await daemon.work(stopped)
             log.info("daemon.stopped")
 
 
-@asynccontextmanager
-async def _signals_to(stopped: asyncio.Event) -> AsyncIterator[None]:
-    """SIGTERM and SIGINT set the event while the block runs, where signals can be had: in a main thread."""
+@contextmanager
+def _signals_to(stopped: asyncio.Event, reload: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT set the event, SIGHUP asks for a reload, where signals can be had: in a main thread."""
     loop = asyncio.get_running_loop()
     taken = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number, work in ((signal.SIGTERM, stopped.set), (signal.SIGINT, stopped.set), (signal.SIGHUP, reload)):
         with suppress(ValueError, RuntimeError, NotImplementedError):
-            loop.add_signal_handler(number, stopped.set)
+            loop.add_signal_handler(number, work)
             taken.append(number)
     try:
         yield
@@ -104,11 +140,19 @@ async def _signals_to(stopped: asyncio.Event) -> AsyncIterator[None]:
 
 @dataclass(slots=True, kw_only=True)
 class Daemon:
-    """The parts of one daemon and how they are kept going."""
+    """The parts of one daemon and how they are kept going.
+
+    loaded: the configuration in use; a reload puts another there. listener: of its server; None: it has none.
+    reloader: reads the configuration anew; None: nothing does. running: the parts that keep channels, by channel.
+    """
 
     agent: Agent
     loaded: Loaded
     catalogue: Catalogue
+    listener: socket.socket | None = None
+    reloader: Reloader | None = None
+    running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    begin: Callable[[ChannelConfig], asyncio.Task[None]] | None = None
 
     async def say_started(self) -> None:
         """The first line of the log: what runs here, on which database, with which channels in which mode."""
@@ -123,25 +167,78 @@ class Daemon:
     async def work(self, stopped: asyncio.Event) -> None:
         """Runs until `stopped` is set. Channels end first, the leases after them: no other worker comes in between."""
         agent = self.agent
-        leases = Leases(agent, worker_name(agent.run), self.loaded.config.limits.lease)
-        shared = [
-            self._kept("leases", leases.keep),
-            self._kept("house", lambda: keep_house(agent)),
-            self._kept("tell", lambda: tell_others(agent)),
-            self._kept("hear", lambda: hear_others(agent)),
-            self._kept("findings", self._tell_findings),
-        ]
-        running = [
-            self._kept(one.name, partial(self._keep_channel, one, leases), channel=one.name)
-            for one in self.loaded.config.channels
-        ]
+        leases = Leases(agent, worker_name(agent.run), self.loaded.config.limits.lease, publishing_workers)
+        agent.held = leases.accounts
+        schedule = self._schedule(leases)
+        web = Web(
+            database=agent.database,
+            clock=agent.clock,
+            loaded=lambda: self.loaded,
+            catalogue=self.catalogue,
+            listener=self.listener,
+            routes=daemon_routes(agent, lambda: self.loaded),
+        )
+        meter = Meter(agent, lost_lines, web.counters)
+        with observing_calls(meter):  # by all that is begun in here
+            shared = self._shared(leases, schedule, web, meter, stopped)
+            self.begin = lambda one: self._kept(
+                one.name, partial(self._keep_channel, one, leases, schedule), channel=one.name
+            )
+            self.open_channels([one.name for one in self.loaded.config.channels])
         try:
             await stopped.wait()
             log.info("daemon.stopping")
         finally:
             agent.stopping = True
-            await _ended(running)
+            await _ended(list(self.running.values()))
             await _ended(shared)
+
+    def _shared(
+        self, leases: Leases, schedule: Schedule, web: Web, meter: Meter, stopped: asyncio.Event
+    ) -> list[asyncio.Task[None]]:
+        """The parts that all channels share, begun."""
+        agent, metrics = self.agent, self.loaded.config.web.metrics
+        shared = [
+            self._kept("leases", leases.keep),
+            self._kept("measures", lambda: keep_measures(agent)),
+            self._kept("schedule", lambda: keep_schedule(agent.clock, schedule)),
+            self._kept("tell", lambda: tell_others(agent)),
+            self._kept("hear", lambda: hear_others(agent)),
+            self._kept("findings", self._tell_findings),
+            self._kept("web", lambda: web.serve(stopped)),
+            self._kept("hooks", lambda: keep_hooks(agent, lambda: self.loaded)),
+            self._kept("inbox", lambda: keep_following(agent, leases, web.arrived)),
+            self._kept("beat", lambda: keep_beating(agent.beats, agent.clock)),
+            self._kept("life", lambda: keep_showing(agent, "run", self._facts(), self._wish)),
+            self._kept("metrics", lambda: serve_metrics(agent, meter, metrics, stopped)),
+        ]
+        if self.reloader is not None:
+            shared.append(self._kept("reload", self.reloader.keep))
+        return shared
+
+    def _facts(self) -> dict[str, object]:
+        return {"config": str(self.loaded.path.resolve()), "listen": self.loaded.config.web.listen}
+
+    def _wish(self, run: str) -> None:
+        if self.reloader is not None:
+            self.reloader.ask(run)
+
+    def take(self, loaded: Loaded) -> None:
+        """From now on this configuration is in use."""
+        self.loaded = loaded
+
+    def open_channels(self, names: Sequence[str]) -> None:
+        """Begins to keep these configured channels."""
+        for one in self.loaded.config.channels:
+            if one.name in names and self.begin is not None:
+                self.running[one.name] = self.begin(one)
+
+    async def close_channels(self, names: Sequence[str]) -> None:
+        """Stops keeping these channels; a push that is under way may end first."""
+        for name in names:
+            if name in self.agent.channels:
+                self.agent.channels[name].closing = True
+        await _ended([self.running.pop(name) for name in names if name in self.running])
 
     def _kept(self, name: str, part: Callable[[], Awaitable[None]], channel: str = "") -> asyncio.Task[None]:
         return asyncio.create_task(self._keep_going(name, part, channel), name=name)
@@ -190,18 +287,27 @@ class Daemon:
         secrets = tuple(SecretStr(one) for one in self.loaded.secrets)
         return redact_text(f"{type(first).__name__}: {first}", secrets)
 
-    async def _keep_channel(self, config: ChannelConfig, leases: Leases) -> None:
+    def _schedule(self, leases: Leases) -> Schedule:
+        return Schedule(
+            agent=self.agent,
+            tasks=tasks_kept(self.agent, lambda: self.loaded),
+            owner=worker_name(self.agent.run),
+            held=held_by(self.agent, leases),
+            reason=self._reason,
+        )
+
+    async def _keep_channel(self, config: ChannelConfig, leases: Leases, schedule: Schedule) -> None:
         """One channel, open and running whenever it is not off, and opened anew when its account was connected."""
         while True:
             await self._until(config.name, lambda state: mode_now(self._setup(config.name), state) != "off")
             before = (await self.agent.database.query(channels.channel_states)).get(config.name)
             try:
-                await self._run_open(config, leases)
+                await self._run_open(config, leases, schedule)
             except NeedsSeller as error:  # of the opening: what runs keeps its own
                 await self._needs_seller(config.name, error)
                 await self._until(config.name, partial(_connected_since, before))
 
-    async def _run_open(self, config: ChannelConfig, leases: Leases) -> None:
+    async def _run_open(self, config: ChannelConfig, leases: Leases, schedule: Schedule) -> None:
         """One channel until it is off or its account was connected anew. Raises what opening it raises."""
         async with opened_channel(self.agent, self.loaded, config, self.catalogue) as channel:
             self.agent.add_channel(channel)
@@ -217,6 +323,8 @@ class Daemon:
                 await _first_of(run_channel(self.agent, channel, leases), self._until(config.name, closed))
             finally:
                 del self.agent.channels[config.name]
+                forget_beats(self.agent, channel)
+                await schedule.end(config.name)
         log.info("channel.closed", channel=config.name, mode=await self._mode(config.name))
 
     async def _needs_seller(self, name: str, error: NeedsSeller) -> None:

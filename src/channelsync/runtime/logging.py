@@ -5,12 +5,14 @@ Keys of every line: time (UTC), level, logger, message; where they are bound als
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TextIO
 
@@ -34,6 +36,7 @@ _TELLING_KEY = re.compile(
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _FIRST = ("time", "level", "logger", "message")
+_ACCESS_ARGUMENTS = 5
 _TRACES = frozenset({"exception", "stack"})
 
 _CHATTY = ("alembic", "httpx", "httpcore", "apscheduler", "asyncio", "sqlalchemy")
@@ -86,7 +89,8 @@ def configure(level: Level, form: Format, secrets: Iterable[str], stream: TextIO
     stream: None means standard error, for standard output belongs to what a command prints.
     Calling it again replaces what was set before.
     """
-    out = stream if stream is not None else sys.stderr
+    # None: it was closed before we began.
+    out: TextIO = stream or sys.stderr or _Nowhere()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -96,10 +100,12 @@ def configure(level: Level, form: Format, secrets: Iterable[str], stream: TextIO
         structlog.processors.format_exc_info,
         structlog.processors.EventRenamer("message"),
     ]
-    handler = logging.StreamHandler(out)
+    _LOST.untold = 0  # another stream need not tell what was lost of the last one
+    handler = _Sink(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
+            pass_foreign_args=True,
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared, _request_told],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_rendering(form, out, Redactor(secrets)),
@@ -118,6 +124,69 @@ def configure(level: Level, form: Format, secrets: Iterable[str], stream: TextIO
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def lost_lines() -> int:
+    """How many lines could not be written since the process began: the stream was closed, or the disk full."""
+    return _LOST.lines
+
+
+def set_level(level: Level) -> None:
+    """From now on lines below this are not written; all else about the logs stays."""
+    logging.getLogger().setLevel(level.upper())
+
+
+@dataclass(slots=True)
+class _Lost:
+    """Lines that could not be written: all, and those of which no line has told yet."""
+
+    lines: int = 0
+    untold: int = 0
+
+
+_LOST = _Lost()
+
+
+class _Nowhere(io.StringIO):
+    """Takes no line: every one is lost."""
+
+    def write(self, _text: str) -> int:
+        """Refuses."""
+        raise OSError("there is no standard error")
+
+
+class _Sink(logging.StreamHandler[TextIO]):
+    """Writes lines, and goes on when it cannot: nobody fails because of a log. The next line tells of lost ones."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a line; where that works again, first how many were lost."""
+        lost, before = _LOST.untold, _LOST.lines
+        if lost:
+            _LOST.untold = 0
+            said = f"log.lost: {lost} lines could not be written before this one"
+            super().emit(logging.LogRecord(__name__, logging.WARNING, __file__, 0, said, None, None))
+            if _LOST.lines > before:  # still not; the line about lost ones is none of them
+                _LOST.lines, _LOST.untold = before, lost
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - its name in the standard library
+        """Counts a line that could not be written. Whoever called the log hears nothing of it."""
+        _LOST.lines += 1
+        _LOST.untold += 1
+
+
+def _request_told(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """uvicorn's line of a request in keys of its own. The query is left out: it may hold what proves who asks."""
+    told = line.pop("positional_args", None)
+    if line.get("logger") != "uvicorn.access" or not isinstance(told, tuple) or len(told) != _ACCESS_ARGUMENTS:
+        return line
+    client, method, path, _, status = told
+    asked = {"client": client, "method": method, "path": _path(path), "status": status}
+    return {**line, "message": "http.request", **asked}
+
+
+def _path(path: object) -> str:
+    return str(path).partition("?")[0]
 
 
 def _rendering(form: Format, out: TextIO, redactor: Redactor) -> list[Processor]:

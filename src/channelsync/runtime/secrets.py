@@ -63,6 +63,13 @@ class HiddenTexts(AbstractSet[str]):
             known.append(text)
             self.changes += 1
 
+    def join(self, texts: Iterable[str]) -> None:
+        """These are hidden too from now on, for as long as the process lives."""
+        fresh = frozenset(texts) - self._fixed
+        if fresh:
+            self._fixed |= fresh
+            self.changes += 1
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._fixed.union(*self._of_vault.values()))
 
@@ -204,7 +211,8 @@ def without_password(url: str) -> str:
 def found_in(value: Any) -> Iterator[str]:
     """Every secret text inside a validated value: `SecretStr` fields and passwords of URLs."""
     if isinstance(value, SecretStr):
-        yield value.get_secret_value()
+        if value.get_secret_value():  # an empty one is none, and would be found in every text
+            yield value.get_secret_value()
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
             yield from found_in(getattr(value, name))

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from channelsync.domain.ledger import entry_id
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_domain import classes_of, locations_by_priority, recipes_of, rules_of
+from channelsync.runtime.config_guard import limits_of
 from channelsync.runtime.config_models import ChannelConfig, Config
 from channelsync.sdk.clock import Clock, SystemClock
 from channelsync.sdk.discovery import Catalogue, installed
@@ -34,6 +35,7 @@ from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.measures import measure
 from channelsync.sync.open_channels import open_channel
 from channelsync.sync.orders_by_hand import by_hand
+from channelsync.sync.run_ids import new_run_id
 from channelsync.sync.setup import BY_HAND, ChannelSetup, Setup
 from channelsync.sync.switches import mode_now
 from channelsync.sync.vault import Safe, Seals, filled
@@ -232,11 +234,6 @@ def safe_of(loaded: Loaded, database: Database, clock: Clock) -> Safe:
     return Safe(database=database, clock=clock, seals=seals, seen=loaded.secrets.add)
 
 
-def new_run_id(now: datetime) -> str:
-    """The id of a run: its time, readable, and enough chance that two never meet."""
-    return f"r-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
 def database_file(config: Config) -> Path | None:
     """The SQLite file that the publisher's lock belongs to; None on PostgreSQL."""
     return sqlite_path(config.database.url) if config.database.url.startswith("sqlite:") else None
@@ -278,12 +275,15 @@ def _channel(channel: ChannelConfig, config: Config, catalogue: Catalogue, *, on
         name=channel.name,
         capabilities=catalogue.connector(channel.connector).capabilities(channel.settings),
         locations=channel.locations or locations_by_priority(config),
+        connector=channel.connector,
+        guard=limits_of(config.guard, channel.guard),
         remotes=channel.remotes,
         mode=channel.mode,
         only_observe=only_observe,
         paused=channel.paused,
         drift=channel.drift,
         poll=schedule.order_poll,
+        poll_quiet=schedule.order_poll_quiet,
         tick=schedule.publish_tick,
         sweep=schedule.quantity_sweep,
         listings=schedule.listing_pull,

@@ -62,6 +62,27 @@ def next_utc_midnight(now: datetime) -> datetime:
     return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), datetime.min.time(), tzinfo=UTC)
 
 
+_SPENT: ContextVar[dict[str, float] | None] = ContextVar("channelsync_spent", default=None)
+
+
+@contextmanager
+def spending() -> Iterator[dict[str, float]]:
+    """Tells what the calls made inside cost, by the name of the bucket, once the block has ended."""
+    spent: dict[str, float] = {}
+    token = _SPENT.set(spent)
+    try:
+        yield spent
+    finally:
+        _SPENT.reset(token)
+
+
+def note_spent(bucket: str, cost: float) -> None:
+    """The limiter says what it has granted."""
+    spent = _SPENT.get()
+    if spent is not None:
+        spent[bucket] = spent.get(bucket, 0.0) + cost
+
+
 _LANE: ContextVar[Lane] = ContextVar("channelsync_lane", default=Lane.NORMAL)
 
 

@@ -1,13 +1,20 @@
 """What a connector asks of the HTTP transport, and how the transport is set up for one channel."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
+import httpx
 from pydantic import SecretStr
 
 from channelsync.sdk.budgets import Lane
 from channelsync.sdk.retries import Backoff
+
+Sign = Callable[[httpx.Request], Iterable[SecretStr]]
+"""Adds to a request, in place, what shows who we are, and says what of that must be hidden.
+
+It is asked for every attempt, so that no nonce leaves twice and no signature is older than its request.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,8 @@ class HttpSettings:
     """Sent with every call."""
     secrets: Sequence[SecretStr] = ()
     """Hidden wherever they turn up, beside every `SecretStr` in headers and parameters."""
+    sign: Sign | None = field(default=None, repr=False)
+    """None where headers and parameters are all that the channel asks for."""
     timeouts: Timeouts = field(default_factory=Timeouts)
     backoff: Backoff = field(default_factory=Backoff)
     body_bytes_max: int = 16 * 1024 * 1024

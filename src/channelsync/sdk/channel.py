@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -52,6 +52,8 @@ class Capabilities:
     """What a channel can do and how it behaves. Declared by the connector, checked by the contract tests.
 
     updates_per_push, reads_per_call: batch sizes. push_cost, read_cost: what one such call costs of the budget.
+    raises_per_push: so many go in one push where all of them raise, by a way that only raises may take, because it is
+        slow; None: as many as of any.
     compare_and_set: a push may carry the expected number; the channel refuses when it shows another.
     answers_with_number: a push's answer states the number that is now in force.
     meaning: what the number is. available: units a buyer may buy. physical: also those in the channel's open orders.
@@ -67,6 +69,7 @@ class Capabilities:
     """
 
     updates_per_push: int = 1
+    raises_per_push: int | None = None
     reads_per_call: int = 1
     push_cost: CallCost = field(default_factory=CallCost)
     read_cost: CallCost = field(default_factory=CallCost)
@@ -153,7 +156,10 @@ class Channel(Protocol):
         ...
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
-        """Shows these numbers, at most `updates_per_push`, in their order. A refusal is a result, not an exception."""
+        """Shows these numbers, in their order. A refusal is a result, not an exception.
+
+        At most `updates_per_push`; where none of them lowers and none is 0, at most `raises_per_push`.
+        """
         ...
 
 
@@ -170,6 +176,7 @@ class WebhookScheme(Protocol):
         ...
 
 
+@runtime_checkable
 class Challenged(Protocol):
     """A webhook scheme whose channel makes sure that an address is ours before it delivers there."""
 

@@ -13,11 +13,10 @@ import asyncio
 import functools
 import random
 import ssl
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import httpx
 import orjson
@@ -26,8 +25,9 @@ import tenacity
 from pydantic import SecretStr
 
 from channelsync.sdk.answers import Answer, read_body
+from channelsync.sdk.attempts import Progress, Run
 from channelsync.sdk.breaker import Breaker, ServerTime
-from channelsync.sdk.calls import Call, HttpSettings, Timeouts
+from channelsync.sdk.calls import Call, HttpSettings, Sign, Timeouts
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import (
     AnswerUnreadable,
@@ -38,12 +38,13 @@ from channelsync.sdk.errors import (
     TryLater,
 )
 from channelsync.sdk.limiter import Grant, Limiter, current_lane
+from channelsync.sdk.observing import EndedCall, tell_observer
 from channelsync.sdk.outcomes import error_of_failure, error_of_status
 from channelsync.sdk.redaction import KnownSecrets
 from channelsync.sdk.retries import Backoff, may_retry
-from channelsync.sdk.right_to_write import check_may_write, may_write
+from channelsync.sdk.right_to_write import may_write
 
-__all__ = ["Answer", "Backoff", "Call", "HttpSettings", "HttpTransport", "Timeouts"]
+__all__ = ["Answer", "Backoff", "Call", "HttpSettings", "HttpTransport", "Sign", "Timeouts"]
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +103,7 @@ class HttpTransport:
         """
         for value in (*call.headers.values(), *call.params.values()):
             self._secrets.add(value)
-        run = _Run(call, self._name(call), self._url(call), self._clock.monotonic())
+        run = Run(call, self._name(call), self._url(call), self._clock.monotonic())
         outcome = "unfinished"
         try:
             answer: Answer = await self._retrying(run)(self._attempt, run)
@@ -114,6 +115,7 @@ class HttpTransport:
                 raise OutcomeUnknown(f"{error}; an earlier attempt may have been applied", retry_after=wait) from error
             raise
         finally:
+            took = self._clock.monotonic() - run.started
             log.debug(
                 "channel.call",
                 channel=self._settings.channel,
@@ -122,13 +124,15 @@ class HttpTransport:
                 outcome=outcome,
                 attempts=run.attempts,
                 waited_s=round(run.waited, 3),
-                took_s=round(self._clock.monotonic() - run.started, 3),
+                took_s=round(took, 3),
             )
+            ended = EndedCall(self._settings.channel, call.kind, outcome, run.attempts, run.waited, took)
+            tell_observer(ended)
         return answer
 
     # Repeating
 
-    def _retrying(self, run: "_Run") -> tenacity.AsyncRetrying:
+    def _retrying(self, run: Run) -> tenacity.AsyncRetrying:
         backoff = self._settings.backoff
         attempts_max = run.call.attempts or backoff.attempts
 
@@ -149,7 +153,7 @@ class HttpTransport:
             sleep=self._clock.sleep, retry=tenacity.retry_if_exception(again), wait=wait, stop=stop, reraise=True
         )
 
-    async def _attempt(self, run: "_Run") -> Answer:
+    async def _attempt(self, run: Run) -> Answer:
         run.attempts += 1
         try:
             try:
@@ -166,7 +170,7 @@ class HttpTransport:
             run.maybe_applied = True
             raise
 
-    async def _paid_and_guarded(self, run: "_Run") -> Answer:
+    async def _paid_and_guarded(self, run: Run) -> Answer:
         cheap_read = run.call.kind == "read"
         self._breaker.check(cheap_read=cheap_read)
         grant = await self._pay(run)
@@ -182,7 +186,7 @@ class HttpTransport:
             self._judge(answer, run)
         return answer
 
-    async def _pay(self, run: "_Run") -> Grant:
+    async def _pay(self, run: Run) -> Grant:
         call = run.call
         lane = call.lane or current_lane()
         now = self._clock.monotonic()
@@ -201,11 +205,11 @@ class HttpTransport:
 
     # One exchange over the wire
 
-    async def _exchange(self, run: "_Run", grant: Grant) -> Answer:
+    async def _exchange(self, run: Run, grant: Grant) -> Answer:
         now = self._clock.monotonic()
         if run.deadline is None:
             run.deadline = now + self._settings.timeouts.total
-        progress = _Progress(run)
+        progress = Progress(run)
         progress.check()  # here too, for a transport that tells nothing of its progress
         request = self._build(run, progress)
         asked_at = self._clock.now()
@@ -239,7 +243,7 @@ class HttpTransport:
             self._breaker.server_time = ServerTime(answer.server_date, asked_at, answered_at)
         return answer
 
-    def _build(self, run: "_Run", progress: "_Progress") -> httpx.Request:
+    def _build(self, run: Run, progress: Progress) -> httpx.Request:
         call, timeouts = run.call, self._settings.timeouts
         headers = httpx.Headers(
             {
@@ -256,7 +260,11 @@ class HttpTransport:
             headers.update({name: _reveal(value) for name, value in given.items()})
         waits = {"connect": timeouts.connect, "pool": timeouts.pool, "read": timeouts.read, "write": timeouts.write}
         extensions = {"timeout": waits, "trace": progress.note}
-        return httpx.Request(call.method, run.url, headers=headers, content=content, extensions=extensions)
+        request = httpx.Request(call.method, run.url, headers=headers, content=content, extensions=extensions)
+        if self._settings.sign is not None:
+            for shown in self._settings.sign(request):
+                self._secrets.add(shown)
+        return request
 
     def _url(self, call: Call) -> httpx.URL:
         """Where the call goes. Raises ChannelMisbehaved for an address that is not on the configured host."""
@@ -275,7 +283,7 @@ class HttpTransport:
 
     # Judging
 
-    def _judge(self, answer: Answer, run: "_Run") -> None:
+    def _judge(self, answer: Answer, run: Run) -> None:
         """Raises what the answer means, unless the caller can use it."""
         call, status, now = run.call, answer.status, self._clock.now()
         backoff = self._settings.backoff
@@ -304,7 +312,7 @@ class HttpTransport:
         text = self._secrets.text(answer.body[:_DETAIL_CHARACTERS_READ].decode("utf-8", "replace"))
         return " ".join(text.split())[:_DETAIL_CHARACTERS_SHOWN]
 
-    def _failure(self, error: Exception, run: "_Run", progress: "_Progress") -> ChannelError:
+    def _failure(self, error: Exception, run: Run, progress: Progress) -> ChannelError:
         return error_of_failure(
             error,
             write=run.call.kind == "write",
@@ -325,58 +333,6 @@ class HttpTransport:
 
     def _name(self, call: Call) -> str:
         return f"{self._settings.channel}: {call.method} {self._secrets.url(call.path)}"
-
-
-@dataclass(slots=True)
-class _Run:
-    """One call on its way through its attempts. Its URL may hold secrets, its name does not."""
-
-    call: Call
-    name: str
-    url: httpx.URL = field(repr=False)
-    started: float
-    deadline: float | None = None
-    """On the monotonic clock; None until the budget allowed the first attempt."""
-    attempts: int = 0
-    waited: float = 0.0
-    unreadable: int = 0
-    maybe_applied: bool = False
-    stale_before: bool = False
-
-    @property
-    def repeatable(self) -> bool:
-        return self.call.kind == "read" or self.call.idempotent
-
-
-@dataclass(slots=True)
-class _Progress:
-    """How far one request got, as httpcore's trace tells. Transports that tell nothing leave all False."""
-
-    run: _Run
-    connecting: bool = False
-    sending: bool = False
-    answering: bool = False
-
-    async def note(self, event: str, _info: Mapping[str, Any]) -> None:
-        if event == "connection.connect_tcp.started":
-            self.connecting = True
-        elif event.endswith(".send_request_headers.started"):
-            self.check()
-            self.sending = True
-
-    def check(self) -> None:
-        """The last look before the first byte leaves. Raises NotSent."""
-        if self.run.call.kind == "write":
-            check_may_write(self.run.name)
-
-    @property
-    def may_have_left(self) -> bool:
-        return self.sending or not self.connecting
-
-    @property
-    def stale(self) -> bool:
-        """It went out on a connection kept from an earlier call, and nothing came back."""
-        return self.sending and not self.connecting and not self.answering
 
 
 @functools.cache

@@ -20,7 +20,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from channelsync.sdk.budgets import BucketState, Budget, Grant, Lane, current_lane, in_lane, next_utc_midnight
+from channelsync.sdk.budgets import (
+    BucketState,
+    Budget,
+    Grant,
+    Lane,
+    current_lane,
+    in_lane,
+    next_utc_midnight,
+    note_spent,
+)
 from channelsync.sdk.clock import Clock
 
 __all__ = ["BucketState", "Budget", "Grant", "Lane", "Limiter", "current_lane", "in_lane", "next_utc_midnight"]
@@ -69,6 +78,7 @@ class Limiter:
         source = self._bucket(bucket)
         source.check(cost)
         lane = lane or current_lane()
+        note_spent(source.budget.name, cost)
         purse = _purse_for(source, cost)
         if purse is not None:
             purse.left -= cost
@@ -156,6 +166,10 @@ class Limiter:
     def state(self) -> dict[str, BucketState]:
         """All buckets as they are now, to be stored and given to the next `Limiter`."""
         return {name: source.state() for name, source in self._buckets.items()}
+
+    def budgets(self) -> dict[str, Budget]:
+        """What was declared of each bucket, by its name."""
+        return {name: source.budget for name, source in self._buckets.items()}
 
     def _bucket(self, name: str | None) -> "_Bucket":
         if name is None and len(self._buckets) == 1:

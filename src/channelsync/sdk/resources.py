@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
 from channelsync.sdk.breaker import Breaker
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.limiter import Budget, Limiter
+from channelsync.sdk.memory import Memory, ProcessMemory
 from channelsync.sdk.vault import MemoryVault, Vault
 
 
@@ -19,8 +20,8 @@ class Resources:
     """What a connector is given to work with.
 
     limiter, breaker: of this account, shared with the publisher: it pays for a push before it decides what to push
-    (`Limiter.prepaid`). vault: keeps secrets that the channel renews. transport: None for real sockets; the lab hands
-    in its own.
+    (`Limiter.prepaid`). vault: keeps secrets that the channel renews. memory: keeps what is under way over restarts.
+    transport: None for real sockets; the lab hands in its own.
     """
 
     channel: str
@@ -29,6 +30,7 @@ class Resources:
     breaker: Breaker
     random: random.Random
     vault: Vault
+    memory: Memory = field(default_factory=ProcessMemory)
     transport: httpx.AsyncBaseTransport | None = None
 
 
@@ -39,9 +41,11 @@ def unused(
     *,
     seed: str = "",
     vault: Vault | None = None,
+    memory: Memory | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> Resources:
-    """What a connector is given the first time: nothing is spent, nothing has failed, and no vault: nothing is kept.
+    """What a connector is given the first time: nothing is spent, nothing has failed, and neither vault nor
+    memory: nothing is kept.
 
     seed: what the jitter of retries is drawn from.
     """
@@ -52,5 +56,6 @@ def unused(
         breaker=Breaker(channel, clock),
         random=random.Random(f"{seed} {channel}"),  # noqa: S311 - jitter
         vault=vault or MemoryVault(),
+        memory=memory or ProcessMemory(),
         transport=transport,
     )

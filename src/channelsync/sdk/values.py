@@ -6,7 +6,7 @@ Orders are the domain's own snapshots, re-exported here, because connectors impo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -93,8 +93,10 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRead:
-    """The number of one key as read now. value None: the channel has no such key (any more).
+    """The number of one key as read now. value None: the channel has no such key (any more), or it is unreadable.
 
+    unreadable: why the number cannot be read (it is half a unit, or no number at all); empty: it was. Its neighbours in
+    the call are not affected, and neither is what is known of it.
     committed: units in the channel's own open orders, where the channel tells; None where it does not.
     held: units that the channel has taken off the number for a cause that it names; None where it tells of none ever.
     asked, answered: our clock, around the request that brought it.
@@ -106,6 +108,11 @@ class KeyRead:
     answered: datetime
     committed: int | None = None
     held: int | None = None
+    unreadable: str = ""
+
+    def __post_init__(self) -> None:
+        if self.unreadable and self.value is not None:
+            raise ValueError(f"{self.key.key}: a number that cannot be read has no value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +159,7 @@ class QuantityUpdate:
     lowering: bool = True
 
 
-PushState = Literal["accepted", "refused", "conflict", "unknown"]
+PushState = Literal["accepted", "refused", "conflict", "unknown", "not sent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,18 +168,21 @@ class PushResult:
 
     accepted: taken; seen only when a later read shows it. refused: this one only, with the channel's reason.
     conflict: compare-and-set found another number (`shown`, where told). unknown: it may have been applied.
+    not sent: it never left, e.g. because the call of an earlier row failed, or something else must be through first.
     shown: the number that the answer states to be in force, where it does; it counts as a read.
+    within: it can be seen within this time, or is lost; None: within `Timing.grace`. For a way that takes longer.
     """
 
     key: QuantityKey
     state: PushState
     reason: str = ""
     shown: int | None = None
+    within: timedelta | None = None
 
     @classmethod
-    def accepted(cls, key: QuantityKey, shown: int | None = None) -> PushResult:
+    def accepted(cls, key: QuantityKey, shown: int | None = None, *, within: timedelta | None = None) -> PushResult:
         """The channel took it."""
-        return cls(key=key, state="accepted", shown=shown)
+        return cls(key=key, state="accepted", shown=shown, within=within)
 
     @classmethod
     def refused(cls, key: QuantityKey, reason: str) -> PushResult:
@@ -188,3 +198,8 @@ class PushResult:
     def unknown(cls, key: QuantityKey, reason: str) -> PushResult:
         """No answer came: it may have been applied. Read before anything else."""
         return cls(key=key, state="unknown", reason=reason)
+
+    @classmethod
+    def not_sent(cls, key: QuantityKey, reason: str) -> PushResult:
+        """It provably changed nothing, and is decided anew before long."""
+        return cls(key=key, state="not sent", reason=reason)

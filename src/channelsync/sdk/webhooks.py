@@ -71,7 +71,7 @@ class StandardWebhooks:
     ) -> None:
         if not secrets:
             raise ValueError("webhooks need a secret: without one, anybody could sign")
-        self._keys = tuple(_key(secret) for secret in secrets)
+        self._keys = tuple(key_of(secret) for secret in secrets)
         self._tolerance = tolerance
         self._prefix = prefix
 
@@ -89,6 +89,12 @@ class StandardWebhooks:
         if not self._signed(content, signatures) or abs(now - sent_at) > self._tolerance:
             return None
         return Signed(event, sent_at)
+
+    def signature(self, event: str, sent_at: datetime, body: bytes) -> str:
+        """What a delivery of ours carries as its signature: one by each secret, with blanks between them."""
+        content = b".".join((_bytes(event), b"%d" % int(sent_at.timestamp()), body))
+        each = (base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode() for key in self._keys)
+        return " ".join(f"v1,{text}" for text in each)
 
     def _signed(self, content: bytes, signatures: str) -> bool:
         """Whether one of the signatures is by one of the secrets, in time that tells nothing about which.
@@ -130,8 +136,8 @@ def plain_keys(secrets: Sequence[SecretStr]) -> tuple[bytes, ...]:
     return keys
 
 
-def _key(secret: SecretStr) -> bytes:
-    """The bytes of a secret as it is handed out."""
+def key_of(secret: SecretStr) -> bytes:
+    """The bytes of a secret as it is handed out. Raises ValueError for one that is empty or not base64."""
     try:
         key = base64.b64decode(secret.get_secret_value().removeprefix(_SECRET_PREFIX), validate=True)
     except (binascii.Error, ValueError):

@@ -26,6 +26,8 @@ class ChannelState:
     stop: "" | "raises" | "all". zeroed: holiday, everything shows 0. mode: "" as configured, else an override.
     connected_at: when its account was last connected, or found well again after the seller had to act: what a process
     learned of failures before does not count any more, and whoever has the channel open opens it anew.
+    catch_up_since: when the database was restored, and its orders were not read completely since; None: they were.
+    reviewed: a digest of the configuration whose targets were last compared with what it shows; empty: none was.
     """
 
     name: str
@@ -39,6 +41,8 @@ class ChannelState:
     zeroed: bool
     mode: str
     connected_at: datetime | None
+    catch_up_since: datetime | None = None
+    reviewed: str = ""
     budgets: bytes
     breaker: bytes
 
@@ -111,6 +115,8 @@ _EMPTY: dict[str, object] = {
     "zeroed": False,
     "mode": "",
     "connected_at": None,
+    "catch_up_since": None,
+    "reviewed": "",
     "budgets": b"",
     "breaker": b"",
 }

@@ -69,13 +69,14 @@ class Database(ABC):
         """
         return await self._repeat(lambda: self._transact_once(work), attempts)
 
-    async def query(self, work: Work[T], *, snapshot: bool = False) -> T:
+    async def query(self, work: Work[T], *, snapshot: bool = False, unhurried: bool = False) -> T:
         """Runs `work`, which only reads, and returns its value; repeated like `transact`.
 
         Takes no lock and waits for no writer. Each statement sees what is committed when it starts; with
-        `snapshot` all of them see the same moment. On SQLite a write in it is refused.
+        `snapshot` all of them see the same moment. On SQLite a write in it is refused. unhurried: it may take as
+        long as it takes; else PostgreSQL gives it up after some minutes.
         """
-        return await self._repeat(lambda: self._query_once(work, snapshot=snapshot), ATTEMPTS)
+        return await self._repeat(lambda: self._query_once(work, snapshot=snapshot, unhurried=unhurried), ATTEMPTS)
 
     async def migrate(self, work: Work[T]) -> T:
         """Runs `work`, which changes the schema, in one transaction that excludes every other migration.
@@ -108,7 +109,7 @@ class Database(ABC):
     async def _transact_once(self, work: Work[T]) -> T: ...
 
     @abstractmethod
-    async def _query_once(self, work: Work[T], *, snapshot: bool) -> T: ...
+    async def _query_once(self, work: Work[T], *, snapshot: bool, unhurried: bool) -> T: ...
 
     @abstractmethod
     async def _migrate(self, work: Work[T]) -> T: ...

@@ -9,7 +9,7 @@ DatabaseError
 ├── CommitUnknown           broke during the commit: read the deterministic ids, then decide
 ├── DatabaseFull            no space left: rolled back, make room
 ├── DatabaseReadOnly        file, directory or server does not accept writes
-├── DatabaseDamaged         not a database, or a broken one: restore a backup
+├── DatabaseDamaged         not a database, or a broken one: run `channelsync backup restore`
 ├── SchemaTooOld            run `channelsync db upgrade`
 ├── SchemaTooNew            upgrade channelsync
 └── PublisherRunning        another process publishes from this file
@@ -77,7 +77,7 @@ class DatabaseReadOnly(DatabaseError):
 
 
 class DatabaseDamaged(DatabaseError):
-    """The file is not a database or is damaged: restore it from a backup."""
+    """The file is not a database or is damaged: `channelsync backup restore FILE --replace` restores a backup."""
 
 
 class SchemaTooOld(DatabaseError):

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, bindparam, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, select, tuple_, update
 
 from channelsync.domain.findings import Finding
 from channelsync.store.among import among, values
@@ -74,9 +74,15 @@ def _close(dialect: str) -> Update:
 
 
 def list_findings(
-    connection: Connection, *, kinds: Sequence[str] = (), channel: str = "", only_open: bool = True, limit: int = 1000
+    connection: Connection,
+    *,
+    kinds: Sequence[str] = (),
+    channel: str = "",
+    only_open: bool = True,
+    limit: int = 1000,
+    after: tuple[datetime, int] | None = None,
 ) -> list[StoredFinding]:
-    """Findings, newest first. kinds empty: all. channel empty: all."""
+    """Findings, newest first. kinds empty: all. channel empty: all. after: only those behind this (opened, number)."""
     statement = select(_FINDING).order_by(_FINDING.c.opened_at.desc(), _FINDING.c.id.desc()).limit(limit)
     if only_open:
         statement = statement.where(_FINDING.c.closed_at.is_(None))
@@ -84,6 +90,8 @@ def list_findings(
         statement = statement.where(_FINDING.c.channel == channel)
     if kinds:
         statement = statement.where(_FINDING.c.kind.in_(kinds))
+    if after is not None:
+        statement = statement.where(tuple_(_FINDING.c.opened_at, _FINDING.c.id) < tuple_(*after))
     return [_stored(row) for row in connection.execute(statement)]
 
 

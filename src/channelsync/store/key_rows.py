@@ -11,7 +11,20 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, literal_column, or_, select, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    union,
+)
 
 from channelsync.store.among import among, values
 from channelsync.store.keys import UNSETTLED
@@ -140,4 +153,5 @@ def _row(dialect: str, *columns: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _list(dialect: str, each: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.json_group_array(each) if dialect == "sqlite" else func.json_agg(each)
+    """As a text: PostgreSQL's driver would make lists of it, which nothing can be looked up by."""
+    return func.json_group_array(each) if dialect == "sqlite" else cast(func.json_agg(each), Text)

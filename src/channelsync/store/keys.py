@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -70,6 +70,7 @@ class KeyRecord:
     hot: bool
     failures: int
     not_before: datetime | None
+    unreadable: str = ""
 
 
 def load_keys(connection: Connection, ids: Iterable[int], *, lock: bool = False) -> dict[int, KeyRecord]:
@@ -132,7 +133,8 @@ def _writes(connection: Connection, listed: dict[str, object]) -> dict[int, tupl
     writes: dict[int, tuple[Write, ...]] = {}
     for row in found:
         accepted = row.answered_at if row.outcome == "accepted" else None
-        one = Write(generation=row.generation, value=row.value, sent=row.sent_at, answered=accepted)
+        within = None if row.within_s is None else timedelta(seconds=row.within_s)
+        one = Write(generation=row.generation, value=row.value, sent=row.sent_at, answered=accepted, within=within)
         writes[row.key] = (*writes.get(row.key, ()), one)
     return writes
 
@@ -323,6 +325,7 @@ def _record(row: Row[Any], effects: _Effects, writes: tuple[Write, ...]) -> KeyR
         rise_from=row.rise_from,
         rise_to=row.rise_to,
         repairs=row.repairs,
+        unreadable=row.unreadable,
         held=row.held,
         channel_held=row.channel_held,
         due_at=row.due_at,

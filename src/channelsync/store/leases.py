@@ -82,3 +82,22 @@ def give_up_lease(connection: Connection, lease: Lease, local: datetime) -> None
         .where(_LEASE.c.identity == lease.identity, _LEASE.c.token == lease.token)
         .values(owner="", until=database_now(connection, local))
     )
+
+
+def live_owners(connection: Connection, local: datetime) -> list[str]:
+    """The workers that hold an account now."""
+    now = database_now(connection, local)
+    held = select(_LEASE.c.owner).where(_LEASE.c.owner != "", _LEASE.c.until > now).distinct()
+    return list(connection.scalars(held.order_by(_LEASE.c.owner)))
+
+
+def holders(connection: Connection, local: datetime) -> dict[str, str]:
+    """Who holds each account, by account; empty: it was given up. One whose lease ran out is left out."""
+    now = database_now(connection, local)
+    found = connection.execute(select(_LEASE.c.identity, _LEASE.c.owner, _LEASE.c.until))
+    return {row.identity: row.owner for row in found if not row.owner or row.until > now}
+
+
+def end_all_leases(connection: Connection) -> None:
+    """Ends every lease, of a database that nobody publishes from: its holders are those of another time."""
+    connection.execute(update(_LEASE).values(owner=""))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, tuple_
 
 from channelsync.store.among import among, values
 from channelsync.store.codec import load
@@ -47,6 +48,55 @@ class ListingOnView:
     keys: tuple[KeyOnView, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingRow:
+    """A listing in a list. mapped_to: the SKU of its item; multiple: base units in one of it; both None: not mapped.
+
+    shows, should_show: by its keys, in their order; None where it was never read, or is not computed.
+    gone_at: since when the channel no longer lists it.
+    """
+
+    channel: str
+    listing: str
+    sku: str | None
+    title: str
+    barcode: str | None
+    state: str
+    reasons: list[str]
+    tracked: bool
+    fulfilled_by_channel: bool
+    mapped_to: str | None
+    multiple: int | None
+    mapped_by: str
+    shows: list[int | None]
+    should_show: list[int | None]
+    keys: list[int]
+    gone_at: datetime | None
+
+
+def listing_row(one: ListingOnView) -> ListingRow:
+    """A listing as it stands in lists."""
+    stored = one.stored
+    return ListingRow(
+        channel=stored.channel,
+        listing=stored.listing,
+        sku=stored.sku,
+        title=stored.title,
+        barcode=stored.barcode,
+        state=stored.state,
+        reasons=list(stored.reasons),
+        tracked=stored.tracked,
+        fulfilled_by_channel=stored.fulfilled_by_channel,
+        mapped_to=one.item_sku,
+        multiple=stored.multiple if one.item_sku else None,
+        mapped_by=stored.mapped_by,
+        shows=[key.value for key in one.keys],
+        should_show=[key.target for key in one.keys],
+        keys=[key.key for key in one.keys],
+        gone_at=stored.gone_at,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Sharer:
     """A listing that stands on a key. item None: it is not mapped."""
@@ -62,7 +112,39 @@ def view_listings(
     connection: Connection, *, channel: str = "", item: str = "", only_unmapped: bool = False
 ) -> list[ListingOnView]:
     """Listings by channel and id. Empty arguments do not restrict."""
-    stored = get_listings(connection, channel=channel, item=item, only_unmapped=only_unmapped)
+    return _viewed(connection, get_listings(connection, channel=channel, item=item, only_unmapped=only_unmapped))
+
+
+def listings_page(
+    connection: Connection,
+    *,
+    channels: Sequence[str] = (),
+    listing: str = "",
+    item: str = "",
+    only_unmapped: bool = False,
+    after: tuple[str, str] | None = None,
+    limit: int,
+) -> list[ListingOnView]:
+    """Listings as by `view_listings`, at most so many. after: only those behind this (channel, listing)."""
+    page = select(_LISTING.c.channel, _LISTING.c.listing).order_by(_LISTING.c.channel, _LISTING.c.listing).limit(limit)
+    if channels:
+        page = page.where(_LISTING.c.channel.in_(channels))
+    if listing:
+        page = page.where(_LISTING.c.listing == listing)
+    if item:
+        page = page.where(_LISTING.c.item == item)
+    if only_unmapped:
+        page = page.where(_LISTING.c.item.is_(None), _LISTING.c.gone_at.is_(None))
+    if after is not None:
+        page = page.where(tuple_(_LISTING.c.channel, _LISTING.c.listing) > tuple_(*after))
+    names: dict[str, list[str]] = {}
+    for row in connection.execute(page):
+        names.setdefault(row.channel, []).append(row.listing)
+    stored = [one for name, some in names.items() for one in get_listings(connection, channel=name, listings=some)]
+    return _viewed(connection, stored)
+
+
+def _viewed(connection: Connection, stored: Sequence[StoredListing]) -> list[ListingOnView]:
     skus = {name: one.sku for name, one in items_by_id(connection, {one.item for one in stored}).items()}
     numbers = _numbers(connection, [key for one in stored for key in one.keys])
     return [

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, exists, or_, select
+from sqlalchemy import BigInteger, Connection, Row, Select, and_, bindparam, delete, exists, func, literal, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from channelsync.domain.booked import BookedOrder
@@ -83,6 +84,16 @@ def booked_orders(connection: Connection, channel: str, orders: Sequence[str]) -
         _select_booked(connection.dialect.name), {"channel": channel, "orders": values(connection, orders)}
     )
     return {row.order: _booked(channel, row) for row in found}
+
+
+def claim_order(connection: Connection, channel: str, order: str) -> None:
+    """Lets one transaction at a time make an order of this id; the others wait until it has ended.
+
+    An order that is not there yet has no row to be locked. On SQLite whoever writes is alone anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        number = int.from_bytes(sha256(f"{channel} {order}".encode()).digest()[:8], signed=True)
+        connection.execute(select(func.pg_advisory_xact_lock(literal(number, BigInteger))))
 
 
 @cache

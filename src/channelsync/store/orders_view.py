@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table, and_, or_, select, tuple_
 
 from channelsync.domain.booked import BookedOrder
 from channelsync.domain.ledger import LedgerEntry
@@ -63,9 +63,17 @@ class OrdersWanted:
     only_unmapped: bool = False
 
 
-def find_orders(connection: Connection, wanted: OrdersWanted, limit: int | None = None) -> list[StoredOrder]:
-    """Orders by when they were placed, newest first."""
+def find_orders(
+    connection: Connection,
+    wanted: OrdersWanted,
+    limit: int | None = None,
+    *,
+    after: tuple[datetime, str, str] | None = None,
+) -> list[StoredOrder]:
+    """Orders by when they were placed, newest first. after: only those behind this (time, channel, order)."""
     statement, parameters = _wanted(connection, wanted)
+    if after is not None:
+        statement = statement.where(_behind(_ORDER, _ORDER.c.placed_at, after))
     ordered = statement.order_by(_ORDER.c.placed_at.desc(), _ORDER.c.channel, _ORDER.c.order).limit(limit)
     return [_order(row) for row in connection.execute(ordered, parameters)]
 
@@ -113,14 +121,28 @@ def waiting_orders(connection: Connection, channel: str, after: str, limit: int)
     return [_order(row) for row in found]
 
 
-def kept_orders(connection: Connection, *, channel: str = "", order: str = "") -> list[KeptOrder]:
-    """Orders that could not be understood, the latest first. Empty arguments do not restrict."""
+def _behind(table: Table, column: Column[Any], after: tuple[datetime, str, str]) -> ColumnElement[bool]:
+    at, *name = after
+    return or_(column < at, and_(column == at, tuple_(table.c.channel, table.c.order) > tuple_(*name)))
+
+
+def kept_orders(
+    connection: Connection,
+    *,
+    channel: str = "",
+    order: str = "",
+    after: tuple[datetime, str, str] | None = None,
+    limit: int | None = None,
+) -> list[KeptOrder]:
+    """Orders that could not be understood, the latest first. Empty arguments do not restrict; after: see above."""
     statement = select(_UNREADABLE).order_by(_UNREADABLE.c.seen_at.desc(), _UNREADABLE.c.channel, _UNREADABLE.c.order)
     if channel:
         statement = statement.where(_UNREADABLE.c.channel == channel)
     if order:
         statement = statement.where(_UNREADABLE.c.order == order)
-    return [KeptOrder(**row) for row in connection.execute(statement).mappings()]
+    if after is not None:
+        statement = statement.where(_behind(_UNREADABLE, _UNREADABLE.c.seen_at, after))
+    return [KeptOrder(**row) for row in connection.execute(statement.limit(limit)).mappings()]
 
 
 def entries_of_order(connection: Connection, channel: str, order: str) -> list[LedgerEntry]:

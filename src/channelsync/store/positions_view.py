@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, or_, select
+from sqlalchemy import Connection, Row, Select, and_, or_, select, tuple_
 
 from channelsync.store.among import among, values
 from channelsync.store.tables import metadata
@@ -49,6 +49,24 @@ class ReservationOnView:
     line: str
     open: int
     opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromisedOnView(ReservationOnView):
+    """Units of a SKU promised and not shipped. kind: "order", or "provisional" where no order explains them yet."""
+
+    sku: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromisesWanted:
+    """Which reservations to look at; what is empty does not restrict. item: its id."""
+
+    item: str = ""
+    location: str = ""
+    channel: str = ""
+    order: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +117,17 @@ class PositionsWanted:
     everything: bool = False
 
 
-def find_positions(connection: Connection, wanted: PositionsWanted) -> Iterator[PositionOnView]:
-    """Positions by SKU and location; those of items that were merged are left out."""
+def find_positions(
+    connection: Connection,
+    wanted: PositionsWanted,
+    *,
+    after: tuple[str, str] | None = None,
+    limit: int | None = None,
+) -> Iterator[PositionOnView]:
+    """Positions by SKU and location; those of items that were merged are left out.
+
+    after: only those behind this (SKU, location). limit: at most so many.
+    """
     available = _POSITION.c.on_hand - _POSITION.c.reserved - _POSITION.c.withheld
     statement = _joined().where(_ITEM.c.merged_into.is_(None))
     parameters: dict[str, object] = {}
@@ -122,7 +149,9 @@ def find_positions(connection: Connection, wanted: PositionsWanted) -> Iterator[
         statement = statement.where(_POSITION.c.withheld > 0)
     if not wanted.everything:
         statement = statement.where(_POSITION.c.entries > 0)
-    for row in connection.execute(statement, parameters):
+    if after is not None:
+        statement = statement.where(tuple_(_ITEM.c.sku, _POSITION.c.location) > tuple_(*after))
+    for row in connection.execute(statement.limit(limit), parameters):
         yield _position(row)
 
 
@@ -161,6 +190,27 @@ def open_reservations(connection: Connection, item: str) -> list[ReservationOnVi
     return [ReservationOnView(**row) for row in found.mappings()]
 
 
+def find_promises(
+    connection: Connection, wanted: PromisesWanted, *, after: tuple[datetime, str] | None = None, limit: int
+) -> list[PromisedOnView]:
+    """What is promised, the oldest first. after: only what is behind the one of this (time, id)."""
+    columns = ("id", "location", "kind", "channel", "order", "line", "open", "opened_at")
+    statement = (
+        select(*(_RESERVATION.c[name] for name in columns), _ITEM.c.sku)
+        .join_from(_RESERVATION, _ITEM, _ITEM.c.id == _RESERVATION.c.item)
+        .where(_RESERVATION.c.open > 0)
+        .order_by(_RESERVATION.c.opened_at, _RESERVATION.c.id)
+        .limit(limit)
+    )
+    for name in ("item", "location", "channel", "order"):
+        said = getattr(wanted, name)
+        if said:
+            statement = statement.where(_RESERVATION.c[name] == said)
+    if after is not None:
+        statement = statement.where(tuple_(_RESERVATION.c.opened_at, _RESERVATION.c.id) > tuple_(*after))
+    return [PromisedOnView(**row) for row in connection.execute(statement).mappings()]
+
+
 def incoming_of(connection: Connection, item: str) -> list[IncomingOnView]:
     """What is on its way of an item, by the day it is due."""
     columns = ("location", "reference", "units", "due")
@@ -173,9 +223,18 @@ def incoming_of(connection: Connection, item: str) -> list[IncomingOnView]:
 
 
 def history_of(
-    connection: Connection, item: str, *, location: str = "", since: datetime | None = None, limit: int | None = None
+    connection: Connection,
+    item: str,
+    *,
+    location: str = "",
+    since: datetime | None = None,
+    after: tuple[datetime, str, int] | None = None,
+    limit: int | None = None,
 ) -> Sequence[EntryOnView]:
-    """The entries of an item, the one written last first. Empty arguments do not restrict."""
+    """The entries of an item, the one written last first. Empty arguments do not restrict.
+
+    after: only those behind the entry with this (time of writing, location, number).
+    """
     columns = (
         *("at", "recorded_at", "location", "number", "kind", "on_hand", "reserved", "withheld", "reason", "actor"),
         *("run", "channel", "order", "lot", "unit_cost", "currency", "id"),
@@ -190,4 +249,8 @@ def history_of(
         statement = statement.where(_ENTRY.c.location == location)
     if since is not None:
         statement = statement.where(_ENTRY.c.recorded_at >= since)
+    if after is not None:
+        at, where, number = after
+        behind = or_(_ENTRY.c.location > where, and_(_ENTRY.c.location == where, _ENTRY.c.number < number))
+        statement = statement.where(or_(_ENTRY.c.recorded_at < at, and_(_ENTRY.c.recorded_at == at, behind)))
     return [EntryOnView(**row) for row in connection.execute(statement).mappings()]

@@ -107,9 +107,9 @@ class PostgresqlDatabase(Database):
         except TimeoutError as error:
             raise CommitUnknown(f"no answer within {LONGEST_SECONDS} seconds") from error
 
-    async def _query_once(self, work: Work[T], *, snapshot: bool) -> T:
+    async def _query_once(self, work: Work[T], *, snapshot: bool, unhurried: bool) -> T:
         try:
-            async with asyncio.timeout(LONGEST_SECONDS):
+            async with asyncio.timeout(None if unhurried else LONGEST_SECONDS):
                 return await self._in_one_greenlet(self._snapshot if snapshot else self._autocommit, work)
         except TimeoutError as error:
             raise ConnectionLost(f"no answer within {LONGEST_SECONDS} seconds") from error

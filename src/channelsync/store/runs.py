@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, tuple_, update
 
 from channelsync.store.codec import dump, load
 from channelsync.store.tables import metadata
@@ -86,9 +86,12 @@ def latest_run(connection: Connection) -> tuple[str, datetime | None] | None:
     return None if row is None else (row.id, row.ended_at)
 
 
-def list_runs(connection: Connection, limit: int = 50) -> list[Run]:
-    """The latest runs, newest first."""
-    return [_run(row) for row in connection.execute(select(_RUN).order_by(_RUN.c.started_at.desc()).limit(limit))]
+def list_runs(connection: Connection, limit: int = 50, *, after: tuple[datetime, str] | None = None) -> list[Run]:
+    """The latest runs, newest first. after: only those behind this (begin, id)."""
+    statement = select(_RUN).order_by(_RUN.c.started_at.desc(), _RUN.c.id.desc()).limit(limit)
+    if after is not None:
+        statement = statement.where(tuple_(_RUN.c.started_at, _RUN.c.id) < tuple_(*after))
+    return [_run(row) for row in connection.execute(statement)]
 
 
 def record_change(connection: Connection, change: Change) -> None:
@@ -108,9 +111,14 @@ def record_change(connection: Connection, change: Change) -> None:
     )
 
 
-def changes_of(connection: Connection, run: str) -> list[Change]:
-    """The changes of one run, oldest first."""
-    found = connection.execute(select(_CHANGE).where(_CHANGE.c.run == run).order_by(_CHANGE.c.id))
+def count_changes(connection: Connection, run: str) -> int:
+    """How many changes a run made."""
+    return connection.execute(select(func.count()).select_from(_CHANGE).where(_CHANGE.c.run == run)).scalar_one()
+
+
+def changes_of(connection: Connection, run: str, limit: int | None = None) -> list[Change]:
+    """The changes of one run, oldest first. limit: at most so many; None: all."""
+    found = connection.execute(select(_CHANGE).where(_CHANGE.c.run == run).order_by(_CHANGE.c.id).limit(limit))
     return [
         Change(
             run=row.run,

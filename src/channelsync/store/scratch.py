@@ -15,7 +15,7 @@ from channelsync.store.database import Database
 from channelsync.store.tables import metadata
 
 HISTORY = frozenset(
-    {"ledger_entry", "quantity_read", "prediction", "finding", "change", "imported_file", "audited_day", "webhook"}
+    {"ledger_entry", "quantity_read", "prediction", "finding", "change", "imported_file", "audited_day", "inbox"}
 )
 SECRETS = frozenset({"channel_secret"})
 _AT_ONCE = 5_000

@@ -18,7 +18,7 @@ _WRITE = metadata.tables["quantity_write"]
 _PREDICTION = metadata.tables["prediction"]
 
 NEVER_LEFT = "not sent"
-"""The outcome of a write whose call changed nothing at the channel."""
+"""The outcome of a write that changed nothing at the channel, as of `PushResult.not_sent`."""
 
 
 class Counted(NamedTuple):

@@ -9,6 +9,11 @@ _END = text(
     "WHERE application_name = :session AND usename = current_user AND pid <> pg_backend_pid()"
 )
 
+_OTHERS = text(
+    "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = current_database() "
+    "AND application_name LIKE 'channelsync _%' AND application_name <> current_setting('application_name')"
+)
+
 
 def session_of(worker: str) -> str:
     """What PostgreSQL calls the sessions of a process that holds leases as `worker`; empty: it holds none."""
@@ -24,3 +29,10 @@ def end_sessions(connection: Connection, worker: str) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(_END, {"session": session_of(worker)})
+
+
+def other_workers(connection: Connection) -> list[str]:
+    """The names of other processes of ours that are connected and may write; on SQLite none is known."""
+    if connection.dialect.name != "postgresql":
+        return []
+    return sorted(name.removeprefix(session_of("")).strip() for name in connection.scalars(_OTHERS))

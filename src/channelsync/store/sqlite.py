@@ -8,12 +8,13 @@ BEGIN IMMEDIATE, because one that reads first and writes later is refused at onc
 import asyncio
 import contextvars
 import sqlite3
+import threading
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import make_url
@@ -23,6 +24,7 @@ from channelsync.store.database import Database, Dialect, InFlight, Work, in_one
 from channelsync.store.database_errors import DatabaseDamaged, DatabaseUnavailable
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 BUSY_TIMEOUT_MS = 5_000
 """How long SQLite itself waits for another process's write before an attempt ends with DatabaseBusy."""
@@ -85,7 +87,7 @@ class SqliteDatabase(Database):
         self._writing = connection
         return value
 
-    async def _query_once(self, work: Work[T], *, snapshot: bool) -> T:
+    async def _query_once(self, work: Work[T], *, snapshot: bool, unhurried: bool) -> T:
         return await _run(self._reader_threads, lambda: _read(self._reader, work, snapshot=snapshot))
 
     async def _migrate(self, work: Work[T]) -> T:
@@ -158,14 +160,40 @@ def _checked(connection: Connection, work: Work[T]) -> T:
     return value
 
 
+class _Handed(Executor):
+    """Hands one call to the threads and keeps hold of it: the event loop gives out a future that cannot tell whether
+    the call has begun."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """As the threads'."""
+        begun = self._threads.submit(fn, *args, **kwargs)
+        self.call: Future[Any] = begun
+        return begun
+
+
 async def _run(threads: ThreadPoolExecutor | None, call: Callable[[], T]) -> T:
-    """Runs the call in a thread, or at once when there is none; a cancelled caller still waits for its end."""
+    """Runs the call in a thread, or at once when there is none.
+
+    A cancelled caller still waits for the end of a call that has begun; one that waits for a free thread never begins.
+    """
     if threads is None:
         return call()
-    future = asyncio.get_running_loop().run_in_executor(threads, contextvars.copy_context().run, call)
+    begun = threading.Lock()  # taken once: by the thread that begins, or by the caller who wants it no more
+
+    def begin() -> T:
+        if not begun.acquire(blocking=False):
+            raise asyncio.CancelledError
+        return call()
+
+    future = asyncio.get_running_loop().run_in_executor(threads, contextvars.copy_context().run, begin)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
+        if begun.acquire(blocking=False):
+            raise
         while not future.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([future])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from channelsync.domain.ledger import LedgerEntry
 from channelsync.store.ledger import entry_of
@@ -16,6 +16,11 @@ def claim_undo(connection: Connection, run: str, by: str) -> bool:
     """Marks a run as undone by another; False where it was marked already. Of two that claim at once one wins."""
     marked = update(_RUN).where(_RUN.c.id == run, _RUN.c.undone_by == "").values(undone_by=by)
     return connection.execute(marked).rowcount == 1
+
+
+def count_entries(connection: Connection, run: str) -> int:
+    """How many entries a run made."""
+    return connection.execute(select(func.count()).select_from(_ENTRY).where(_ENTRY.c.run == run)).scalar_one()
 
 
 def entries_of_run(connection: Connection, run: str) -> list[LedgerEntry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,8 +12,20 @@ from channelsync.sdk.channel import Channel
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.limiter import Limiter
 from channelsync.store.database import Database
+from channelsync.sync.beats import Beats
+from channelsync.sync.clock_watch import ClockWatch
+from channelsync.sync.counts import Counts
 from channelsync.sync.measures import Measures
 from channelsync.sync.setup import ChannelSetup, Setup
+
+
+@dataclass(slots=True)
+class HintsCounted:
+    """Messages that came from a channel's queue since the process began. malformed: not to be read, or not ours."""
+
+    taken: int = 0
+    harmless: int = 0
+    malformed: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,7 +34,9 @@ class OpenChannel:
 
     connected_at: when the account had last been connected as this was opened.
     unreadable: the last publishing tick failed, so its numbers are not known to be fresh.
+    closing: it is being closed: a push under way may end, and no other is begun.
     wake_orders, wake_publisher: set by whoever knows that there is something to do before the next tick.
+    wake_hinted: set by whoever noted orders that are to be read by their ids. hints: see `HintsCounted`.
     """
 
     setup: ChannelSetup
@@ -31,8 +46,11 @@ class OpenChannel:
     identity: str = ""
     connected_at: datetime | None = None
     unreadable: bool = False
+    closing: bool = False
     wake_orders: asyncio.Event = field(default_factory=asyncio.Event)
     wake_publisher: asyncio.Event = field(default_factory=asyncio.Event)
+    wake_hinted: asyncio.Event = field(default_factory=asyncio.Event)
+    hints: HintsCounted = field(default_factory=HintsCounted)
 
     @property
     def name(self) -> str:
@@ -45,6 +63,9 @@ class Agent:
     """One running channelsync. run: the run that its ledger entries name. measures: renewed by the schedule.
 
     changed: set with every wake-up, for whoever tells other processes. stopping: no new work is begun any more.
+    clock_watch: whether this machine's wall clock is believed. wake_schedule: something may be due that was not.
+    beats, counts: which of its parts are alive, and what they did; held: names the accounts that this process may write
+    to now, on PostgreSQL. All for whoever watches the process.
     """
 
     database: Database
@@ -55,6 +76,14 @@ class Agent:
     channels: dict[str, OpenChannel] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
+    clock_watch: ClockWatch = field(default_factory=ClockWatch)
+    wake_schedule: asyncio.Event = field(default_factory=asyncio.Event)
+    counts: Counts = field(default_factory=Counts)
+    held: Callable[[], Collection[str]] = tuple
+    beats: Beats = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.beats = Beats(self.clock)
 
     def add_channel(self, channel: OpenChannel) -> None:
         """Takes an open channel in."""

@@ -18,7 +18,7 @@ from channelsync.domain.offering import Offer
 from channelsync.domain.publishing import Decision
 from channelsync.domain.rules import Computed
 from channelsync.domain.watermark import KeyState, Read
-from channelsync.store import channels, key_rows
+from channelsync.store import channels, key_rows, plans
 from channelsync.store.channels import ChannelState
 from channelsync.store.key_rows import KeyNow, Page, key_ids, keys_now
 from channelsync.sync.decide_writes import decision_for
@@ -49,10 +49,10 @@ class Compared:
 
 def compare_all(connection: Connection, setup: Setup, measures: Measures, now: datetime) -> Iterator[Compared]:
     """Every mapped key of ours on a configured channel, page by page. Reads only, and locks nothing."""
-    rules = setup.rules
+    rules = setup.rule_book.rules
     listings = {rule.scope.listing for rule in rules if rule.scope.listing is not None}
     apart: set[str | None] = {*setup.recipes, *(rule.scope.item for rule in rules)}
-    apart |= key_rows.items_apart(connection, listings)
+    apart |= key_rows.items_apart(connection, listings) | plans.held_items(connection)
     if any(isinstance(rule.values.buffer, Computed) for rule in rules):
         apart |= measures.demand.keys()
     work = _Comparison(

@@ -24,14 +24,17 @@ from channelsync.store.keys import KeyRecord
 from channelsync.store.leases import Lease
 from channelsync.sync.accounts import orders_read
 from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.catch_up import behind
 from channelsync.sync.observe import predict
-from channelsync.sync.setup import ChannelSetup, Setup
+from channelsync.sync.setup import Setup
 from channelsync.sync.switches import mode_now, stop_now
 from channelsync.sync.targets import Target, compute_targets, plain_steps
 from channelsync.sync.write_limits import load_rations, observed_rations, tell_blocked
 
 # After so long without an order read a rise is repaired: its cause may be one that no order will ever explain.
 RISE_WAITS_MAX = timedelta(minutes=15)
+
+_STOPS = {"": 0, "raises": 1, "all": 2}
 
 _WHENEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -202,7 +205,8 @@ def raises_waiting_for_reads(
     }
     by_item: dict[str, list[KeyRecord]] = {}
     for other in everyone.values():
-        if other.item is not None and readable.get(other.channel):
+        tells = not other.unreadable or other.id in sharing  # another one that does not is as good as a bad channel
+        if other.item is not None and readable.get(other.channel) and tells:
             by_item.setdefault(other.item, []).append(other)
     lowered = _to_be_lowered(connection, agent, everyone, states)
     waiting: set[int] = set()
@@ -294,7 +298,8 @@ def prepare(
             continue
         rations.count(target.key)
         generation = target.key.generation + 1
-        prepared.append(Prepared(key=key, generation=generation, update=_update(channel, target, decision, generation)))
+        update = _update(channel, target, decision, generation, agent.run)
+        prepared.append(Prepared(key=key, generation=generation, update=update))
         rows.append(_row(target, decision, generation, agent.run, now))
         if overtakes(target.key.state, channel.setup.capabilities.timing):
             keys.save_key(connection, key, verified=False)
@@ -334,7 +339,7 @@ def decision_for(setup: Setup, target: Target, states: Mapping[str, ChannelState
         record.state,
         target.units + target.promised,
         capabilities.timing,
-        _switches(channel, target, state),
+        _switches(setup, target, states, now),
         compare_and_set=capabilities.compare_and_set,
         rise=rise,
         sells_below_zero=record.sells_below_zero,
@@ -342,11 +347,13 @@ def decision_for(setup: Setup, target: Target, states: Mapping[str, ChannelState
     )
 
 
-def _switches(channel: ChannelSetup, target: Target, state: ChannelState | None) -> Switches:
+def _switches(setup: Setup, target: Target, states: Mapping[str, ChannelState], now: datetime) -> Switches:
+    channel = setup.channels[target.key.channel]
     values, given_by = target.rules.values, target.rules.given_by
     forbids = {"do_not_touch": True, "may_lower": False, "may_raise": False}
     rules = {str(given_by[name]) for name, value in forbids.items() if getattr(values, name) is value}
-    stop, said_by = stop_now(channel, state)
+    both = stop_now(channel, states.get(channel.name)), behind(setup, states, channel.name, now)
+    stop, said_by = max(both, key=lambda one: _STOPS[one[0]])
     return Switches(
         may_lower=values.may_lower is not False and not values.do_not_touch,
         may_raise=values.may_raise is not False and not values.do_not_touch,
@@ -356,8 +363,12 @@ def _switches(channel: ChannelSetup, target: Target, state: ChannelState | None)
     )
 
 
-def _update(channel: OpenChannel, target: Target, decision: Decision, generation: int) -> QuantityUpdate:
-    """The update in the channel's own meaning of its number."""
+def _update(channel: OpenChannel, target: Target, decision: Decision, generation: int, run: str) -> QuantityUpdate:
+    """The update in the channel's own meaning of its number.
+
+    Its key has the run in it, for a database that was restored counts generations anew, and a channel would take a
+    number of today for the repeat of another one.
+    """
     record = target.key
     physical = channel.setup.capabilities.meaning == "physical"
     tell = partial(told_number, committed=record.committed, physical=physical)
@@ -366,7 +377,7 @@ def _update(channel: OpenChannel, target: Target, decision: Decision, generation
         value=tell(decision.value or 0),
         listing=record.listing,
         expected=None if decision.expected is None else tell(decision.expected),
-        idempotency=f"{record.id}-{generation}",
+        idempotency=f"{record.id}-{run}-{generation}",
         lowering=decision.action == "lower",
     )
 

@@ -6,16 +6,22 @@ On SQLite one process holds the publisher's lock for all of them, and every acco
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
 from channelsync.sdk.right_to_write import writing_while
-from channelsync.store.leases import Lease, give_up_lease, take_lease
+from channelsync.store.leases import Lease, give_up_lease, holders, take_lease
 from channelsync.sync.agent import Agent
+from channelsync.sync.sharing import may_take, to_hand_over
 
 LASTS = timedelta(seconds=60)
+
+_ROUNDS_FOR_OTHERS = 2
+"""So many rounds an account that was given up is left to workers with fewer of them."""
 
 _TRUSTED = 0.9
 """Of a lease's time we count on so much: clocks differ, and a request needs a moment to leave."""
@@ -37,15 +43,48 @@ class _Until:
     wall: datetime
 
 
-class Leases:
-    """The leases of one worker. `keep` renews them; `held` says what may be written to now."""
+@dataclass(slots=True)
+class _Sharing:
+    """How it stands with the other workers.
 
-    def __init__(self, agent: Agent, owner: str, lasts: timedelta = LASTS) -> None:
+    leaving: accounts that we write to no more, and give up in the next round. free_for: for how many rounds each has
+    been free. handed_over: accounts that we left to others; refused: nobody took one of them, so no more are left.
+    """
+
+    workers: frozenset[str] = frozenset()
+    leaving: list[Lease] = field(default_factory=list)
+    free_for: dict[str, int] = field(default_factory=dict)
+    handed_over: set[str] = field(default_factory=set)
+    refused: bool = False
+
+    def seen(self, workers: Sequence[str], free: set[str]) -> _Sharing:
+        """Another round, with what it found; other workers may take what nobody took before."""
+        if self.workers != frozenset(workers):
+            self.workers = frozenset(workers)
+            self.handed_over.clear()
+            self.refused = False
+        self.free_for = {identity: self.free_for.get(identity, 0) + 1 for identity in free}
+        return self
+
+
+Workers = Callable[[Connection, datetime], Sequence[str]]
+"""Names the workers that are alive, by the database's clock; its second argument is our own time."""
+
+
+class Leases:
+    """The leases of one worker. `keep` renews them; `held` says what may be written to now.
+
+    workers: with whom it shares the accounts evenly. None: it takes whatever is free, and leaves it to nobody.
+    """
+
+    def __init__(self, agent: Agent, owner: str, lasts: timedelta = LASTS, workers: Workers | None = None) -> None:
         self._agent = agent
         self._owner = owner
         self._lasts = lasts
         self._held: dict[str, _Until] = {}
         self._alone = agent.database.dialect == "sqlite"
+        self._workers = workers
+        self._sharing = _Sharing()
 
     def held(self, identity: str) -> Held | None:
         """The account, if this worker holds it; the lease itself is checked again when a write is recorded."""
@@ -58,6 +97,10 @@ class Leases:
             return None
         return Held(until.lease)
 
+    def accounts(self) -> list[str]:
+        """The accounts that are leased to this worker now; on SQLite none is, for it needs no lease there."""
+        return sorted(identity for identity in self._held if self.held(identity) is not None)
+
     def writing(self, identity: str, held: Held) -> AbstractContextManager[None]:
         """Around writes: a request that has not left when the account is no longer ours, or is again, stays here."""
         return writing_while(lambda: self.held(identity) == held)
@@ -68,11 +111,43 @@ class Leases:
             return
         try:
             while True:
-                for identity in {channel.identity for channel in self._agent.channels.values() if channel.identity}:
+                identities = {channel.identity for channel in self._agent.channels.values() if channel.identity}
+                for identity in await self._shared(identities):
                     await self._renew(identity)
                 await self._agent.clock.sleep(self._lasts.total_seconds() / 4)
         finally:
             await self.give_up()
+
+    async def _shared(self, identities: set[str]) -> list[str]:
+        """The accounts that are this worker's to take or renew in this round.
+
+        One that it leaves to another is not written to any more from now on, and given up in the next round: calls
+        under way have ended by then. One that was given up and that nobody takes for two rounds is taken in any case.
+        """
+        if self._workers is None:
+            return sorted(identities)
+        left, self._sharing.leaving = self._sharing.leaving, []
+        for lease in left:
+            await self._end(lease)
+        ask, now = self._workers, self._agent.clock.now()
+        workers, owners = await self._agent.database.query(lambda c: (ask(c, now), holders(c, now)))
+        free = {identity for identity in identities if owners.get(identity, "") == "" and identity in owners}
+        sharing = self._sharing.seen(workers, free)
+        mine = () if free or sharing.refused else self._held.keys()  # what is free already comes first
+        for identity in to_hand_over(self._owner, workers, owners, mine):
+            sharing.leaving.append(self._held.pop(identity).lease)
+            sharing.handed_over.add(identity)
+        leaving = {lease.identity for lease in sharing.leaving}
+        wanted = []
+        for identity in sorted(identities - leaving):
+            if identity in free and not may_take(self._owner, workers, owners):
+                if sharing.free_for[identity] <= _ROUNDS_FOR_OTHERS:
+                    continue
+                sharing.refused |= identity in sharing.handed_over
+            if identity in free:
+                owners[identity] = self._owner
+            wanted.append(identity)
+        return wanted
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
@@ -87,10 +162,14 @@ class Leases:
 
     async def give_up(self) -> None:
         """Ends every lease that is held, so that another worker need not wait for them to run out."""
+        for lease in self._sharing.leaving:
+            await self._end(lease)
         while self._held:
-            lease = self._held.popitem()[1].lease
-            now = self._agent.clock.now()
-            await self._agent.database.transact(lambda c, lease=lease, now=now: give_up_lease(c, lease, now))  # type: ignore[misc]
+            await self._end(self._held.popitem()[1].lease)
+
+    async def _end(self, lease: Lease) -> None:
+        now = self._agent.clock.now()
+        await self._agent.database.transact(lambda c: give_up_lease(c, lease, now))
 
     async def take(self, identity: str) -> Held | None:
         """The account, taken now if it is free; None: another worker holds it."""

@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 from channelsync.store import items, listings, listings_view
 from channelsync.sync.accounts import channels_of
 from channelsync.sync.agent import Agent
+from channelsync.sync.approvals import conclude
+from channelsync.sync.guard import Guarded, HeldPlan, guard_run
 from channelsync.sync.items_new import add_new_items
 from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.listings_match import Catalog, Proposal
@@ -23,11 +25,12 @@ MAPPED_AT_ONCE = 100
 
 @dataclass(slots=True)
 class Applied:
-    """What was done. booked: orders that had waited for these mappings."""
+    """What was done. booked: orders that had waited for these mappings. held: what waits for approval of it."""
 
     mapped: list[Proposal] = field(default_factory=list)
     items: list[str] = field(default_factory=list)
     booked: int = 0
+    held: list[HeldPlan] = field(default_factory=list)
 
 
 def load_catalog(connection: Connection, *, create: bool) -> Catalog:
@@ -41,12 +44,18 @@ def load_catalog(connection: Connection, *, create: bool) -> Catalog:
 
 
 async def apply_proposals(agent: Agent, chosen: Sequence[Proposal]) -> Applied:
-    """Maps these listings, some in a transaction, and books what waited for them. Raises BadListing."""
+    """Maps these listings, some in a transaction, and books what waited for them. Raises BadListing.
+
+    What all of them would change is judged at the end; until then it is held, so that nothing of a change that is too
+    large goes out with its first part.
+    """
     done = Applied()
     for start in range(0, len(chosen), MAPPED_AT_ONCE):
         some = [one for one in chosen[start : start + MAPPED_AT_ONCE] if one.item is not None]
         done.items += await agent.database.transact(lambda c, some=some: _apply(c, agent, some))  # type: ignore[misc]
         done.mapped += some
+    now = agent.clock.now()
+    done.held = await agent.database.transact(lambda c: conclude(c, agent.setup, agent.measures, agent.run, now))
     agent.wake_publishers()
     done.booked = await book_waiting(agent, {one.channel for one in done.mapped}, new_items=bool(done.items))
     return done
@@ -70,11 +79,13 @@ def _apply(connection: Connection, agent: Agent, chosen: Sequence[Proposal]) -> 
     for sku, item in made.items():
         items.change_item(connection, item.id, title=new[sku].title, barcode=new[sku].barcode)
     ids = {sku: item.id for sku, item in (known | made).items()}
+    shown: dict[int, int] = {}
     for why in sorted({one.why for one in chosen}):
         wanted = [
             Wanted(one.channel, one.listing, ids[one.sku] if one.new else one.item, one.multiple)
             for one in chosen
             if one.why == why
         ]
-        map_listings(connection, agent.setup, wanted, by=f"match: {why}", run=agent.run, now=now)
+        shown |= map_listings(connection, agent.setup, wanted, by=f"match: {why}", run=agent.run, now=now).shown
+    guard_run(connection, agent.setup, agent.measures, Guarded(run=agent.run, now=now, shown=shown, gather=True))
     return sorted(made)

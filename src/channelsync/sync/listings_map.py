@@ -22,6 +22,7 @@ from channelsync.store.listings import StoredListing
 from channelsync.store.listings_view import MAPPING, Sharer
 from channelsync.store.runs import Change
 from channelsync.sync.book_orders import report_oversold
+from channelsync.sync.guard import HeldPlan
 from channelsync.sync.setup import Setup
 from channelsync.sync.take_over import end_movements
 
@@ -48,12 +49,16 @@ class Wanted:
 class Mapped:
     """What became of it. changed: listings whose meaning is another now. released: base units held provisionally that
     are free again. restarted: keys that start anew. alone: listings, not mapped, that share a key with a mapped one.
+    shown: by key that starts anew, the number that it showed, as far as it was read: the guard compares with it.
+    held: plans that wait for approval; filled in by whoever runs the guard.
     """
 
     changed: list[Name] = field(default_factory=list)
     released: int = 0
     restarted: list[int] = field(default_factory=list)
     alone: list[Name] = field(default_factory=list)
+    shown: dict[int, int] = field(default_factory=dict)
+    held: Sequence[HeldPlan] = ()
 
 
 def map_listings(
@@ -173,6 +178,7 @@ class _Mapping:
             item, multiple = meanings.get(key) or (None, 1)
             listings.restart_keys(self.connection, [key], item, multiple, self.now)
         self.done.restarted = anew
+        self.done.shown = {key: one.value for key in anew if (one := before[key].state.watermark) is not None}
 
     def say(self, wanted: Wanted, known: StoredListing) -> None:
         """Writes one listing's meaning, and remembers what it was."""

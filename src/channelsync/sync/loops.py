@@ -1,4 +1,4 @@
-"""The loops of a running agent: per channel one that takes orders and one that publishes, and one for the rest.
+"""The loops of a running agent: per channel one that takes orders, one that publishes, one that sweeps, and the rest.
 
 Timers, webhooks and commands differ only in who puts a key on the agenda or wakes a loop. A channel whose calls
 fail goes on trying at its own pace; it never stops another.
@@ -7,24 +7,30 @@ fail goes on trying at its own pace; it never stops another.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
+from channelsync.sdk.budgets import spending
 from channelsync.sdk.errors import ChannelError
-from channelsync.store import agenda, key_reads, keys
+from channelsync.store import agenda, channels, key_reads, keys
+from channelsync.store.database_errors import DatabaseError
 from channelsync.store.leases import LeaseLost
 from channelsync.sync.agent import Agent, OpenChannel
-from channelsync.sync.audit import audit_day
-from channelsync.sync.book_orders import expire_orders
+from channelsync.sync.beats import WORK_SECONDS, orders_part, publish_part
+from channelsync.sync.hints import fetch_hints, read_hints
+from channelsync.sync.housekeeping import watch_clock
 from channelsync.sync.leasing import Leases
 from channelsync.sync.measures import measure
 from channelsync.sync.open_channels import save_budgets
+from channelsync.sync.poll_pace import Pace, affordable_pause, pause_for
 from channelsync.sync.publish import Published, publish_tick
-from channelsync.sync.pull_listings import identify, pull_listings
-from channelsync.sync.take_orders import book_unmapped, poll_orders
+from channelsync.sync.pull_listings import identify
+from channelsync.sync.take_orders import poll_orders
 
 log = structlog.get_logger(__name__)
 
@@ -47,58 +53,78 @@ async def run_channel(agent: Agent, channel: OpenChannel, leases: Leases) -> Non
             log.warning("channel.not_ready", channel=channel.name, reason=str(error))
             await agent.clock.sleep(channel.setup.tick.total_seconds())
     await leases.take(channel.identity)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_take_orders(agent, channel, leases), name=f"{channel.name}: orders")
-        tasks.create_task(_publish(agent, channel, leases), name=f"{channel.name}: publish")
-        tasks.create_task(_look_after(agent, channel, leases), name=f"{channel.name}: listings")
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_take_orders(agent, channel, leases), name=f"{channel.name}: orders")
+            tasks.create_task(_publish(agent, channel, leases), name=f"{channel.name}: publish")
+            tasks.create_task(_sweep(agent, channel, leases), name=f"{channel.name}: sweep")
+            tasks.create_task(read_hints(agent, channel, leases), name=f"{channel.name}: hinted orders")
+            tasks.create_task(fetch_hints(agent, channel, leases), name=f"{channel.name}: hints")
+    except Exception:
+        await _cannot_be_read(agent, channel)
+        raise
 
 
-async def keep_house(agent: Agent) -> None:
-    """Measures demand and delays, ends pending orders whose time limit passed, and stores the budgets.
+async def _cannot_be_read(agent: Agent, channel: OpenChannel) -> None:
+    """Its loops have ended by a bug: raises elsewhere must not wait for its numbers until somebody has mended it."""
+    now = agent.clock.now()
+    with suppress(DatabaseError):
+        await agent.database.transact(lambda c: channels.save_channel(c, channel.name, unreadable_since=now))
 
-    Whoever maps a listing books the orders that waited for it; those that it did not come to are booked here.
-    """
-    expired_at = agent.clock.now()
+
+def forget_beats(agent: Agent, channel: OpenChannel) -> None:
+    """The channel's loops have ended as they should: nobody waits to hear of them."""
+    for part in (orders_part(channel.name), publish_part(channel.name)):
+        agent.beats.forget(part)
+
+
+async def keep_measures(agent: Agent) -> None:
+    """What every process keeps for itself: it measures demand and delays, stores the budgets, watches its clock."""
+    watch_clock(agent)
     while True:
         await agent.clock.sleep(60)
+        watch_clock(agent)
         now = agent.clock.now()
-        if now - agent.measures.at >= MEASURE_EVERY:
+        if abs(now - agent.measures.at) >= MEASURE_EVERY:
             agent.measures = await agent.database.query(lambda c, now=now: measure(c, agent.setup, now))  # type: ignore[misc]
-        if now - expired_at >= agent.setup.housekeeping:
-            await _expire(agent, now)
-            for name in agent.setup.channels:
-                await book_unmapped(agent, name)
-            expired_at = now
         await save_budgets(agent.database, *agent.channels.values())
 
 
-async def _expire(agent: Agent, now: datetime) -> None:
-    expired = await agent.database.transact(lambda c: expire_orders(c, agent.setup, now=now, run=agent.run))
-    if expired.items:
-        log.info("orders.expired", items=len(expired.items))
-        agent.wake_publishers()
-
-
 async def _take_orders(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
-    """Polls at fixed intervals, and in between when it is woken.
+    """Polls at the pace that `pause_for` says, and in between when it is woken.
 
     A poll in between moves no later one: channels that wake one another would else fall into step, and for the rest
     of the interval nothing would be learned of any of them.
     """
-    poll = channel.setup.poll.total_seconds()
-    least = min(POLL_AT_MOST_EVERY.total_seconds(), poll)
-    due = agent.clock.monotonic()
+    due = ordered = agent.clock.monotonic()
+    affordable = timedelta()
     while True:
+        agent.beats.touch(orders_part(channel.name), WORK_SECONDS)
+        pace = Pace(channel.setup.poll, channel.setup.poll_quiet)  # asked anew: a reload may change it
+        least = min(POLL_AT_MOST_EVERY, pace.busy).total_seconds()
         channel.wake_orders.clear()  # even where another worker has the account, or this would go round without a pause
         if leases.held(channel.identity):
-            taken = await poll_orders(agent, channel)
+            with spending() as spent:
+                taken = await poll_orders(agent, channel)
+            affordable = _affordable(channel, spent, agent.clock.now())
             if taken.booked:
+                ordered = agent.clock.monotonic()
                 log.info("orders.taken", channel=channel.name, seen=taken.orders, booked=taken.booked)
         now = agent.clock.monotonic()
+        pause = pause_for(pace, timedelta(seconds=now - ordered), affordable).total_seconds()
         if now >= due - _EARLY:
-            due += poll * (1 + max(0.0, now - due) // poll)
+            due += pause * (1 + max(0.0, now - due) // pause)
+        due = min(due, now + pause)
+        agent.beats.touch(orders_part(channel.name), pause + WORK_SECONDS)
         await agent.clock.sleep(min(least, due - now))
         await _woken(channel.wake_orders, timedelta(seconds=due - agent.clock.monotonic()))
+
+
+def _affordable(channel: OpenChannel, spent: Mapping[str, float], now: datetime) -> timedelta:
+    """The shortest pause between polls that cost as much as the last one."""
+    budgets, states = channel.limiter.budgets(), channel.limiter.state()
+    pauses = [affordable_pause(cost, budgets[name], states[name], now) for name, cost in spent.items()]
+    return max(pauses, default=timedelta())
 
 
 async def _publish(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
@@ -108,6 +134,7 @@ async def _publish(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
     """
     asked_for: int | None = None
     while True:
+        agent.beats.touch(publish_part(channel.name), channel.setup.tick.total_seconds() + WORK_SECONDS)
         channel.wake_publisher.clear()
         held = leases.held(channel.identity)
         if held:
@@ -117,7 +144,7 @@ async def _publish(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
                 asked_for = token
             try:
                 with leases.writing(channel.identity, held):
-                    await _finished(agent, publish_tick(agent, channel, held.lease), channel.name)
+                    await _finished(agent, channel, publish_tick(agent, channel, held.lease))
             except LeaseLost as error:
                 log.warning("publish.lease_lost", channel=channel.name, reason=str(error))
         await _woken(channel.wake_publisher, channel.setup.tick)
@@ -131,49 +158,30 @@ async def ask_again(agent: Agent, channel: OpenChannel) -> None:
         log.warning("publish.answers_unknown", channel=channel.name, keys=len(unknown))
 
 
-async def _finished(agent: Agent, tick: Coroutine[Any, Any, Published], name: str) -> None:
-    """One tick. When the agent stops, a tick under way may end, for a push that is torn apart has no known outcome."""
-    task = asyncio.create_task(tick, name=f"{name}: tick")
+async def _finished(agent: Agent, channel: OpenChannel, tick: Coroutine[Any, Any, Published]) -> None:
+    """One tick. When the agent stops or the channel is closed, it may end: a torn push has no known outcome."""
+    task = asyncio.create_task(tick, name=f"{channel.name}: tick")
     try:
         done = await asyncio.shield(task)
     except asyncio.CancelledError:
-        if agent.stopping:
+        if agent.stopping or channel.closing:
             await asyncio.wait([task], timeout=FINISH_WITHIN.total_seconds())
         task.cancel()
         await asyncio.wait([task])
         raise
     if done.writes:
-        log.info("quantities.pushed", channel=name, pushed=done.writes, calls=done.write_calls, read=done.reads)
+        log.info("quantities.pushed", channel=channel.name, pushed=done.writes, calls=done.write_calls, read=done.reads)
 
 
-async def _look_after(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
-    """Pulls listings, sweeps numbers that were not read for long, and audits yesterday's orders."""
-    pulled_at: datetime | None = None
-    audited: datetime | None = None
+async def _sweep(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
+    """Puts the longest unread keys on the list of reads; the publisher reads them from its share of the budget."""
     while True:
         if leases.held(channel.identity):
-            now = agent.clock.now()
-            try:
-                if pulled_at is None or now - pulled_at >= channel.setup.listings:
-                    pulled = await pull_listings(agent, channel)
-                    log.info("listings.pulled", channel=channel.name, listings=pulled.listings, gone=pulled.gone)
-                    pulled_at = now
-                await _sweep(agent, channel, now)
-                if audited is None or now - audited >= channel.setup.audit:
-                    audit = await audit_day(agent, channel, now.date() - timedelta(days=1))
-                    log.info("orders.audited", channel=channel.name, result=str(audit))
-                    audited = now
-            except ChannelError as error:
-                log.warning("listings.failed", channel=channel.name, reason=str(error))
+            since = agent.clock.now() - channel.setup.sweep
+            unread = partial(key_reads.unread_since, identity=channel.identity, since=since, limit=SWEEP_AT_ONCE)
+            if overdue := await agent.database.query(unread):
+                await agent.database.transact(lambda c, overdue=overdue: keys.want_reads(c, overdue))  # type: ignore[misc]
         await agent.clock.sleep(channel.setup.tick.total_seconds())
-
-
-async def _sweep(agent: Agent, channel: OpenChannel, now: datetime) -> None:
-    """Puts the longest unread keys on the list of reads; the publisher reads them from its share of the budget."""
-    since = now - channel.setup.sweep
-    overdue = await agent.database.query(lambda c: key_reads.unread_since(c, channel.identity, since, SWEEP_AT_ONCE))
-    if overdue:
-        await agent.database.transact(lambda c: keys.want_reads(c, overdue))
 
 
 async def _woken(event: asyncio.Event, after: timedelta) -> None:

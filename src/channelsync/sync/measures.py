@@ -66,7 +66,8 @@ def measure(connection: Connection, setup: Setup, now: datetime) -> Measures:
         declared = channel.capabilities
         limits[name] = delay_quantile(order_delays.get(name, ()), _LIMIT_QUANTILE, declared.order_visibility)
         pushed = delay_quantile(push_delays.get(name, ()), 0.95, channel.tick + declared.timing.grace)
-        delays[name] = Delays(order_visible=channel.poll + limits[name], push_visible=pushed)
+        polled = max(channel.poll, channel.poll_quiet)
+        delays[name] = Delays(order_visible=polled + limits[name], push_visible=pushed)
     return Measures(
         at=now,
         prior=setup.prior_demand,

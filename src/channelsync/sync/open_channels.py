@@ -23,6 +23,7 @@ from channelsync.store import channels
 from channelsync.store.codec import dump, load
 from channelsync.store.database import Database
 from channelsync.sync.agent import OpenChannel
+from channelsync.sync.memory import StoredMemory
 from channelsync.sync.setup import ChannelSetup
 from channelsync.sync.vault import Safe
 
@@ -49,6 +50,7 @@ async def open_channel(
     breaker = Breaker(setup.name, clock, state=_breaker(load(state.breaker)))
     resources = Resources(
         vault=vault or Safe(database=database, clock=clock).vault(setup.name),
+        memory=StoredMemory(database, clock, setup.name),
         channel=setup.name,
         clock=clock,
         random=rng,
@@ -64,6 +66,7 @@ async def open_channel(
             breaker=breaker,
             identity=state.identity,
             connected_at=state.connected_at,
+            unreadable=state.unreadable_since is not None,
         )
         try:
             yield opened

@@ -32,6 +32,10 @@ from channelsync.sync.setup import BY_HAND, ChannelSetup, Setup
 _TICK = timedelta(microseconds=1)
 
 
+class NoSuchOrder(BadOrder):
+    """No order of our own has this key."""
+
+
 def by_hand(locations: Sequence[str]) -> ChannelSetup:
     """Our own channel, served by these locations in this order."""
     never = NumberBehaviour(deducts=Deducts.NEVER, gives_back=frozenset())
@@ -274,7 +278,8 @@ def _later(before: OrderSnapshot, now: datetime) -> datetime:
 
 
 def _said(connection: Connection, order: str) -> OrderSnapshot | None:
-    """The order as last told, its row locked; None: there is none."""
+    """The order as last told, locked; None: there is none, and no other transaction makes it before this one ends."""
+    orders.claim_order(connection, BY_HAND, order)
     orders.booked_orders(connection, BY_HAND, [order])
     row = orders.order_row(connection, BY_HAND, order)
     return None if row is None else row.said
@@ -283,7 +288,7 @@ def _said(connection: Connection, order: str) -> OrderSnapshot | None:
 def _existing(connection: Connection, order: str) -> OrderSnapshot:
     found = _said(connection, order)
     if found is None:
-        raise BadOrder(f"There is no order {order} that was booked by hand; nothing was changed.")
+        raise NoSuchOrder(f"There is no order {order} that was booked by hand; nothing was changed.")
     return found
 
 

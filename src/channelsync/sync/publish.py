@@ -12,12 +12,15 @@ from dataclasses import dataclass
 import structlog
 
 from channelsync.sdk.budgets import Lane, in_lane
+from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.errors import AnswerUnreadable, ChannelError, NeedsSeller, NotSent, OutcomeUnknown
 from channelsync.sdk.right_to_write import check_may_write
 from channelsync.sdk.values import KeyRead, PushResult, QuantityKey
 from channelsync.store import channels, key_reads, keys
 from channelsync.store.leases import Lease
+from channelsync.store.sent_writes import NEVER_LEFT
 from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.beats import WORK_SECONDS, publish_part
 from channelsync.sync.decide_writes import Prepared, Survey, prepare, raises_waiting_for_reads, survey
 from channelsync.sync.push_results import record_failure, record_results
 from channelsync.sync.understand_reads import ReadsUnderstood, understand_reads
@@ -56,7 +59,7 @@ async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None =
     try:
         await read_wanted(agent, channel, done)
         for number in range(ROUNDS_MAX):
-            if agent.stopping or done.held_back or not await _round(agent, channel, lease, done, number):
+            if _ending(agent, channel) or done.held_back or not await _round(agent, channel, lease, done, number):
                 break
     except ChannelError as error:
         done.failed = str(error)
@@ -67,7 +70,13 @@ async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None =
         await agent.database.transact(lambda c: channels.save_channel(c, channel.name, unreadable_since=since))
     if done.ask_orders:
         agent.wake_orders(channel.identity)
+    agent.counts.ticks[channel.name, "failed" if done.failed else "done"] += 1
+    agent.counts.reads[channel.name] += done.reads
     return done
+
+
+def _ending(agent: Agent, channel: OpenChannel) -> bool:
+    return agent.stopping or channel.closing
 
 
 async def read_keys(agent: Agent, channel: OpenChannel, wanted: Sequence[int], done: Published) -> None:
@@ -126,14 +135,15 @@ async def _round(agent: Agent, channel: OpenChannel, lease: Lease | None, done: 
     are too many for one survey. What becomes due meanwhile is the next tick's: whoever makes it due wakes us.
     """
     now = agent.clock.now()
-    due = await agent.database.query(lambda c: keys.due_keys(c, channel.identity, now, SURVEYED_AT_ONCE))
+    most = max(SURVEYED_AT_ONCE, channel.setup.capabilities.raises_per_push or 0)
+    due = await agent.database.query(lambda c: keys.due_keys(c, channel.identity, now, most))
     if not due:
         return False
     conflicts = done.conflicts
     found = await publish_keys(agent, channel, due, lease, done, another=number + 1 < ROUNDS_MAX)
     if number == 0:
         done.due_keys += len(found.writes)
-    return bool(found.reads) or done.conflicts > conflicts or len(due) == SURVEYED_AT_ONCE
+    return bool(found.reads) or done.conflicts > conflicts or len(due) == most
 
 
 async def publish_keys(
@@ -156,11 +166,25 @@ async def publish_keys(
     found.ready = await _ready(agent, channel, found)
     if found.reads and another:
         found.ready = [key for key in found.ready if key in found.lowerings]
-    size = channel.setup.capabilities.updates_per_push
-    for start in range(0, len(found.ready), size):
-        if not agent.stopping and not done.held_back:
-            await _send(agent, channel, found.ready[start : start + size], found, lease, done)
+    for some in _calls(found, channel.setup.capabilities):
+        if not _ending(agent, channel) and not done.held_back:
+            await _send(agent, channel, some, found, lease, done)
     return found
+
+
+def _calls(found: Survey, capabilities: Capabilities) -> list[Sequence[int]]:
+    """The writes that are ready, call by call, lowerings first. Many raises have fuller calls of their own, where the
+    channel has a way for them."""
+    size, most = capabilities.updates_per_push, capabilities.raises_per_push
+    raised = [key for key in found.ready if key not in found.lowerings]
+    if most is None or len(raised) <= size:
+        return _in_calls(found.ready, size)
+    lowered = [key for key in found.ready if key in found.lowerings]
+    return [*_in_calls(lowered, size), *_in_calls(raised, most)]
+
+
+def _in_calls(wanted: Sequence[int], size: int) -> list[Sequence[int]]:
+    return [wanted[start : start + size] for start in range(0, len(wanted), size)]
 
 
 async def _ready(agent: Agent, channel: OpenChannel, found: Survey) -> list[int]:
@@ -186,6 +210,8 @@ async def _send(
         with in_lane(lane):
             await _read_before_write(agent, channel, wanted, done)
     cost = capabilities.push_cost
+    wait = channel.limiter.would_wait(cost.cost, lane=lane, bucket=cost.bucket)
+    agent.beats.touch(publish_part(channel.name), wait + WORK_SECONDS)
     grant = await channel.limiter.acquire(cost.cost, lane=lane, bucket=cost.bucket)
     with channel.limiter.prepaid(grant), in_lane(lane):
         prepared = await agent.database.transact(lambda c: prepare(c, agent, channel, wanted, lease))
@@ -214,12 +240,15 @@ async def _push(agent: Agent, channel: OpenChannel, prepared: Sequence[Prepared]
     except ChannelError as error:
         sent = not isinstance(error, NotSent)
         await agent.database.transact(lambda c, reason=str(error): record_failure(c, agent, channel, prepared, reason))  # type: ignore[misc]
+        agent.counts.pushes[channel.name, NEVER_LEFT] += len(prepared)
         if isinstance(error, NeedsSeller) or sent:
             raise
         done.held_back = str(error)
         return
     answered = agent.clock.now()
     done.conflicts += sum(result.state == "conflict" for result in results)
+    for result in results:
+        agent.counts.pushes[channel.name, result.state] += 1
     await agent.database.transact(lambda c: record_results(c, agent, channel, prepared, results, answered))
     reads = [
         (one.key, KeyRead(key=one.update.key, value=result.shown, asked=asked, answered=answered))

@@ -8,11 +8,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from channelsync.domain.findings import Finding, FindingKind, fingerprint
+from channelsync.domain.findings import FindingKind, fingerprint
 from channelsync.sdk.values import KeyRead, Listing, QuantityKey
 from channelsync.store import channels, findings, keys, listings
 from channelsync.store.listings import SeenListing
 from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.listings_gone import Missing, hold_catalogue, listings_are_gone, settle_catalogue
 from channelsync.sync.understand_reads import understand_reads
 
 # Listings written in one transaction.
@@ -27,11 +28,13 @@ class Pulled:
     """What a pull brought. gone: listings that the channel no longer has.
 
     missing: listings that were not brought and are not taken as gone, because there are far too many of them.
+    plan: the plan that waits for somebody to say whether they are; empty: none does.
     """
 
     listings: int = 0
     gone: int = 0
     missing: int = 0
+    plan: str = ""
     states: dict[str, int] = field(default_factory=dict)
 
 
@@ -75,51 +78,15 @@ def _end_pull(
     known, missing = listings.count_unseen(connection, channel, began)
     if _shrank(known, missing) and not accept_fewer:
         pulled.missing = missing
-        shrank = Finding(
-            kind=FindingKind.CATALOGUE_SHRANK,
-            subject=(channel,),
-            channel=channel,
-            summary=f"{channel} brought {known - missing} listings, and {known} are known: the others are not taken as "
-            "gone, and their numbers are written as before. Look at the account; should they really have ended, run "
-            f"`channelsync listings pull --channel {channel} --accept-fewer`.",
-            evidence={"known": known, "missing": missing},
-        )
-        findings.open_findings(connection, [shrank], now)
+        pulled.plan = hold_catalogue(connection, agent.run, channel, began, Missing(known, missing), now)
         return
-    pulled.gone = _mark_gone(connection, agent, channel, began, now)
-    closed = [fingerprint(FindingKind.CATALOGUE_SHRANK, channel)]
-    findings.close_findings(connection, closed, "a pull brought the listings", now)
+    pulled.gone = listings_are_gone(connection, agent.setup, channel, began, now)
+    settle_catalogue(connection, channel, now)
 
 
 def _shrank(known: int, missing: int) -> bool:
     brought = known - missing
     return missing > 0 and (brought == 0 or (known >= SHRINKS_FROM and brought < known * SHRINKS_TO))
-
-
-def _mark_gone(connection: Connection, agent: Agent, channel: str, began: datetime, now: datetime) -> int:
-    """Marks what is gone, opens a finding for each that is mapped, and looks at what they shared units with anew."""
-    gone = listings.mark_gone(connection, channel, began, now)
-    mapped = [one for one in gone if one.item is not None]
-    unwritten = [fingerprint(FindingKind.WRITES_SPENT, str(key)) for one in gone for key in one.keys]
-    findings.close_findings(connection, unwritten, "the channel no longer lists it", now)
-    findings.open_findings(
-        connection,
-        [
-            Finding(
-                kind=FindingKind.LISTING_GONE,
-                subject=(channel, one.listing),
-                channel=channel,
-                item=one.item or "",
-                summary=f"{channel} no longer has listing {one.listing} (SKU {one.sku}); nothing is written to it. "
-                "List it again at the channel, or take its mapping back with `channelsync listings unmap`.",
-                evidence={"listing": one.listing, "sku": one.sku},
-            )
-            for one in mapped
-        ],
-        now,
-    )
-    keys.mark_due(connection, {name for one in mapped for name in agent.setup.shown_by(one.item or "")}, now)
-    return len(gone)
 
 
 async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], began: datetime) -> None:

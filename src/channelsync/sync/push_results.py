@@ -1,4 +1,4 @@
-"""What became of writes: accepted, refused, in conflict, or unknown."""
+"""What became of writes: accepted, refused, in conflict, unknown, or never sent."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ def record_results(
     records = keys.load_keys(connection, [one.key for one in prepared], lock=True)
     finished: list[tuple[tuple[int, int], dict[str, object]]] = []
     for one, result in zip(prepared, results, strict=True):
-        ended = result.state in ("refused", "conflict")
+        ended = result.state in ("refused", "conflict", NEVER_LEFT)
         fields: dict[str, object] = {"outcome": result.state, "reason": result.reason}
         fields |= {"answered_at": answered} if result.state != "unknown" else {}
         fields |= {"closed_at": now} if ended else {}
+        fields |= {} if result.within is None else {"within_s": result.within.total_seconds()}
         finished.append(((one.key, one.generation), fields))
         _follow(connection, channel, records[one.key], one, result, now)
     keys.change_writes(connection, finished)
@@ -77,6 +78,9 @@ def _follow(
             keys.save_key(connection, record.id, failures=failures, not_before=again, due_at=again, urgency=1)
             if failures >= REFUSALS_MAX:
                 findings.open_findings(connection, [_refused(record, one, result)], now)
+        case "not sent":
+            # Nothing was changed, so nothing need be read; whatever held it up may hold up a repeat at once too.
+            keys.save_key(connection, record.id, due_at=now + channel.setup.tick)
         case "conflict" | "unknown":
             # It shows another number than we think, or may: only a read tells.
             keys.save_key(connection, record.id, due_at=now, read_wanted=True, read_at=None)

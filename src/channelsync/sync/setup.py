@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from channelsync.domain.bundles import Recipes, affected_index
 from channelsync.domain.demand import DemandRate
+from channelsync.domain.guard import GuardLimits
 from channelsync.domain.rules import Rule, RuleBook
 from channelsync.domain.sourcing import reachable
 from channelsync.sdk.channel import Capabilities
@@ -32,18 +33,23 @@ class ChannelSetup:
     poll, tick, sweep, listings, audit: how often orders are asked for, the publisher looks, every key is read,
     listings are pulled, and the order ids of a day are compared. read_share: the part of the rate budget that hot
     reads may use.
+    poll_quiet: the longest pause between two polls when no orders come; up to `poll`: it is always as `poll` says.
+    connector: the name of its code; empty: it has none.
     by_sku: its orders are taken by ourselves and name our SKUs and locations; it has no listings and no connector.
+    guard: how much one run may change on it before it waits for approval; None: whatever it likes.
     """
 
     name: str
     capabilities: Capabilities
     locations: tuple[str, ...]
+    connector: str = ""
     remotes: Mapping[str, str] = field(default_factory=dict)
     mode: Mode = "live"
     only_observe: bool = False
     paused: bool = False
     drift: DriftPolicy = "repair"
     poll: timedelta = timedelta(minutes=10)
+    poll_quiet: timedelta = timedelta(0)
     tick: timedelta = timedelta(minutes=1)
     sweep: timedelta = timedelta(hours=6)
     listings: timedelta = timedelta(hours=24)
@@ -51,6 +57,7 @@ class ChannelSetup:
     hot_reads: bool = True
     read_share: float = 0.5
     by_sku: bool = False
+    guard: GuardLimits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +68,7 @@ class Setup:
     classes: item -> its class, for rules. prior_demand: how fast an item is taken to sell before it was watched; it
     weighs as one day. hot_probability: units are scarce, and their numbers read every tick, when the channels sell
     more than is there before we hear of it with a larger probability. housekeeping: how often what ran out is released.
+    orders_since: raises wait until orders were read completely in a read that began later; None: for no such read.
     """
 
     channels: Mapping[str, ChannelSetup]
@@ -72,6 +80,7 @@ class Setup:
     prior_demand: DemandRate = field(default_factory=lambda: DemandRate(0.5))
     hot_probability: float = 0.001
     housekeeping: timedelta = timedelta(minutes=1)
+    orders_since: datetime | None = None
     affected: Mapping[str, frozenset[str]] = field(init=False)
     rule_book: RuleBook = field(init=False)
 

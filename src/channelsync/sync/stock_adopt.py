@@ -18,6 +18,8 @@ from channelsync.store import agenda, counts, items, ledger, listings, open_orde
 from channelsync.store.counts import Promised
 from channelsync.store.listings import StoredListing
 from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.guard import Guarded, HeldPlan, guard_run
+from channelsync.sync.measures import Measures
 from channelsync.sync.pull_listings import identify
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.stock import By, Moves, Refused, change_positions, wrong_location
@@ -43,7 +45,7 @@ class HowToAdopt:
 class Adopted:
     """What was adopted, or would be. as_of: when the numbers were asked for. entries: new in the ledger.
 
-    not_mapped: listings that no item has. notes: what to know before believing the numbers.
+    not_mapped: listings that no item has. notes: what to know before believing the numbers. held: plans that wait.
     """
 
     as_of: datetime
@@ -51,6 +53,7 @@ class Adopted:
     entries: int = 0
     not_mapped: int = 0
     notes: list[str] = field(default_factory=list)
+    held: list[HeldPlan] = field(default_factory=list)
 
 
 async def adopt(agent: Agent, channel: OpenChannel, location: str, by: By, how: HowToAdopt) -> Adopted:
@@ -69,7 +72,14 @@ async def adopt(agent: Agent, channel: OpenChannel, location: str, by: By, how: 
         if taken.failed:
             raise Refused(f"{channel.name}: its orders cannot be read ({taken.failed}); nothing was adopted.")
     work = _Adopting(
-        setup=agent.setup, channel=channel.setup, location=location, by=by, how=how, asked=asked, seen=seen
+        setup=agent.setup,
+        measures=agent.measures,
+        channel=channel.setup,
+        location=location,
+        by=by,
+        how=how,
+        asked=asked,
+        seen=seen,
     )
     return await (agent.database.query(work.plan) if how.dry_run else agent.database.transact(work.write))
 
@@ -79,6 +89,7 @@ class _Adopting:
     """One adoption, which may be run more than once when the database asks for that."""
 
     setup: Setup
+    measures: Measures
     channel: ChannelSetup
     location: str
     by: By
@@ -115,6 +126,8 @@ class _Adopting:
 
         wanted = [PositionKey(item, self.location) for item in shown]
         done.entries = change_positions(connection, self.setup, self.by, wanted, decide).entries
+        said = Guarded(run=self.by.run, now=self.by.now, items=set(shown))
+        done.held = guard_run(connection, self.setup, self.measures, said)
         return done
 
     def _count(self, row: AdoptRow) -> Count:

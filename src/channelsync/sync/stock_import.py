@@ -14,15 +14,16 @@ from sqlalchemy import Connection
 
 from channelsync.domain.ledger import EntryKind, entry_id
 from channelsync.domain.quantities import PositionKey
-from channelsync.store import imported_files, items
+from channelsync.store import imported_files, incoming, items
 from channelsync.store.imported_files import TakenIn
 from channelsync.store.items import Item
 from channelsync.sync.items_new import add_new_items
 from channelsync.sync.setup import Setup
-from channelsync.sync.stock import By, Moves, Refused, change_positions, unknown_sku, wrong_item, wrong_location
+from channelsync.sync.stock import By, Moves, Place, Refused, change_positions, unknown_sku, wrong_item, wrong_location
 from channelsync.sync.stock_count import Count, CountBasis, add_counts, counted_later
 from channelsync.sync.stock_import_file import FileOfRows
 from channelsync.sync.stock_import_rows import BadRow, Declared, StockRow, understood
+from channelsync.sync.stock_incoming import close_incoming
 
 
 class BadRows(Refused):
@@ -63,9 +64,14 @@ class Imported:
     repeated: str = ""
 
 
-def import_rows(connection: Connection, setup: Setup, by: By, file: FileOfRows, how: How) -> Imported:
-    """Imports a file in the caller's transaction. Raises BadRows with every row that cannot be imported, unless they
-    are skipped."""
+def import_rows(
+    connection: Connection, setup: Setup, by: By, file: FileOfRows, how: How, spoken_of: set[str] | None = None
+) -> Imported:
+    """Imports a file in the caller's transaction, which the guard ends. Raises BadRows with every row that cannot be
+    imported, unless they are skipped.
+
+    spoken_of: the items of all rows that are imported are added to it, those whose row says what is so already too.
+    """
     declared = how.declared
     earlier = imported_files.claim(
         connection,
@@ -80,7 +86,8 @@ def import_rows(connection: Connection, setup: Setup, by: By, file: FileOfRows, 
     )
     if earlier is not None:
         return Imported(repeated=earlier.run)
-    work = _Import(connection=connection, setup=setup, by=by, file=file, how=how)
+    named = set[str]() if spoken_of is None else spoken_of
+    work = _Import(connection=connection, setup=setup, by=by, file=file, how=how, spoken_of=named)
     good, bad = understood(file, declared, by)
     work.done.bad += bad
     work.run(good)
@@ -110,6 +117,7 @@ class _Import:
     by: By
     file: FileOfRows
     how: How
+    spoken_of: set[str]
     done: Imported = field(default_factory=Imported)
 
     def run(self, rows: Sequence[StockRow]) -> None:
@@ -119,9 +127,11 @@ class _Import:
             raise BadRows(self.file, self.done.bad)
         if not placed:
             return
-        decide = self._adjust if self.how.declared.basis == "delta" else self._count
+        decide = self._move if self.how.declared.moves else self._count
         wanted = [one.position for one in placed]
+        self.spoken_of |= {key.item for key in wanted}
         changed = change_positions(self.connection, self.setup, self.by, wanted, lambda moves: decide(moves, placed))
+        self._arrived(placed)
         skus = {one.position: one.row.sku for one in placed}
         self.done.entries = changed.entries
         self.done.oversold = [
@@ -155,7 +165,7 @@ class _Import:
         declared = self.how.declared
         as_of = row.as_of or declared.as_of
         up_to = row.orders_up_to or declared.orders_up_to
-        if declared.basis == "delta":
+        if declared.moves:
             return ""
         if as_of is None:
             return "neither the row (as_of) nor --as-of says as of when the number is"
@@ -166,12 +176,12 @@ class _Import:
         return ""
 
     def _unique(self, placed: Sequence[_Placed]) -> list[_Placed]:
-        """A position is named once, by whichever of its SKUs; changes once for each lot."""
-        by_lot = self.how.declared.basis == "delta"
-        first: dict[tuple[PositionKey, str], _Placed] = {}
-        doubled: dict[tuple[PositionKey, str], list[_Placed]] = {}
+        """A position is named once, by whichever of its SKUs; movements once for each lot and reference."""
+        moves = self.how.declared.moves
+        first: dict[tuple[PositionKey, str, str], _Placed] = {}
+        doubled: dict[tuple[PositionKey, str, str], list[_Placed]] = {}
         for one in placed:
-            name = (one.position, one.row.worth.lot if by_lot else "")
+            name = (one.position, one.row.worth.lot if moves else "", one.row.reference if moves else "")
             if name in first:
                 doubled.setdefault(name, [first[name]]).append(one)
             first.setdefault(name, one)
@@ -193,7 +203,7 @@ class _Import:
         right = add_counts(self.connection, moves, taken, basis)
         self.done.rows, self.done.unchanged = len(taken), len(right)
 
-    def _adjust(self, moves: Moves, placed: Sequence[_Placed]) -> None:
+    def _move(self, moves: Moves, placed: Sequence[_Placed]) -> None:
         """Numbers that change what is there."""
         moments = [one.row.as_of or self.how.declared.as_of or self.by.now for one in placed]
         told = [(one.position, at) for one, at in zip(placed, moments, strict=True)]
@@ -212,11 +222,29 @@ class _Import:
 
     def _change(self, moves: Moves, one: _Placed, at: datetime) -> None:
         self.done.rows += 1
-        if one.row.units == 0:
+        row = one.row
+        if row.units == 0:
             self.done.unchanged += 1
             return
-        cause = replace(moves.by, reason=one.row.reason or moves.by.reason or "changed").cause()
-        moves.add(one.position, EntryKind.ADJUST, at=at, worth=one.row.worth, on_hand=one.row.units, cause=cause)
+        arrived = self.how.declared.basis == "receipt"
+        kind, said = (EntryKind.RECEIPT, "received") if arrived else (EntryKind.ADJUST, "changed")
+        if row.reference:
+            said += f" under {row.reference}"
+        cause = replace(moves.by, reason=row.reason or moves.by.reason or said).cause()
+        moves.add(one.position, kind, at=at, worth=row.worth, on_hand=row.units, cause=cause)
+
+    def _arrived(self, placed: Sequence[_Placed]) -> None:
+        """Takes what arrived off what is on its way, where it was announced under that reference."""
+        if self.how.declared.basis != "receipt":
+            return
+        refused = {bad.row for bad in self.done.bad}
+        for one in placed:
+            row = one.row
+            if not row.reference or row.row in refused:
+                continue
+            if incoming.find_incoming(self.connection, one.position, row.reference) is not None:
+                place = Place(row.sku, one.position)
+                close_incoming(self.connection, self.by, place, row.reference, row.units, complete=False)
 
     def _keep(self, refused: Sequence[tuple[StockRow, str]]) -> None:
         """Takes down rows that only the locked positions showed to be bad."""

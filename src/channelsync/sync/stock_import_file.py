@@ -1,4 +1,4 @@
-"""From the bytes of a file to rows of text: CSV with any common delimiter, or JSON lines. Pure.
+"""From the bytes of a file to rows of text: CSV with any common delimiter, JSON lines, or a JSON list. Pure.
 
 What is wrong with the file as a whole is a BadFile: it is not text, its header is wrong, it is empty, it was cut off.
 What is wrong with one row is that row's business, see `stock_import_rows`.
@@ -9,17 +9,28 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
 
 from channelsync.sync.stock import Refused
 
-Form = Literal["csv", "jsonl"]
+Form = Literal["csv", "jsonl", "json"]
 
-COLUMNS = ("sku", "location", "units", "lot", "unit_cost", "currency", "reason", "as_of", "orders_counted_up_to")
+COLUMNS = (
+    "sku",
+    "location",
+    "units",
+    "lot",
+    "unit_cost",
+    "currency",
+    "reference",
+    "reason",
+    "as_of",
+    "orders_counted_up_to",
+)
 """What a row may say; `sku` and `units` always, `location` unless the command names one."""
 
 REFUSED_ROW, REFUSED_BECAUSE = "refused_row", "refused_because"
@@ -27,6 +38,7 @@ REFUSED_ROW, REFUSED_BECAUSE = "refused_row", "refused_because"
 
 BYTES_MAX = 100_000_000
 _DELIMITERS = (",", ";", "\t", "|")
+_NOT_MAPPED = "-"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -61,28 +73,64 @@ class FileOfRows:
     no_line_end: bool
 
 
-def read_file(
-    name: str, raw: bytes, *, encoding: str = "", form: Form | None = None, ignore: Collection[str] = ()
-) -> FileOfRows:
-    """Reads a file. encoding: empty for UTF-8, with or without a mark at its beginning. form: None tells by its first
-    character. ignore: columns that may be there and say nothing. Raises BadFile.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How a file is written.
+
+    encoding: empty for UTF-8, with or without a mark at its beginning. form: None tells by its first character.
+    delimiter: empty tells by the header. ignore: columns that may be there and say nothing. columns: by ours, the
+    names that the file has for them; then all others say nothing. Empty: the file has our names.
     """
+
+    encoding: str = ""
+    form: Form | None = None
+    delimiter: str = ""
+    ignore: Collection[str] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def ours(self, name: str) -> str:
+        """Our name of a column of the file."""
+        plain = _column(name)
+        if not self.columns:
+            return plain
+        return next((own for own, theirs in self.columns.items() if _column(theirs) == plain), _NOT_MAPPED)
+
+    def theirs(self, name: str) -> str:
+        """What the file calls one of our columns."""
+        return self.columns.get(name, name)
+
+    def left_out(self) -> set[str]:
+        """Columns whose cells are not looked at."""
+        return {_column(one) for one in self.ignore} | {REFUSED_ROW, REFUSED_BECAUSE, _NOT_MAPPED}
+
+
+def read_file(
+    name: str,
+    raw: bytes,
+    *,
+    encoding: str = "",
+    form: Form | None = None,
+    ignore: Collection[str] = (),
+    layout: Layout | None = None,
+) -> FileOfRows:
+    """Reads a file. layout: how it is written, in the place of the three settings before. Raises BadFile."""
+    how = layout or Layout(encoding=encoding, form=form, ignore=ignore)
     if len(raw) > BYTES_MAX:
         raise BadFile(f"{name} has {len(raw)} bytes; {BYTES_MAX} are the most. Split it.")
-    text = _decoded(name, raw, encoding)
+    text = _decoded(name, raw, how.encoding)
     if not text.strip():
         raise BadFile(f"{name} is empty.")
-    no_line_end = not text.endswith(("\n", "\r"))
-    digest = hashlib.sha256(raw).hexdigest()
-    left_out = {_column(one) for one in ignore} | {REFUSED_ROW, REFUSED_BECAUSE}
-    as_json = form == "jsonl" or (form is None and text.lstrip().startswith("{"))
-    if as_json:
-        columns: tuple[str, ...] = COLUMNS
-        rows = tuple(_json_rows(name, text, left_out, no_line_end=no_line_end))
+    no_line_end = not text.endswith(("\n", "\r")) and how.form != "json"
+    columns: tuple[str, ...] = COLUMNS
+    if how.form == "json":
+        rows = tuple(_json_list(name, text, how))
+    elif how.form == "jsonl" or (how.form is None and text.lstrip().startswith("{")):
+        rows = tuple(_json_rows(name, text, how, no_line_end=no_line_end))
     else:
-        columns, rows = _csv(name, text, left_out, no_line_end=no_line_end)
+        columns, rows = _csv(name, text, how, no_line_end=no_line_end)
     if not rows:
-        raise BadFile(f"{name} has a header and no rows.")
+        raise BadFile(f"{name} has {'no' if how.form == 'json' else 'a header and no'} rows.")
+    digest = hashlib.sha256(raw).hexdigest()
     return FileOfRows(name=name, digest=digest, columns=columns, rows=rows, no_line_end=no_line_end)
 
 
@@ -108,12 +156,12 @@ def _decoded(name: str, raw: bytes, encoding: str) -> str:
     return text
 
 
-def _csv(
-    name: str, text: str, left_out: Collection[str], *, no_line_end: bool
-) -> tuple[tuple[str, ...], tuple[FileRow, ...]]:
+def _csv(name: str, text: str, how: Layout, *, no_line_end: bool) -> tuple[tuple[str, ...], tuple[FileRow, ...]]:
     first = next(line for line in text.splitlines() if line.strip())
-    delimiter = max(_DELIMITERS, key=lambda one: len(set(_header(first, one)) & set(COLUMNS)))
-    columns = _checked_header(name, _header(first, delimiter), left_out)
+    known = set(COLUMNS)
+    delimiter = how.delimiter or max(_DELIMITERS, key=lambda one: len(set(_header(first, one, how)) & known))
+    columns = _checked_header(name, _header(first, delimiter, how), how)
+    left_out = how.left_out()
     rows: list[FileRow] = []
     for number, cells in _records(name, text, delimiter):
         if not any(cell.strip() for cell in cells):
@@ -148,19 +196,23 @@ def _records(name: str, text: str, delimiter: str) -> Iterator[tuple[int, list[s
         raise BadFile(f"Line {reader.line_num} of {name} is no CSV: {error}.") from error
 
 
-def _header(line: str, delimiter: str) -> list[str]:
-    return [_column(one) for one in next(csv.reader([line], delimiter=delimiter))]
+def _header(line: str, delimiter: str, how: Layout) -> list[str]:
+    return [how.ours(one) for one in next(csv.reader([line], delimiter=delimiter))]
 
 
 def _column(name: str) -> str:
     return "_".join(name.strip().lower().replace("-", " ").split())
 
 
-def _checked_header(name: str, columns: Sequence[str], left_out: Collection[str]) -> tuple[str, ...]:
-    problems = [f"no column {one}" for one in ("sku", "units") if one not in columns]
+def _checked_header(name: str, columns: Sequence[str], how: Layout) -> tuple[str, ...]:
+    left_out = how.left_out()
+    problems = [f"no column {how.theirs(one)}" for one in how.columns or ("sku", "units") if one not in columns]
     unknown = [one or "one without a name" for one in columns if one not in COLUMNS and one not in left_out]
     problems += [f"the unknown column {one}" for one in unknown]
-    problems += [f"the column {one} twice" for one in sorted(set(columns)) if columns.count(one) > 1]
+    twice = sorted({one for one in columns if one != _NOT_MAPPED and columns.count(one) > 1})
+    problems += [f"the column {how.theirs(one)} twice" for one in twice]
+    if problems and how.columns:
+        raise BadFile(f"{name} has {', '.join(problems)}. Put the mapping, the delimiter or the file right.")
     if problems:
         raise BadFile(
             f"{name} has {', '.join(problems)}. Its first line must name its columns, of {', '.join(COLUMNS)}; others "
@@ -169,7 +221,7 @@ def _checked_header(name: str, columns: Sequence[str], left_out: Collection[str]
     return tuple(columns)
 
 
-def _json_rows(name: str, text: str, left_out: Collection[str], *, no_line_end: bool) -> Iterator[FileRow]:
+def _json_rows(name: str, text: str, how: Layout, *, no_line_end: bool) -> Iterator[FileRow]:
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -181,13 +233,26 @@ def _json_rows(name: str, text: str, left_out: Collection[str], *, no_line_end: 
                 raise _cut_off(name, number) from error
             yield FileRow(number, (), None, f"it is no JSON: {error}")
             continue
-        yield _json_row(number, said, left_out)
+        yield _json_row(number, said, how)
 
 
-def _json_row(number: int, said: Any, left_out: Collection[str]) -> FileRow:
+def _json_list(name: str, text: str, how: Layout) -> Iterator[FileRow]:
+    """The objects of a list; a row's number is its place in it, from 1."""
+    try:
+        said = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise BadFile(f"{name} is no JSON: {error}. If it was cut off, get it again.") from error
+    if not isinstance(said, list):
+        raise BadFile(f"{name} is no JSON list of objects.")
+    for number, one in enumerate(said, 1):
+        yield _json_row(number, one, how)
+
+
+def _json_row(number: int, said: Any, how: Layout) -> FileRow:
     if not isinstance(said, dict):
         return FileRow(number, (), None, "it is no JSON object")
-    wanted = {_column(name): value for name, value in said.items() if value is not None}
+    left_out = how.left_out()
+    wanted = {how.ours(name): value for name, value in said.items() if value is not None}
     cells = tuple("" if wanted.get(name) is None else str(wanted[name]) for name in COLUMNS)
     problems = []
     for name, value in wanted.items():

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import Literal
 
@@ -16,7 +16,7 @@ from channelsync.domain.orders import UNITS_MAX
 from channelsync.sync.stock import By, Refused, Worth, happened
 from channelsync.sync.stock_import_file import REFUSED_BECAUSE, REFUSED_ROW, FileOfRows, FileRow
 
-Basis = Literal["physical", "available", "delta"]
+Basis = Literal["physical", "available", "delta", "receipt"]
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 _COST = re.compile(rf"[0-9]{{1,12}}(\.[0-9]{{1,{COST_DECIMALS}}})?")
@@ -34,13 +34,17 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockRow:
-    """What a row says. as_of, orders_up_to None: the whole file's. location: where it names none, the command's."""
+    """What a row says. as_of, orders_up_to None: the whole file's. location: where it names none, the command's.
+
+    reference: of a delivery; empty: none is named.
+    """
 
     row: int
     sku: str
     location: str
     units: int
     worth: Worth
+    reference: str
     reason: str
     as_of: datetime | None
     orders_up_to: datetime | None
@@ -50,9 +54,10 @@ class StockRow:
 class Declared:
     """What the command says of the whole file.
 
-    basis: what its numbers mean: units that are there, units that are not promised yet, or changes of on hand.
-    as_of: the moment they speak of; None: each row says it (changes: now). orders_up_to: orders up to then are in
-    the numbers; None: up to `as_of`. location, currency: where a row names none.
+    basis: what its numbers mean: units that are there, units that are not promised yet, changes of on hand, or units
+    that arrived. as_of: the moment they speak of; None: each row says it (changes and receipts: now). orders_up_to:
+    orders up to then are in the numbers; None: up to `as_of`. location, currency: where a row names none. zone: of
+    times in rows that name none; None: such a time is refused.
     """
 
     basis: Basis
@@ -60,6 +65,12 @@ class Declared:
     orders_up_to: datetime | None = None
     location: str = ""
     currency: str = ""
+    zone: tzinfo | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Whether its numbers are movements, and not what is there at a moment."""
+        return self.basis in ("delta", "receipt")
 
 
 def understood(file: FileOfRows, declared: Declared, by: By) -> tuple[list[StockRow], list[BadRow]]:
@@ -86,6 +97,7 @@ def _understood(row: FileRow, declared: Declared, by: By) -> StockRow | BadRow:
         location=reading.location(),
         units=reading.units(),
         worth=reading.worth(),
+        reference=row.fields.get("reference", ""),
         reason=row.fields.get("reason", ""),
         as_of=reading.time("as_of"),
         orders_up_to=reading.time("orders_counted_up_to"),
@@ -124,6 +136,8 @@ class _Reading:
         units = int(told)
         if abs(units) > UNITS_MAX:
             self.problems.append(f"{units} units are more than {UNITS_MAX}")
+        elif units < 1 and self._declared.basis == "receipt":
+            self.problems.append(f"units is {units}: 1 or more arrive")
         elif units < 0 and self._declared.basis != "delta":
             self.problems.append(f"units is {units}: a number that is {self._declared.basis} cannot be below 0")
         return units
@@ -145,7 +159,8 @@ class _Reading:
         if not told:
             return None
         try:
-            return happened(datetime.fromisoformat(told), self._by)
+            at = datetime.fromisoformat(told)
+            return happened(at if at.tzinfo else at.replace(tzinfo=self._declared.zone), self._by)
         except ValueError:
             self.problems.append(f"{name} is {told!r}, not a time such as 2026-03-01T09:30:00Z")
         except Refused as error:

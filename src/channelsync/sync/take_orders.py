@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
 
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.domain.orders import OrderSnapshot
-from channelsync.sdk.errors import ChannelError, NeedsSeller
+from channelsync.sdk.errors import ChannelError, ChannelMisbehaved, NeedsSeller
 from channelsync.sdk.values import OrderPage, UnreadableOrder
-from channelsync.store import channels, findings, orders
+from channelsync.store import channels, findings, order_hints, orders
 from channelsync.store.orders_view import StoredOrder, waiting_orders
 from channelsync.sync import accounts
 from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.beats import WORK_SECONDS, orders_part
 from channelsync.sync.book_orders import Arrival, Booked, book_orders, localised
+from channelsync.sync.catch_up import after_poll
 from channelsync.sync.explained import after_orders_read
 from channelsync.sync.setup import ChannelSetup
 
@@ -28,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 # Orders asked for by id in one call; every channel can take so many ids in an address.
 IDS_PER_CALL = 50
+# How often an order that was hinted at is asked for which cannot be read.
+HINT_ATTEMPTS = 5
 # Orders that wait for a mapping, looked at and booked in one go.
 WAITING_AT_ONCE = 200
 
@@ -57,11 +62,13 @@ async def poll_orders(agent: Agent, channel: OpenChannel) -> Taken:
             taken.pages += 1
             taken.orders += len(page.orders)
             taken.booked += sum(verdict == "booked" for verdict in booked.verdicts)
+            agent.beats.touch(orders_part(channel.name), WORK_SECONDS)
             if booked.items:
                 agent.wake_publishers()
         taken.booked += await read_hinted(agent, channel)
     except ChannelError as error:
         taken.failed = str(error)
+        agent.counts.polls[channel.name, "failed"] += 1
         needs_seller = isinstance(error, NeedsSeller)
         await agent.database.transact(
             lambda c: _poll_failed(c, agent, channel, taken.failed, needs_seller=needs_seller)
@@ -69,21 +76,53 @@ async def poll_orders(agent: Agent, channel: OpenChannel) -> Taken:
         log.warning("orders.poll_failed", channel=channel.name, reason=str(error))
         return taken
     changed = await agent.database.transact(lambda c: after_orders_read(c, agent, channel))
-    if changed:
+    now = agent.clock.now()
+    waited = await agent.database.transact(lambda c: after_poll(c, agent.setup, state, asked, now))
+    if changed or waited:
         agent.wake_publishers()
+    agent.counts.polls[channel.name, "done"] += 1
+    agent.counts.orders[channel.name, "seen"] += taken.orders
+    agent.counts.orders[channel.name, "booked"] += taken.booked
     return taken
 
 
 async def read_hinted(agent: Agent, channel: OpenChannel) -> int:
-    """Reads orders again by id that a webhook named, or whose two snapshots differed; returns how many changed."""
-    asked = agent.clock.now()
-    waiting = await agent.database.query(lambda c: orders.hinted_orders(c, channel.name))
+    """Reads orders again by id that a webhook named, or whose two snapshots differed; returns how many changed.
+
+    An order that cannot be read holds up no other: those that failed are asked for again in ever smaller groups, in the
+    end alone, and then given up with a finding. Raises what else the channel raises; what was not read stays noted.
+    """
     booked = 0
-    for start in range(0, len(waiting), IDS_PER_CALL):
-        some = waiting[start : start + IDS_PER_CALL]
-        booked += await take_by_id(agent, channel, some)
-        await agent.database.transact(lambda c, some=some: orders.drop_hints(c, channel.name, some, asked))  # type: ignore[misc]
+    failed: set[str] = set()
+    asked = agent.clock.now()
+    to_read = partial(order_hints.hints_to_read, channel=channel.name, asked=asked, limit=IDS_PER_CALL, but=failed)
+    while waiting := await agent.database.query(to_read):
+        attempts = waiting[0][1]
+        some = [order for order, tried in waiting if tried == attempts][: max(1, IDS_PER_CALL >> (2 * attempts))]
+        try:
+            booked += await take_by_id(agent, channel, some)
+        except ChannelMisbehaved as error:
+            failed.update(some)
+            given_up = attempts + 1 >= HINT_ATTEMPTS
+            await agent.database.transact(
+                partial(_not_read, agent=agent, channel=channel, wanted=some, why=str(error), given_up=given_up)
+            )
+            log.warning("orders.not_read", channel=channel.name, orders=len(some), given_up=given_up, reason=str(error))
+        else:
+            await agent.database.transact(partial(orders.drop_hints, channel=channel.name, orders=some, asked=asked))
     return booked
+
+
+def _not_read(
+    connection: Connection, *, agent: Agent, channel: OpenChannel, wanted: Sequence[str], why: str, given_up: bool
+) -> None:
+    order_hints.hints_failed(connection, channel.name, wanted)
+    if given_up:
+        now = agent.clock.now()
+        _keep_unreadable(
+            connection, agent, channel, [UnreadableOrder(order=one, reason=why) for one in wanted], [], now
+        )
+        orders.drop_hints(connection, channel.name, wanted, now)
 
 
 async def take_by_id(agent: Agent, channel: OpenChannel, wanted: Sequence[str]) -> int:

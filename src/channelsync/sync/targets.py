@@ -17,6 +17,7 @@ from channelsync.domain.sourcing import reachable
 from channelsync.store import channels, key_rows, keys, ledger, listings
 from channelsync.store.keys import KeyRecord
 from channelsync.store.open_units import open_units, unexplained_units
+from channelsync.sync.holds import HeldNow, Wanted, held_now
 from channelsync.sync.measures import Measures
 from channelsync.sync.setup import Setup
 
@@ -28,6 +29,7 @@ class Target:
     units: available to sell, key units; writing it as the channel's own number is `publish`'s business.
     offer: every step that led there. rules: which rules hold for the key. hot: more of it may be sold before we hear.
     promised: of a blind key, the units in the channel's own open orders, which its number contains as well.
+    held: a plan waits for approval, so it shows another number than it would; None: none does.
     """
 
     key: KeyRecord
@@ -36,14 +38,23 @@ class Target:
     rules: Resolved
     hot: bool
     promised: int = 0
+    held: HeldNow | None = None
 
 
 def compute_targets(
-    connection: Connection, setup: Setup, measures: Measures, wanted: Iterable[int], *, lock: bool = False
+    connection: Connection,
+    setup: Setup,
+    measures: Measures,
+    wanted: Iterable[int],
+    *,
+    lock: bool = False,
+    unheld: bool = False,
+    less: Mapping[PositionKey, int] | None = None,
 ) -> dict[int, Target]:
     """Targets of these keys, computed together with every other key of the same items.
 
     lock: hold positions and keys until the transaction ends (positions first, then keys: the order of locks).
+    unheld: as if no plan held any of them. less: as if so many units fewer were available at these positions.
     Keys that are not mapped to an item, or are not ours, have no target.
     """
     asked = sorted(set(wanted))
@@ -54,7 +65,7 @@ def compute_targets(
     records = keys.load_keys(connection, keys.keys_sharing(connection, items | parts), lock=lock)
     incoming = listings.incoming_units(connection, items)
     zeroed = channels.zeroed(connection)
-    at = _by_location(positions.values())
+    at = _by_location(positions.values(), less or {})
     by_item: dict[str, list[KeyRecord]] = {item: [] for item in sorted(items | parts)}
     for record in records.values():
         if record.item is not None and record.channel in setup.channels:
@@ -63,7 +74,28 @@ def compute_targets(
     for item in sorted(items):
         targets |= _targets_of(item, by_item, setup, measures, at, incoming, zeroed)
     found = {key: targets[key] for key in asked if key in targets}
-    return found | _with_promised(connection, setup, found.values())
+    found |= _with_promised(connection, setup, found.values())
+    return found if unheld else found | _with_holds(connection, setup, found, zeroed)
+
+
+def _with_holds(
+    connection: Connection, setup: Setup, targets: Mapping[int, Target], zeroed: frozenset[str]
+) -> dict[int, Target]:
+    """Those among these that a plan holds, with what they show meanwhile. A channel on holiday shows 0 all the same."""
+
+    def wanted(key: int) -> Wanted:
+        record = targets[key].key
+        feeding = rules_for(record, record.item or "", setup)[1]
+        return Wanted(item=record.item or "", multiple=record.multiple, feeding=feeding, target=targets[key].units)
+
+    asked = [key for key, target in targets.items() if target.key.channel not in zeroed]
+    found: dict[int, Target] = {}
+    for key, held in held_now(connection, setup.recipes, asked, wanted).items():
+        target = targets[key]
+        said = Step("held", target.units, held.shows, held.why)
+        offer = replace(target.offer, units=held.shows, steps=(*target.offer.steps, said))
+        found[key] = replace(target, units=held.shows, offer=offer, held=held)
+    return found
 
 
 def _with_promised(connection: Connection, setup: Setup, targets: Iterable[Target]) -> dict[int, Target]:
@@ -223,8 +255,9 @@ def _ask(
     )
 
 
-def _by_location(positions: Iterable[Position]) -> dict[str, dict[str, int]]:
+def _by_location(positions: Iterable[Position], less: Mapping[PositionKey, int]) -> dict[str, dict[str, int]]:
     at: dict[str, dict[str, int]] = {}
     for position in positions:
-        at.setdefault(position.key.location, {})[position.key.item] = position.available
+        units = position.available - less.get(position.key, 0)
+        at.setdefault(position.key.location, {})[position.key.item] = units
     return at

@@ -22,6 +22,7 @@ from channelsync.store import agenda, channels, findings, key_rows, keys, ledger
 from channelsync.store.agenda import KeyNumber
 from channelsync.store.channels import ChannelState
 from channelsync.store.keys import KeyRecord
+from channelsync.sync import read_findings
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.book_orders import report_oversold
 from channelsync.sync.switches import mode_now
@@ -112,13 +113,8 @@ class _Reading:
         """One read: what it means, and what follows for the key and its position."""
         if not record.ours:  # the channel's own units, or none that are counted: its number says nothing of ours
             return
-        if read.value is None:  # its listing ended; should it come back, the first read of it sets the watermark anew
-            self.done.ask_orders = self.done.ask_orders or record.state.watermark is not None
-            self._change(record, value=None, read_at=read.asked, read_wanted=False, due_at=None)
-            return
-        number = self._number(record, read.value, read.committed)
+        number = self._told(record, read)
         if number is None:
-            self._change(record, read_at=read.asked, read_wanted=False)
             return
         seen = Read(number, read.asked, read.answered, self.answers.get(record.id))
         if self._observed(record):
@@ -147,6 +143,25 @@ class _Reading:
         elif meant.meaning is Meaning.AS_EXPECTED and meant.visible is not None:
             closed = [fingerprint(FindingKind.PUSH_LOST, str(record.id))]
             findings.close_findings(self.connection, closed, "a write was seen in force", self.now)
+
+    def _told(self, record: KeyRecord, read: KeyRead) -> int | None:
+        """The number of a read, in units that a buyer may buy. None: it tells none, and all that follows is done."""
+        if read.unreadable:  # what is known stays; it is read again by the sweep, or when somebody wants it
+            self._change(record, read_at=read.asked, read_wanted=False, unreadable=read.unreadable)
+            self.found.append(read_findings.unreadable(record, read.unreadable))
+            return None
+        if record.unreadable:
+            closed = [fingerprint(FindingKind.UNREADABLE_NUMBER, str(record.id))]
+            findings.close_findings(self.connection, closed, "the number could be read", self.now)
+            self._change(record, unreadable="")
+        if read.value is None:  # its listing ended; should it come back, the first read of it sets the watermark anew
+            self.done.ask_orders = self.done.ask_orders or record.state.watermark is not None
+            self._change(record, value=None, read_at=read.asked, read_wanted=False, due_at=None)
+            return None
+        number = self._number(record, read.value, read.committed)
+        if number is None:
+            self._change(record, read_at=read.asked, read_wanted=False)
+        return number
 
     def _observed(self, record: KeyRecord) -> bool:
         setup = self.agent.setup.channels.get(record.channel, self.channel.setup)
@@ -193,16 +208,7 @@ class _Reading:
         if not capabilities.blind:
             return available_number(told, committed, physical=capabilities.meaning == "physical")
         if record.state.watermark is None:
-            self.found.append(
-                Finding(
-                    kind=FindingKind.BLIND_KEY,
-                    subject=(str(record.id),),
-                    channel=record.channel,
-                    item=record.item or "",
-                    summary=f"{record.channel} listing {record.listing}: the channel does not tell how many units are "
-                    "in its open orders, so sales cannot be seen in its number; only buffers protect it.",
-                )
-            )
+            self.found.append(read_findings.blind(record))
         return told
 
     def _remember(self, record: KeyRecord, seen: Read, meant: Understood) -> None:
@@ -361,17 +367,7 @@ class _Reading:
     def _lost(self, record: KeyRecord, meant: Understood) -> None:
         self._change(record, failures=record.failures + 1)
         if record.failures + 1 >= _LOST_MAX:
-            self.found.append(
-                Finding(
-                    kind=FindingKind.PUSH_LOST,
-                    subject=(str(record.id),),
-                    channel=record.channel,
-                    item=record.item or "",
-                    summary=f"{record.channel} listing {record.listing}: {meant.lost[-1].value} was accepted "
-                    f"{record.failures + 1} times and never shown. It is sent again; look at it at the channel.",
-                    evidence={"key": record.id, "values": [write.value for write in meant.lost]},
-                )
-            )
+            self.found.append(read_findings.lost(record, meant))
 
 
 def _holding(row: Provisional, record: KeyRecord, item: str, each: int, now: datetime, run: str) -> Movement:

@@ -39,6 +39,7 @@ async def hear_others(agent: Agent) -> None:
     """Wakes the publishers of this process when another has changed something, until it is cancelled."""
     heard = _runs_begun_or_ended(agent) if agent.database.dialect == "sqlite" else _notifications(agent)
     async for _ in heard:
+        agent.wake_schedule.set()
         if await refresh_rules(agent):
             log.info("rules.changed", stored=len(agent.setup.stored_rules))
         for channel in agent.channels.values():

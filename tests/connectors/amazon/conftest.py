@@ -321,7 +321,7 @@ def settings_of() -> Callable[..., AmazonSettings]:
 
     def made(site: AmazonSite, **more: Any) -> AmazonSettings:
         given = {name: getattr(site, name) for name in ("seller_id", "client_id", "client_secret", "refresh_token")}
-        given |= {"region": "eu", "marketplaces": site.marketplace_ids[:1]}
+        given |= {"feed_least": 1, "region": "eu", "marketplaces": site.marketplace_ids[:1]}
         return AmazonSettings(**(given | {"base_url": "http://localhost", "lwa_url": "http://localhost"} | more))
 
     return made
@@ -355,6 +355,7 @@ def settings() -> AmazonSettings:
         client_secret="the-client-secret",
         refresh_token="Atzr|the-refresh-token",
         feed_from=3,
+        feed_least=1,
         feed_wait_s=120,
     )
 

@@ -10,7 +10,7 @@ from channelsync.sdk.errors import TryLater
 from channelsync.sdk.limiter import Limiter
 from channelsync.sdk.values import QuantityKey, QuantityUpdate
 from channelsync_amazon import CONNECTOR
-from channelsync_amazon.settings import FILES_BUCKET, LWA_BUCKET, RATES, AmazonSettings
+from channelsync_amazon.settings import FILES_BUCKET, LWA_BUCKET, QUEUE_BUCKET, RATES, AmazonSettings
 
 MODELS = {
     "orders_2026-01-01": ("searchOrders", "getOrder"),
@@ -44,7 +44,7 @@ def test_there_are_never_more_than_five_feeds_in_five_minutes() -> None:
 
 
 def test_no_operation_is_without_a_bucket() -> None:
-    assert set(RATES) == {one for some in MODELS.values() for one in some} | {LWA_BUCKET, FILES_BUCKET}
+    assert set(RATES) == {one for some in MODELS.values() for one in some} | {LWA_BUCKET, FILES_BUCKET, QUEUE_BUCKET}
 
 
 async def test_each_call_pays_from_the_bucket_of_its_operation(channel, resources, amazon, words) -> None:

@@ -201,7 +201,7 @@ async def test_what_takes_too_long_is_accepted_and_nothing_else_is_sent_for_it(c
     amazon.on("getFeed", words.feed("IN_PROGRESS"))
     assert states(await channel.push(UPDATES[:3])) == ["accepted"] * 3
     results = await channel.push([update("A", 0), update("D", 0)])
-    assert states(results) == ["unknown", "accepted"]
+    assert states(results) == ["not sent", "accepted"]
     assert "feed 1 still holds it" in results[0].reason
     assert [one.sku for one in amazon.of("patchListingsItem")] == ["D"]
     amazon.on("getFeed", words.feed("DONE", "out"))
@@ -213,7 +213,7 @@ async def test_a_lowering_takes_a_feed_back_that_amazon_has_not_begun_with(chann
     amazon.on("getFeed", words.feed("IN_QUEUE"))
     amazon.on("cancelFeed", httpx.Response(200))
     await channel.push(UPDATES[:3])
-    assert states(await channel.push([update("A", 7), update("D", 0)])) == ["unknown", "accepted"], "a raise waits"
+    assert states(await channel.push([update("A", 7), update("D", 0)])) == ["not sent", "accepted"], "a raise waits"
     assert amazon.of("cancelFeed") == []
     assert states(await channel.push([update("A", 0), update("B", 6)])) == ["accepted"] * 2, "all are free again"
     assert [one.sku for one in amazon.of("patchListingsItem")] == ["D", "A", "B"]
@@ -225,7 +225,7 @@ async def test_a_feed_that_amazon_has_begun_with_is_waited_for(channel, amazon, 
     amazon.on("getFeed", words.feed("IN_QUEUE"))
     amazon.on("cancelFeed", words.error(400, "InvalidInput"))
     await channel.push(UPDATES[:3])
-    assert states(await channel.push([update("A", 0)])) == ["unknown"]
+    assert states(await channel.push([update("A", 0)])) == ["not sent"]
     assert len(amazon.of("cancelFeed")) == 1
     assert amazon.of("patchListingsItem") == []
 
@@ -304,13 +304,13 @@ async def test_a_feed_that_may_have_been_handed_over_has_an_unknown_outcome(chan
     assert len(amazon.of("createFeed")) == 1
 
 
-async def test_once_zeroes_were_answered_a_feed_that_fails_is_unknown(channel, amazon, clock) -> None:
+async def test_once_zeroes_were_answered_a_feed_that_fails_never_left(channel, amazon, clock) -> None:
     amazon.on("createFeed", httpx.Response(403, json={"errors": []}))
     with pytest.raises(NeedsSeller):
         await channel.push(UPDATES)
     await clock.sleep(300)
     results = await channel.push([*UPDATES[:3], update("D", 0)])
-    assert states(results) == ["unknown"] * 3 + ["accepted"]
+    assert states(results) == ["not sent"] * 3 + ["accepted"]
 
 
 async def test_each_marketplace_has_a_feed_of_its_own(settings, resources, amazon, words) -> None:

@@ -98,10 +98,9 @@ def test_the_guide_names_what_the_settings_want() -> None:
 
 
 @pytest.mark.parametrize(
-    ("feed_from", "per_push", "minutes"), [(1000, 100, 15), (1000, 1000, 60), (50, 100, 60)], ids=["off", "on", "low"]
+    ("feed_from", "raises", "most"), [(1000, 2000, 2000), (1000, 900, None), (50, 20, 100)], ids=["on", "off", "low"]
 )
-def test_where_numbers_go_in_feeds_they_are_not_lost_before_a_feed_is_through(
-    feed_from: int, per_push: int, minutes: int
-) -> None:
-    settings = AmazonSettings(**GIVEN, feed_from=feed_from, updates_per_push=per_push)
-    assert CONNECTOR.capabilities(settings).timing.grace == timedelta(minutes=minutes)
+def test_raises_have_fuller_pushes_where_feeds_may_take_them(feed_from: int, raises: int, most: int | None) -> None:
+    told = CONNECTOR.capabilities(AmazonSettings(**GIVEN, feed_from=feed_from, raises_per_push=raises))
+    assert (told.updates_per_push, told.raises_per_push) == (100, most)
+    assert told.timing.grace == timedelta(minutes=15), "what goes one by one is not waited for as long as a feed"

@@ -114,7 +114,9 @@ async def test_a_packed_report_is_unpacked(channel, amazon, words, everything) -
 
 
 @pytest.mark.parametrize(
-    "text", [b"\x1f\x8bnot really", gzip.compress((HEADER + "Mug\tA\t5\tDEFAULT\tActive\n" * 99).encode())[:-20]]
+    "text",
+    [b"\x1f\x8bnot really", gzip.compress((HEADER + "Mug\tA\t5\tDEFAULT\tActive\n" * 99).encode(), mtime=0)[:-20]],
+    ids=["no gzip", "cut"],
 )
 async def test_a_report_that_is_cut_or_no_gzip_is_an_error(channel, amazon, words, everything, text: bytes) -> None:
     reported(amazon, words, text, compressionAlgorithm="GZIP")
@@ -291,11 +293,12 @@ async def test_more_keys_than_fit_into_a_call_are_refused(channel) -> None:
         await channel.read([QuantityKey(f"SKU-{number}") for number in range(21)])
 
 
-async def test_a_number_that_cannot_be_read_is_an_error_and_no_missing_key(channel, amazon, words) -> None:
+async def test_a_number_that_cannot_be_read_is_no_missing_key(channel, amazon, words) -> None:
     row = words.item("MUG", 5) | {"fulfillmentAvailability": [{"fulfillmentChannelCode": "DEFAULT", "quantity": 0.5}]}
     amazon.on("getListingsItem", httpx.Response(200, json=row))
-    with pytest.raises(AnswerUnreadable, match="MUG"):
-        await channel.read([QuantityKey("MUG")])
+    (read,) = await channel.read([QuantityKey("MUG")])
+    assert read.value is None
+    assert read.unreadable
 
 
 @pytest.mark.parametrize("answer", [{"envelope": {}}, [], {"sku": 7}])

@@ -257,11 +257,51 @@ async def test_a_feed_that_amazon_works_on_is_waited_for_even_by_a_zero(channel,
     for _ in range(3):
         await clock.sleep(40)
         answers += [one.state for one in await channel.push([update("A", 0)])]
-    assert answers == ["unknown", "unknown", "accepted"]
+    assert answers == ["not sent", "not sent", "accepted"]
     await clock.sleep(LATER)
     await channel.push([update("A", 0)])  # Amazon may have applied the two in any order
     await clock.sleep(LATER)
     assert [one.value for one in await channel.read([QuantityKey(sku) for sku in "ABC"])] == [0, 4, 4]
+
+
+MANY = {"feed_from": 30, "raises_per_push": 50, "updates_per_push": 10}
+
+
+@pytest.mark.parametrize(
+    ("more", "habits"), [(MANY, AmazonHabits(feed_delay=(3600.0, 3600.0)))], ids=["feeds that take an hour"]
+)
+async def test_many_raises_go_in_feeds_and_no_lowering_of_another_sku_waits_for_one(channel, site, clock) -> None:
+    skus = [f"SKU-{number}" for number in range(180)]
+    for sku in skus:
+        site.catalogue.list_item(sku, 20)
+
+    async def push(*numbers: int, value: int) -> Counter[str]:
+        rows = [update(skus[number], value, lowering=value < 20) for number in numbers]
+        return Counter(one.state for one in await channel.push(rows))
+
+    assert await push(*range(50), value=25) == {"accepted": 50}
+    assert (site.api.calls["createFeedDocument"], site.api.calls["push"]) == (1, 1), "one feed, and nothing besides"
+    assert await push(*range(50, 100), value=25) == {"accepted": 10, "not sent": 40}, "no feed's turn: ten by one"
+    assert await push(*range(150, 160), value=3) == {"accepted": 10}, "what no feed holds is lowered at once"
+    assert await push(0, 1, value=15) == {"not sent": 2}, "never both ways for one SKU at a time"
+    with pytest.raises(ValueError, match="10"):
+        await push(*range(160, 180), value=3)
+    await clock.sleep(150)
+    assert await push(*range(60, 100), value=25) == {"accepted": 40}
+    assert site.api.calls["createFeedDocument"] == 2
+    await clock.sleep(LATER + 3600)
+    await push(170, value=25)
+    numbers = {one.key.key: one.value for one in await channel.read([QuantityKey(skus[n]) for n in (0, 55, 99, 155)])}
+    assert numbers == {"SKU-0": 25, "SKU-55": 25, "SKU-99": 25, "SKU-155": 3}
+
+
+@pytest.mark.parametrize("more", [{"feed_from": 3, "feed_least": 10}])
+async def test_a_raise_to_a_few_units_goes_in_no_feed(channel, site) -> None:
+    for number in range(4):
+        site.catalogue.list_item(f"SKU-{number}", 1)
+    rows = [update(f"SKU-{number}", 9 if number == 3 else 10, lowering=False) for number in range(4)]
+    assert [one.state for one in await channel.push(rows)] == ["accepted"] * 4
+    assert (site.api.calls["createFeedDocument"], site.api.calls["push"]) == (1, 2), "a feed, and one by itself"
 
 
 @pytest.mark.parametrize("more", [{"feed_from": 3}])

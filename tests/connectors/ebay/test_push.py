@@ -212,14 +212,14 @@ class TestPush:
             await seller.push([update()])
         assert ebay.of(WRITE.strip("$")) == []
 
-    async def test_what_comes_too_late_in_a_push_is_unknown(self, seller, ebay, words, clock) -> None:
+    async def test_what_comes_too_late_in_a_push_never_left(self, seller, ebay, words, clock) -> None:
         def answer(request: httpx.Request) -> httpx.Response:
             clock._seconds += 70
             return words.errors(25709)
 
         ebay.on("POST", WRITE, answer)
         results = await seller.push([update("MUG-BLUE"), update("MUG-RED")])
-        assert [one.state for one in results] == ["unknown", "unknown"]
+        assert [one.state for one in results] == ["not sent", "not sent"]
         assert len(ebay.of(WRITE.strip("$"))) == 1
 
     async def test_an_offer_that_is_gone_is_looked_for_anew_the_next_time(self, seller, ebay, words) -> None:

@@ -145,6 +145,10 @@ class SystemWorld:
         item = self.system.items.get(key.key)
         return None if item is None else item.number
 
+    async def garble(self, offered: Offered) -> None:
+        self.system.items[offered.key.key].number = "half"  # type: ignore[assignment]
+        self.told()
+
     async def set_number(self, key: QuantityKey, number: int) -> None:
         self.system.items[key.key].number = number
         self.told()

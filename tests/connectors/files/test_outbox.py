@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from channelsync.sdk.errors import ChannelMisbehaved, NotSent, OutcomeUnknown, TryLater
+from channelsync.sdk.files.place import FolderPlace
 from channelsync.sdk.resources import unused
 from channelsync.sdk.right_to_write import writing_while
 from channelsync.sdk.values import Deducts, PushResult, QuantityKey, QuantityUpdate
 from channelsync_files import CONNECTOR
-from channelsync_files.place import FolderPlace
 from channelsync_files.record import NAME
 from channelsync_files.settings import FilesSettings, capabilities
 

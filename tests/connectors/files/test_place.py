@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from channelsync.sdk.errors import NeedsSeller, TryLater
-from channelsync_files.place import FolderPlace, NoSuchFile, TooLarge, check_name, is_seen
+from channelsync.sdk.files.place import FolderPlace, NoSuchFile, TooLarge, check_name, is_seen
 
 
 @pytest.fixture

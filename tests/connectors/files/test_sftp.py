@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from channelsync.sdk.errors import NeedsSeller, OutcomeUnknown, TryLater
-from channelsync_files.place import NoSuchFile, TooLarge
+from channelsync.sdk.files.place import NoSuchFile, TooLarge
+from channelsync.sdk.files.sftp import SftpPlace
 from channelsync_files.settings import FilesSettings
-from channelsync_files.sftp import SftpPlace
 
 asyncssh = pytest.importorskip("asyncssh", reason="the extra `sftp` is not installed")
 pytestmark = pytest.mark.processes
@@ -26,13 +26,13 @@ def settings_of(server: dict[str, object], **more: object) -> FilesSettings:
 
 @pytest.fixture
 async def place(sftp_server: dict[str, object]):
-    place = SftpPlace(settings_of(sftp_server, file_bytes_max=100), "till")
+    place = SftpPlace(settings_of(sftp_server, file_bytes_max=100).server, "till")
     yield place
     await place.aclose()
 
 
 async def failing(settings: FilesSettings) -> NeedsSeller | TryLater:
-    place = SftpPlace(settings, "till")
+    place = SftpPlace(settings.server, "till")
     with pytest.raises((NeedsSeller, TryLater)) as caught:
         await place.entries("bestellungen")
     await place.aclose()
@@ -58,7 +58,7 @@ async def test_files_are_written_whole_listed_read_and_moved(base: Path, place: 
 )
 def test_a_folder_is_below_the_one_we_begin_in_or_with_two_slashes_anywhere(path: str, folder: str) -> None:
     server = {"place": f"sftp://files.example{path}", "username": "u", "password": "p", "host_keys": ["k"]}
-    assert SftpPlace(settings_of(server), "till")._base == folder
+    assert SftpPlace(settings_of(server).server, "till")._base == folder
 
 
 async def test_a_part_left_by_a_crash_is_in_nobodys_way(base: Path, place: SftpPlace) -> None:
@@ -143,7 +143,7 @@ async def test_a_key_of_ours_lets_us_in(base: Path) -> None:
             "passphrase": "open sesame",
             "host_keys": [theirs.export_public_key().decode()],
         }
-        place = SftpPlace(settings_of(server), "till")
+        place = SftpPlace(settings_of(server).server, "till")
         assert await place.entries("bestellungen") == []
         await place.aclose()
         wrong = await failing(settings_of(server, passphrase="open barley"))
@@ -152,7 +152,7 @@ async def test_a_key_of_ours_lets_us_in(base: Path) -> None:
 
 async def test_a_server_that_is_gone_is_tried_later_and_found_again(base: Path, sftp_server: dict[str, object]) -> None:
     settings = settings_of(sftp_server)
-    place = SftpPlace(settings, "till")
+    place = SftpPlace(settings.server, "till")
     assert await place.entries("bestellungen") == []
     place._connection.abort()  # as when the network drops it
     await place._connection.wait_closed()
@@ -180,7 +180,7 @@ async def serving(base: Path, kind: type[asyncssh.SFTPServer]):
     )
     async with listening:
         server = {"place": f"sftp://127.0.0.1:{listening.get_port()}/", "username": "till", "password": "any"}
-        place = SftpPlace(settings_of({**server, "host_keys": [key.export_public_key().decode()]}), "till")
+        place = SftpPlace(settings_of({**server, "host_keys": [key.export_public_key().decode()]}).server, "till")
         yield place
         await place.aclose()
 

@@ -228,11 +228,20 @@ async def test_a_failed_mutation_says_whether_it_may_be_in_force(push, shop, wor
         await push(update(1))
 
 
-@pytest.mark.parametrize("reply", [httpx.ReadTimeout("nothing"), httpx.Response(503), httpx.Response(403)])
-async def test_after_the_first_answer_nothing_is_raised_and_what_is_left_is_unknown(push, shop, words, reply) -> None:
+@pytest.mark.parametrize(
+    ("reply", "left"),
+    [
+        (httpx.ReadTimeout("nothing"), "unknown"),
+        (httpx.Response(503), "unknown"),
+        (httpx.Response(403), "not sent"),
+    ],
+)
+async def test_after_the_first_answer_nothing_is_raised_and_what_is_left_is_told(
+    push, shop, words, reply, left: str
+) -> None:
     shop.on(OPERATION, words.written(words.user_error("INVALID_INVENTORY_ITEM", 0)), reply)
     results = await push(*(update(item) for item in (1, 2, 3)))
-    assert states(results) == ["refused", "unknown", "unknown"]
+    assert states(results) == ["refused", left, left]
 
 
 async def test_random_refusals_never_change_or_lose_a_row(push, shop, words) -> None:

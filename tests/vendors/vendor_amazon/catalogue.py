@@ -22,7 +22,10 @@ DEFAULT = "DEFAULT"
 
 @dataclass(slots=True)
 class Item:
-    """One SKU. availability: attributes by fulfilment channel, less the quantity. refuses: why writes are invalid."""
+    """One SKU. availability: attributes by fulfilment channel, less the quantity. refuses: why writes are invalid.
+
+    garbled: its number is told as half a unit.
+    """
 
     sku: str
     asin: str
@@ -33,6 +36,7 @@ class Item:
     availability: dict[str, dict[str, Any]] = field(default_factory=dict)
     issues: list[dict[str, Any]] = field(default_factory=list)
     refuses: str = ""
+    garbled: bool = False
 
     def actions(self, marketplace_id: str) -> set[str]:
         """What is enforced against it in a marketplace."""

@@ -54,7 +54,7 @@ def _offer(catalogue: Catalogue, item: Item, marketplace_id: str) -> dict[str, A
 
 def _availability(catalogue: Catalogue, item: Item) -> list[dict[str, Any]]:
     """Amazon does not tell here how many units of its own it has: that is the FBA API's."""
-    number = catalogue.quantity(item)
+    number = 0.5 if item.garbled else catalogue.quantity(item)
     return [
         {"fulfillmentChannelCode": code} | ({} if number is None else {"quantity": number})
         for code in item.availability

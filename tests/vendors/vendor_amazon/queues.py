@@ -62,8 +62,11 @@ class Queue:
         copies = 2 if self._rng.random() < self.duplicates else 1
         self._kept.append(_Kept(self._name(), body, None, copies))
 
-    def receive(self, most: int = RECEIVED_MAX) -> list[Message]:
-        """At most ten messages, which nobody else gets for a while."""
+    def receive(self, most: int = RECEIVED_MAX, hidden_for: timedelta | None = None) -> list[Message]:
+        """At most ten messages, which nobody else gets for a while.
+
+        hidden_for: how long; None: the queue's own.
+        """
         now = self._now()
         ready = [kept for kept in self._kept if kept.hidden_until is None or kept.hidden_until <= now]
         if self.disorder:
@@ -71,15 +74,19 @@ class Queue:
         given = ready[: min(most, RECEIVED_MAX)]
         messages = []
         for kept in given:
-            kept.hidden_until = now + HIDDEN_FOR
+            kept.hidden_until = now + (HIDDEN_FOR if hidden_for is None else hidden_for)
             handle = self._name()
             self._handles[handle] = kept
             messages.append(Message(kept.id, kept.body, handle))
         return messages
 
+    def knows(self, handle: str) -> bool:
+        """Whether a message was received by this handle."""
+        return handle in self._handles
+
     def delete(self, handle: str) -> None:
         """Takes a received message out; once more in vain where SQS had a copy left."""
-        kept = self._handles.pop(handle, None)
+        kept = self._handles.get(handle)
         if kept is None or kept not in self._kept:
             return
         kept.copies -= 1

@@ -139,6 +139,13 @@ class AmazonWorld:
         assert item is not None, f"{offered.sku} is not listed"
         item.refuses = reason
 
+    async def garble(self, offered: Offered) -> None:
+        """Amazon tells half a unit of it."""
+        item = self.site.catalogue.item(offered.sku)
+        assert item is not None, f"{offered.sku} is not listed"
+        item.garbled = True
+        self.site.api.lies = True
+
     async def fail(self, fault: Fault, *, retry_after: float | None = None) -> None:
         """Every call fails so from now on."""
         if not (self._by_server and fault in SERVER_FAULTS):

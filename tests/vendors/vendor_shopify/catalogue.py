@@ -239,10 +239,7 @@ class Catalogue:
         key = NumberKey(self.item_of(offer), location)
         if key not in offer.keys:
             # The lab's marketplaces open all keys with the listing; Shopify's levels come later, too.
-            shelf = self.marketplace._shelf
-            offer.keys = (*offer.keys, key)
-            shelf._by_key.setdefault(key, []).append(offer.listing)
-            shelf.numbers.open(key, 0, self.marketplace.now(), below_zero=offer.sells_below_zero)
+            self.marketplace.use_keys(offer, (*offer.keys, key))
         self.inactive.discard(key)
         return key
 

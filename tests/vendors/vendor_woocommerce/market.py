@@ -206,9 +206,7 @@ class WooMarketplace(Marketplace):
             fresh = Offer(listing=product.listing, sku=product.sku or None, title=product.name, price=price, keys=keys)
             offer = super().open_listing(fresh)
         elif offer.keys != keys:
-            offer.keys = keys
-            self._shelf.numbers.open(keys[0], 0, self.now())
-            self._shelf._by_key.setdefault(keys[0], []).append(product.listing)
+            self.use_keys(offer, keys)
         offer.sku = product.sku or None
         offer.price = Decimal(product.regular_price or "0")
         offer.tracked = managing is not None

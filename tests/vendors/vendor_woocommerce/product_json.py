@@ -181,7 +181,7 @@ class ProductWriter:
         )
         return {
             "manage_stock": manages,
-            "stock_quantity": number,
+            "stock_quantity": 0.5 if product.garbled else number,
             "backorders": backorders,
             "backorders_allowed": backorders in ("yes", "notify"),
             "backordered": on_backorder,

@@ -35,6 +35,8 @@ class Product:
     manages: bool = False
     backorders: str = "no"
     stock_status: str = "instock"
+    garbled: bool = False
+    """Its number is told as half a unit."""
     attributes: list[dict[str, Any]] = field(default_factory=list)
     children: list[int] = field(default_factory=list)
     trash_meta: list[dict[str, Any]] = field(default_factory=list)

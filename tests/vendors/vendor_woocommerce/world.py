@@ -145,6 +145,13 @@ class WooWorld:
         for name in (offered.listing, offered.key.key):
             self.site.api.products.writes.refusals[int(name.rpartition(":")[2])] = reason
 
+    async def garble(self, offered: Offered) -> None:
+        """A plugin that sells by the metre tells half a unit of it."""
+        products = self.site.marketplace.products
+        product = products.get(int(offered.key.key.rpartition(":")[2]))
+        assert product is not None
+        product.garbled = True
+
     async def fail(self, fault: Fault, *, retry_after: float | None = None) -> None:
         """See `World`."""
         self.transport.fail(fault, retry_after=retry_after)

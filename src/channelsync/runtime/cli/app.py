@@ -18,17 +18,23 @@ from channelsync.runtime import config
 from channelsync.runtime.cli.context import Invocation, invocation
 from channelsync.runtime.cli.exit_codes import EPILOG, CommandFailed, ExitCode
 from channelsync.runtime.cli.output import Output
-from channelsync.runtime.config_errors import ConfigInvalid
+from channelsync.runtime.config_errors import BadWebhookSecret, ConfigInvalid
 from channelsync.sdk.discovery import ConnectorProblem
 from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.redaction import redact_text
 from channelsync.store.database_errors import DatabaseError, PublisherRunning
+from channelsync.web.addresses import CannotListen
 
 COMMAND_MODULES = (
     "config_commands",
     "run_commands",
+    "status_command",
+    "health_command",
+    "doctor_command",
     "channels_commands",
     "secrets_commands",
+    "tokens_commands",
+    "backup_commands",
     "reconcile_commands",
     "rules_commands",
     "explain_commands",
@@ -37,8 +43,13 @@ COMMAND_MODULES = (
     "items_commands",
     "ledger_commands",
     "orders_commands",
+    "schedule_commands",
     "findings_commands",
+    "approvals_commands",
+    "inbox_commands",
+    "feeds_commands",
     "lab_commands",
+    "sandbox_command",
     "strategies_command",
     "simulate_command",
 )
@@ -47,6 +58,8 @@ COMMAND_MODULES = (
 ENDINGS: Sequence[tuple[type[BaseException], ExitCode]] = (
     (ConfigInvalid, ExitCode.CONFIGURATION),
     (ConnectorProblem, ExitCode.CONFIGURATION),
+    (CannotListen, ExitCode.CONFIGURATION),
+    (BadWebhookSecret, ExitCode.CONFIGURATION),
     (PublisherRunning, ExitCode.LOCKED),
     (DatabaseError, ExitCode.DATABASE),
     (ChannelError, ExitCode.UNREACHABLE),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -20,9 +19,8 @@ from channelsync.runtime.config_errors import suggestion
 from channelsync.runtime.wiring import open_reading, open_run, setup_of
 from channelsync.sdk.discovery import installed
 from channelsync.store import channels
-from channelsync.store.channels_view import channel_numbers
-from channelsync.sync.setup import Setup
-from channelsync.sync.switches import change_channel, mode_now, stop_now
+from channelsync.sync.channels_shown import ChannelOnView, view_channels
+from channelsync.sync.switches import change_channel
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A channel, by its name in the configuration.")]
@@ -163,28 +161,6 @@ def known_channels(loaded: Loaded, names: Sequence[str] | None) -> list[str]:
 # Looking
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelOnView:
-    """One channel as it is now. stopped: "", "raises" or "all". The rest as in `ChannelState` and `ChannelNumbers`."""
-
-    name: str
-    connector: str
-    identity: str
-    mode: str
-    stopped: str
-    stopped_by: str
-    on_holiday: bool
-    orders_asked_at: datetime | None
-    covered_to: datetime | None
-    orders_failed: str
-    unreadable_since: datetime | None
-    numbers: int
-    waiting: int
-    hot: int
-    questions: int
-    held_units: int
-
-
 def list_channels(context: typer.Context, as_json: AsJson = False) -> None:
     """Every channel with its mode, its switches and how far its orders were read."""
     loaded = invocation(context).load()
@@ -202,33 +178,4 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
 
 async def _views(loaded: Loaded) -> list[ChannelOnView]:
     async with open_reading(loaded) as database:
-        return await database.query(lambda c: _viewed(c, loaded, setup_of(c, loaded, installed())))
-
-
-def _viewed(connection: Connection, loaded: Loaded, setup: Setup) -> list[ChannelOnView]:
-    states, numbers = channels.channel_states(connection), channel_numbers(connection)
-    views = []
-    for one in loaded.config.channels:
-        state, counted = states.get(one.name), numbers.get(one.name)
-        stopped, by = stop_now(setup.channels[one.name], state)
-        views.append(
-            ChannelOnView(
-                name=one.name,
-                connector=one.connector,
-                identity=state.identity if state else "",
-                mode=mode_now(setup.channels[one.name], state),
-                stopped=stopped,
-                stopped_by=by,
-                on_holiday=bool(state and state.zeroed),
-                orders_asked_at=state.orders_asked_at if state else None,
-                covered_to=state.covered_to if state else None,
-                orders_failed=state.orders_failed if state else "",
-                unreadable_since=state.unreadable_since if state else None,
-                numbers=counted.numbers if counted else 0,
-                waiting=counted.waiting if counted else 0,
-                hot=counted.hot if counted else 0,
-                questions=counted.questions if counted else 0,
-                held_units=counted.held_units if counted else 0,
-            )
-        )
-    return views
+        return await database.query(lambda c: view_channels(c, setup_of(c, loaded, installed())))

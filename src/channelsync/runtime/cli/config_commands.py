@@ -13,6 +13,7 @@ from channelsync.domain.rule_conflicts import conflicts
 from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.output import Output
+from channelsync.runtime.cli.reload_command import reload
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_domain import rules_of
 from channelsync.runtime.config_errors import ConfigInvalid
@@ -37,9 +38,10 @@ Next:
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("init")(init)
-    config = typer.Typer(help="Look at the configuration.", no_args_is_help=True, rich_markup_mode=None)
+    config = typer.Typer(help="Look at the configuration, and reload it.", no_args_is_help=True, rich_markup_mode=None)
     config.command("check")(check)
     config.command("example")(example)
+    config.command("reload")(reload)
     app.add_typer(config, name="config")
     database = typer.Typer(help="Look after the database.", no_args_is_help=True, rich_markup_mode=None)
     database.command("upgrade")(upgrade)

@@ -31,17 +31,21 @@ class Invocation:
     debug: bool = False
     secrets: HiddenTexts = field(default_factory=HiddenTexts)
 
-    def load(self, path: Path | None = None, catalogue: Catalogue | None = None) -> config.Loaded:
-        """The configuration; logging then follows it. Raises ConfigInvalid.
-
-        path: another file than the one of the global option. catalogue: None means the installed connectors.
-        """
-        loaded = config.load(
+    def reread(self, path: Path | None = None, catalogue: Catalogue | None = None) -> config.Loaded:
+        """The configuration as `load` reads it; logging stays as it is."""
+        return config.load(
             path or self.config_path,
             self.environ,
             overrides=self.overrides,
             catalogue=catalogue if catalogue is not None else installed(),
         )
+
+    def load(self, path: Path | None = None, catalogue: Catalogue | None = None) -> config.Loaded:
+        """The configuration; logging then follows it. Raises ConfigInvalid.
+
+        path: another file than the one of the global option. catalogue: None means the installed connectors.
+        """
+        loaded = self.reread(path, catalogue)
         self.secrets = loaded.secrets
         level = "debug" if self.debug else loaded.config.log.level
         logging.configure(level, loaded.config.log.format, loaded.secrets)

@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 5
     DATABASE = 6
     LOCKED = 7
+    HELD = 8
     BUG = 70
     INTERRUPTED = 130
 
@@ -29,6 +30,7 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.UNREACHABLE: "a channel could not be reached, or wants the seller to act",
     ExitCode.DATABASE: "the database cannot be used, or needs `channelsync db upgrade`",
     ExitCode.LOCKED: "another process holds the publisher's lock",
+    ExitCode.HELD: "done, and what it would change on a channel is held until somebody approves it",
     ExitCode.BUG: "an error of channelsync itself: run again with --debug and report it",
     ExitCode.INTERRUPTED: "interrupted from the keyboard",
 }

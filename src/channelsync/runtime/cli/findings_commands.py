@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from channelsync.domain.findings import FindingKind
 from channelsync.runtime.cli.context import awaited, invocation
@@ -15,15 +12,14 @@ from channelsync.runtime.cli.exit_codes import CommandFailed
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_errors import suggestion
-from channelsync.runtime.wiring import OpenRun, open_reading, open_run
-from channelsync.store import findings, items, runs
+from channelsync.runtime.wiring import open_reading, open_run
+from channelsync.store import findings
 from channelsync.store.findings import StoredFinding
-from channelsync.store.runs import Change
+from channelsync.store.findings_view import FindingOnView, view_findings
+from channelsync.sync.close_findings import close_by_hand
+from channelsync.sync.stock import By
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-
-CLOSED_BY_HAND = "finding"
-"""The kind of a `Change` that closes a finding by hand. subject: its number. before: None. after: {"why"}."""
 
 
 def register(app: typer.Typer) -> None:
@@ -35,21 +31,6 @@ def register(app: typer.Typer) -> None:
     group.command("show")(show)
     group.command("close")(close)
     app.add_typer(group, name="findings")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingOnView:
-    """A finding as it is shown. sku: of its item; empty where it is about none. closed_at None: it is open."""
-
-    id: int
-    kind: str
-    channel: str
-    sku: str
-    summary: str
-    evidence: dict[str, Any]
-    opened_at: datetime
-    closed_at: datetime | None
-    closed_why: str
 
 
 def list_findings(
@@ -69,7 +50,7 @@ def list_findings(
     async def work() -> list[FindingOnView]:
         async with open_reading(loaded) as database:
             return await database.query(
-                lambda c: _viewed(
+                lambda c: view_findings(
                     c,
                     findings.list_findings(c, kinds=kinds, channel=channel, only_open=not everything, limit=limit),
                 )
@@ -89,7 +70,7 @@ def show(
 
     async def work() -> list[FindingOnView]:
         async with open_reading(loaded) as database:
-            return await database.query(lambda c: _viewed(c, list(findings.get_findings(c, [number]).values())))
+            return await database.query(lambda c: view_findings(c, list(findings.get_findings(c, [number]).values())))
 
     found = awaited(work())
     if not found:
@@ -114,22 +95,8 @@ def close(
 
 async def _close(loaded: Loaded, numbers: list[int], why: str) -> list[StoredFinding]:
     async with open_run(loaded, "findings close", arguments={"findings": numbers, "why": why}) as run:
-        return await run.database.transact(lambda c: _closed(c, run, numbers, why))
-
-
-def _closed(connection: Connection, run: OpenRun, numbers: list[int], why: str) -> list[StoredFinding]:
-    """All of them or, with CommandFailed, none."""
-    found = findings.get_findings(connection, numbers)
-    unknown = [str(number) for number in numbers if number not in found]
-    if unknown:
-        raise CommandFailed(f"there is no finding {', '.join(unknown)}; nothing was closed")
-    wanted = [one for one in found.values() if one.closed_at is None]
-    now = run.clock.now()
-    findings.close_findings(connection, [one.fingerprint for one in wanted], why, now)
-    for one in wanted:
-        change = Change(run=run.run, kind=CLOSED_BY_HAND, subject=str(one.id), before=None, after={"why": why}, at=now)
-        runs.record_change(connection, change)
-    return wanted
+        by = By(actor="user", run=run.run, now=run.clock.now())
+        return await run.database.transact(lambda c: close_by_hand(c, by, numbers, why))
 
 
 def _kind(text: str) -> str:
@@ -138,21 +105,3 @@ def _kind(text: str) -> str:
     if wanted not in known:
         raise CommandFailed(f"there is no kind of finding {text!r}: {suggestion(wanted, known)}")
     return wanted
-
-
-def _viewed(connection: Connection, found: list[StoredFinding]) -> list[FindingOnView]:
-    skus = {name: item.sku for name, item in items.items_by_id(connection, {one.item for one in found}).items()}
-    return [
-        FindingOnView(
-            id=one.id,
-            kind=one.kind,
-            channel=one.channel,
-            sku=skus.get(one.item, one.item),
-            summary=one.summary,
-            evidence=one.evidence,
-            opened_at=one.opened_at,
-            closed_at=one.closed_at,
-            closed_why=one.closed_why,
-        )
-        for one in found
-    ]

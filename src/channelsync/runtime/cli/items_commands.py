@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
+from channelsync.runtime.cli.held import end_held
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.cli.stock_shared import AsJson, Force, Reason, Sku, run_command, say_run
 from channelsync.runtime.wiring import open_reading
@@ -103,6 +104,7 @@ def rename(
         return
     output.say(f"{ran.result} is {new} now; {ran.result} still leads to it.")
     say_run(output, ran.run)
+    end_held(output, ran.held)
 
 
 def merge(
@@ -133,6 +135,7 @@ def merge(
     if done.rules:
         output.say(f"warning: rules that spoke of {source} alone speak of nothing now: {', '.join(done.rules)}.")
     say_run(output, ran.run)
+    end_held(output, ran.held)
 
 
 def split(
@@ -167,6 +170,7 @@ def split(
         f"{new} was split off {sku}, with {done.listings} listings and the units of {len(wanted.units)} locations."
     )
     say_run(output, ran.run)
+    end_held(output, ran.held)
 
 
 def alias_add(

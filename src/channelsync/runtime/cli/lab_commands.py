@@ -29,6 +29,7 @@ COMPUTED_BY = {
     "simulation": ("-c", "from channelsync.runtime.cli import main; raise SystemExit(main(['simulate']))"),
     "strategies": ("-c", "from channelsync.runtime.cli import main; raise SystemExit(main(['strategies', '--more']))"),
     "bench": ("-m", "benchmarks"),
+    "operations": ("-m", "benchmarks.operations"),
     "channels": ("-m", "benchmarks.channels"),
 }
 """What computes the figures of a name: arguments for Python."""

@@ -8,13 +8,14 @@ import typer
 
 from channelsync.runtime.cli.context import Invocation, awaited, invocation
 from channelsync.runtime.cli.exit_codes import ExitCode
+from channelsync.runtime.cli.held import end_held
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.cli.stock_shared import AsJson, Ran, Reason, say_run, user_of
 from channelsync.runtime.wiring import open_agent, open_reading
+from channelsync.sync.approvals import undo_guarded
 from channelsync.sync.listings_apply import book_waiting
 from channelsync.sync.stock import By
 from channelsync.sync.undo import Undone
-from channelsync.sync.undo import undo as undo_run
 from channelsync.sync.verify import Verification
 from channelsync.sync.verify import verify as verify_all
 
@@ -73,12 +74,15 @@ def undo(
 
     Orders and reads of channels that it took in stay, and so do counts that were made since; each is named. What
     channels show is computed again and never put back. Units that were sold meanwhile are taken off all the same:
-    available may go below 0. A run is undone once; undoing the undoing run has it back.
+    available may go below 0. A run is undone once; undoing the undoing run has it back. Numbers that a plan of the run
+    holds are let go where they show again what they should.
+
+    Ends with 8 where undoing would change too much of a channel: that waits there for `channelsync approvals`.
     """
     ran = awaited(_undo(invocation(context), run, reason))
     done, output = ran.result, Output(as_json=as_json)
     if as_json:
-        output.document({"run": ran.run, "undone": done})
+        output.document({"run": ran.run, "undone": done, "held": ran.held})
     else:
         output.say(f"Undid {done.command} ({run}): {done.entries} counter-entries, {done.changes} changes taken back.")
     for left in done.left:
@@ -90,12 +94,13 @@ def undo(
         )
     if not as_json:
         say_run(output, ran.run)
+    end_held(output, ran.held)
 
 
 async def _undo(started: Invocation, run: str, reason: str) -> Ran[Undone]:
     actor = user_of(started)
     async with open_agent(started.load(), "undo", actor=actor, channels=()) as agent:
         by = By(actor=actor, run=agent.run, now=agent.clock.now(), reason=reason)
-        done = await agent.database.transact(lambda c: undo_run(c, agent.setup, by, run))
+        done, held = await agent.database.transact(lambda c: undo_guarded(c, agent.setup, agent.measures, by, run))
         await book_waiting(agent, done.mapped, new_items=True)
-        return Ran(agent.run, done)
+        return Ran(agent.run, done, tuple(held))

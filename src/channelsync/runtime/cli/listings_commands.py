@@ -12,14 +12,16 @@ from sqlalchemy import Connection
 from channelsync.runtime.cli.channels_commands import known_channels
 from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
+from channelsync.runtime.cli.held import end_held
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.wiring import open_agent, open_reading, setup_of
 from channelsync.sdk.discovery import installed
 from channelsync.sdk.errors import ChannelError
 from channelsync.store import items
-from channelsync.store.listings_view import ListingOnView, view_listings
+from channelsync.store.listings_view import ListingOnView, listing_row, view_listings
 from channelsync.sync.agent import Agent
+from channelsync.sync.guard import Guarded, guard_run
 from channelsync.sync.items_new import add_new_items
 from channelsync.sync.listings_apply import Applied, apply_proposals, book_waiting, load_catalog
 from channelsync.sync.listings_lint import Problem, lint
@@ -55,13 +57,14 @@ def register(app: typer.Typer) -> None:
 class PulledChannel:
     """What was pulled of one channel. failed: why nothing was, or not all; empty: it was.
 
-    missing: not brought, and not taken as gone, for they are far too many.
+    missing: not brought, and not taken as gone, for they are far too many. plan: which waits for approval of that.
     """
 
     channel: str
     listings: int = 0
     gone: int = 0
     missing: int = 0
+    plan: str = ""
     states: dict[str, int] = field(default_factory=dict)
     failed: str = ""
 
@@ -85,8 +88,16 @@ def pull(
     for one in pulled:
         if one.failed:
             output.fail(f"{one.channel}: {one.failed}")
+    for one in pulled:
+        if one.plan:
+            output.say(
+                f"{one.channel}: {one.missing} known listings were not brought, far too many to be gone: "
+                f"`channelsync approvals approve {one.plan}` says that they are."
+            )
     if any(one.failed for one in pulled):
         raise typer.Exit(ExitCode.UNREACHABLE)
+    if any(one.plan for one in pulled):
+        raise typer.Exit(ExitCode.HELD)
 
 
 async def _pull(loaded: Loaded, chosen: Sequence[str], *, accept_fewer: bool) -> list[PulledChannel]:
@@ -103,7 +114,12 @@ async def _pull_one(agent: Agent, name: str, *, accept_fewer: bool) -> PulledCha
     except ChannelError as error:
         return PulledChannel(channel=name, failed=str(error))
     return PulledChannel(
-        channel=name, listings=pulled.listings, gone=pulled.gone, missing=pulled.missing, states=pulled.states
+        channel=name,
+        listings=pulled.listings,
+        gone=pulled.gone,
+        missing=pulled.missing,
+        plan=pulled.plan,
+        states=pulled.states,
     )
 
 
@@ -122,7 +138,7 @@ def list_listings(
         async with open_reading(loaded) as database:
             return await database.query(lambda c: _views(c, chosen if channel else [], sku, unmapped=unmapped))
 
-    rows = [_row(one) for one in awaited(work())]
+    rows = [listing_row(one) for one in awaited(work())]
     columns = (
         "channel",
         "listing",
@@ -147,28 +163,6 @@ def _views(connection: Connection, channels: Sequence[str], sku: str, *, unmappe
         item = known[sku].id
     found = view_listings(connection, item=item, only_unmapped=unmapped)
     return [one for one in found if not channels or one.stored.channel in channels]
-
-
-def _row(one: ListingOnView) -> dict[str, object]:
-    stored = one.stored
-    return {
-        "channel": stored.channel,
-        "listing": stored.listing,
-        "sku": stored.sku,
-        "title": stored.title,
-        "barcode": stored.barcode,
-        "state": stored.state,
-        "reasons": list(stored.reasons),
-        "tracked": stored.tracked,
-        "fulfilled_by_channel": stored.fulfilled_by_channel,
-        "mapped_to": one.item_sku,
-        "multiple": stored.multiple if one.item_sku else None,
-        "mapped_by": stored.mapped_by,
-        "shows": [key.value for key in one.keys],
-        "should_show": [key.target for key in one.keys],
-        "keys": [key.key for key in one.keys],
-        "gone_at": stored.gone_at,
-    }
 
 
 # Mapping
@@ -210,6 +204,7 @@ def match(
     columns = ("channel", "listing", "listing_sku", "sku", "multiple", "confidence", "why")
     output.rows([_proposal_row(one) for one in found], columns, title="Proposals")
     _tell_match(output, found, applied)
+    end_held(output, applied.held if applied is not None else ())
 
 
 def _proposal_row(one: Proposal) -> dict[str, object]:
@@ -277,6 +272,7 @@ def map_one(
     output.say(f"{channel} listing {listing} is {what} from now on. {_consequences(mapped, booked)}")
     for other, alone in mapped.alone:
         output.say(f"{other} listing {alone} shares its number and is not mapped: its orders wait. Map it alike.")
+    end_held(output, mapped.held)
 
 
 def unmap(context: typer.Context, channel: Channel, listing: ListingId, as_json: AsJson = False) -> None:
@@ -305,7 +301,10 @@ async def _map(agent: Agent, said: Wanted, *, create_item: bool) -> tuple[Mapped
     def unit(connection: Connection) -> Mapped:
         item = _item(connection, agent, said.item, create=create_item) if said.item is not None else None
         wanted = Wanted(said.channel, said.listing, item, said.multiple)
-        return map_listings(connection, agent.setup, [wanted], by="map", run=agent.run, now=now)
+        done = map_listings(connection, agent.setup, [wanted], by="map", run=agent.run, now=now)
+        guarded = Guarded(run=agent.run, now=now, shown=done.shown)
+        done.held = guard_run(connection, agent.setup, agent.measures, guarded)
+        return done
 
     mapped = await agent.database.transact(unit)
     agent.wake_publishers()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -14,12 +14,12 @@ from channelsync.runtime.cli.arguments import moment
 from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.orders_intake_commands import register_intake
-from channelsync.runtime.cli.orders_shown import OrderOnView, kept_row, order_row, view_order
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.wiring import open_agent, open_reading
 from channelsync.store import items, orders_view
 from channelsync.store.orders_view import OrdersWanted
+from channelsync.sync.orders_shown import KeptRow, OrderOnView, OrderRow, kept_row, order_row, view_order
 from channelsync.sync.replay_orders import Replayed, replay_orders
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -68,7 +68,7 @@ def list_orders(
     status = only if only not in (WAITING, UNREADABLE) else ""
     wanted = OrdersWanted(channel=channel, status=status, since=moment(since), only_unmapped=only == WAITING)
 
-    def unit(connection: Connection) -> list[dict[str, object]]:
+    def unit(connection: Connection) -> Sequence[KeptRow | OrderRow]:
         if only == UNREADABLE:
             return [kept_row(one) for one in orders_view.kept_orders(connection, channel=channel)][:limit]
         return [order_row(one) for one in orders_view.find_orders(connection, _of_sku(connection, wanted, sku), limit)]

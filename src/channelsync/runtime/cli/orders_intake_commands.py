@@ -28,7 +28,7 @@ from channelsync.sync.orders_by_hand import (
 )
 from channelsync.sync.orders_file import BadRow, FileRefused, OrdersFile, read_orders, refused_rows
 from channelsync.sync.orders_import import Imported, RowsRefused, digest_of, import_orders
-from channelsync.sync.setup import BY_HAND
+from channelsync.sync.orders_shown import by_hand_shown, oversold_shown
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Key = Annotated[str, typer.Argument(metavar="ORDER", help="Your own id of the order; the same id is the same order.")]
@@ -153,7 +153,7 @@ def _plain(done: Imported) -> dict[str, object]:
         "same": done.same,
         "older": done.stale,
         "waiting_skus": done.waiting,
-        "oversold": [{"sku": sku, "location": where, "available": units} for sku, where, units in done.oversold],
+        "oversold": oversold_shown(done.oversold),
     }
 
 
@@ -235,22 +235,12 @@ def _by_hand(context: typer.Context, command: str, unit: Callable[[Connection, A
 
 def _tell(output: Output, done: OrderNow, what: str) -> None:
     if output.as_json:
-        output.document({"channel": BY_HAND, **_order_plain(done)})
+        output.document(by_hand_shown(done))
         return
     output.rows(
         done.lines, ("sku", "ordered", "shipped", "cancelled", "open"), title=f"Order {done.order}: {done.status}"
     )
     output.say(f"Order {done.order} was {what}." if done.changed else f"Order {done.order}: nothing was changed.")
-
-
-def _order_plain(done: OrderNow) -> dict[str, object]:
-    return {
-        "order": done.order,
-        "status": done.status,
-        "changed": done.changed,
-        "lines": done.lines,
-        "oversold": [{"sku": sku, "location": where, "available": units} for sku, where, units in done.oversold],
-    }
 
 
 def _warn(output: Output, waiting: Sequence[str], oversold: Sequence[tuple[str, str, int]]) -> None:

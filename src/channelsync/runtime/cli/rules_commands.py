@@ -18,6 +18,7 @@ from channelsync.domain.rules import FIELDS, Rule, RuleScope, RuleValues
 from channelsync.runtime.cli.channels_commands import known_channels
 from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
+from channelsync.runtime.cli.held import end_held
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_domain import rule_values
@@ -26,6 +27,7 @@ from channelsync.runtime.config_rules import RuleConfig
 from channelsync.runtime.wiring import open_reading, open_run, setup_of
 from channelsync.sdk.discovery import installed
 from channelsync.store import items, rules
+from channelsync.sync.guard import HeldPlan, guard_rules
 from channelsync.sync.rule_changes import change_rule, plain_rule, rule_id
 from channelsync.sync.setup import Setup
 
@@ -130,7 +132,7 @@ def set_rule(
     _known(loaded, channel, sku_class, location)
     says, unsaid = _parsed(assignments)
 
-    def unit(connection: Connection, run: str, now: datetime) -> tuple[Rule | None, list[str]]:
+    def unit(connection: Connection, run: str, now: datetime) -> tuple[Rule | None, list[str], list[HeldPlan]]:
         setup = setup_of(connection, loaded, installed())
         scope = RuleScope(
             channel=channel,
@@ -139,14 +141,15 @@ def set_rule(
             item=None if sku is None else _item_of(connection, sku),
             listing=listing,
         )
-        return _changed(connection, setup, loaded, scope, says, unsaid, run=run, now=now)
+        told = _changed(connection, setup, loaded, scope, says, unsaid, run=run, now=now)
+        return *told, guard_rules(connection, setup, run=run, now=now)
 
-    async def work() -> tuple[Rule | None, list[str]]:
+    async def work() -> tuple[Rule | None, list[str], list[HeldPlan]]:
         async with open_run(loaded, "rules set", arguments={"says": list(assignments)}) as run:
             now = run.clock.now()
             return await run.database.transact(lambda c: unit(c, run.run, now))
 
-    rule, warnings = awaited(work())
+    rule, warnings, held = awaited(work())
     output = Output()
     if rule is None:
         output.say("The rule says nothing any more and was removed.")
@@ -155,6 +158,7 @@ def set_rule(
         output.say(f"Rule {rule.id}: {said}. Take it away with `channelsync rules remove {rule.id}`.")
     for warning in warnings:
         output.say(f"warning: {warning}")
+    end_held(output, held)
 
 
 def remove(
@@ -164,7 +168,7 @@ def remove(
     """Remove a rule that was set here. Those of the configuration are removed in its file."""
     loaded = invocation(context).load()
 
-    def unit(connection: Connection, run: str, now: datetime) -> None:
+    def unit(connection: Connection, run: str, now: datetime) -> list[HeldPlan]:
         stored = [one.id for one in rules.stored_rules(connection)]
         setup = setup_of(connection, loaded, installed())
         if rule not in stored:
@@ -173,14 +177,17 @@ def remove(
                 raise CommandFailed(f"rule {rule} stands in the configuration ({configured.source}); remove it there.")
             raise CommandFailed(f"there is no rule {rule!r} that was set by a command: {suggestion(rule, stored)}")
         change_rule(connection, setup, rule, None, run=run, now=now)
+        return guard_rules(connection, setup, run=run, now=now)
 
-    async def work() -> None:
+    async def work() -> list[HeldPlan]:
         async with open_run(loaded, "rules remove", arguments={"rule": rule}) as run:
             now = run.clock.now()
-            await run.database.transact(lambda c: unit(c, run.run, now))
+            return await run.database.transact(lambda c: unit(c, run.run, now))
 
-    awaited(work())
-    Output().say(f"Rule {rule} was removed.")
+    held = awaited(work())
+    output = Output()
+    output.say(f"Rule {rule} was removed.")
+    end_held(output, held)
 
 
 def _changed(

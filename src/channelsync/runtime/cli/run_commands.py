@@ -13,6 +13,7 @@ from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.config import Loaded
+from channelsync.runtime.garbage import collect_rarely
 from channelsync.sdk.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def run(
 ) -> None:
     """Run the daemon: take orders, publish quantities, reconcile, on the schedule of the configuration.
 
-    It runs until SIGTERM or SIGINT, finishes what is under way and ends with 0. On SQLite one daemon runs on a
+    It runs until SIGTERM or SIGINT, finishes what is under way and ends with 0. SIGHUP, or `channelsync config reload`,
+    makes it read its configuration anew. On SQLite one daemon runs on a
     database: a second one refuses to start. On PostgreSQL any number of them share the channels.
 
     With --observe it works beside your present tool: orders are booked, numbers are read, what would be pushed is
@@ -56,8 +58,10 @@ def run(
     """
     from channelsync.runtime.daemon import run_daemon
 
-    loaded = invocation(context).load()
-    awaited(run_daemon(loaded, only_observe=observe))
+    started = invocation(context)
+    loaded = started.load()
+    collect_rarely()
+    awaited(run_daemon(loaded, only_observe=observe, reread=started.reread, keeps_level=started.debug))
 
 
 def report(

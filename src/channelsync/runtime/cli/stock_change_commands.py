@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from channelsync.runtime.cli.arguments import moment
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
+from channelsync.runtime.cli.held import end_held
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.cli.stock_shared import (
     AsJson,
@@ -21,12 +22,10 @@ from channelsync.runtime.cli.stock_shared import (
     Ran,
     Reason,
     Sku,
-    Told,
     Units,
     Work,
     run_command,
     say_run,
-    told,
     warn_oversold,
 )
 from channelsync.store import items
@@ -44,6 +43,7 @@ from channelsync.sync.stock_moves import transfer as transfer_units
 from channelsync.sync.stock_moves import unwithhold as unwithhold_units
 from channelsync.sync.stock_moves import withhold as withhold_units
 from channelsync.sync.stock_moves import write_off as write_off_units
+from channelsync.sync.stock_shown import Told, told
 
 Changed = tuple[list[Told], str]
 """Positions afterwards, and the run that had done it before under the same key; empty: it was done now."""
@@ -280,6 +280,7 @@ def expect(  # noqa: PLR0913, PLR0917 - each is an option
         return
     output.rows(expected, title=f"On the way of {sku}")
     _say(output, ran.run, repeated)
+    end_held(output, ran.held)
 
 
 def _and_tell(work: Work[StockChanged]) -> Work[Changed]:
@@ -300,6 +301,7 @@ def _tell(output: Output, ran: Ran[Changed]) -> None:
         output.rows(positions, title="Positions")
         _say(output, ran.run, repeated)
     warn_oversold(output, positions)
+    end_held(output, ran.held)
 
 
 def _say(output: Output, run: str, repeated: str) -> None:

@@ -14,9 +14,11 @@ from channelsync.runtime.cli.arguments import moment
 from channelsync.runtime.cli.channels_commands import known_channels
 from channelsync.runtime.cli.context import Invocation, awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
+from channelsync.runtime.cli.held import end_held
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.cli.stock_shared import AsJson, Key, Ran, Reason, say_run, user_of
 from channelsync.runtime.wiring import open_agent
+from channelsync.sync.guard import Guarded, HeldPlan, guard_run
 from channelsync.sync.items import item_named
 from channelsync.sync.listings_apply import book_waiting
 from channelsync.sync.stock import By, happened
@@ -29,13 +31,13 @@ from channelsync.sync.stock_import_rows import BadRow, Basis, Declared, refused_
 
 Choice = TypeVar("Choice", bound=str)
 
-_BASES: tuple[Basis, ...] = ("physical", "available", "delta")
+_BASES: tuple[Basis, ...] = ("physical", "available", "delta", "receipt")
 BasisSaid = Annotated[
     str,
     typer.Option(
         "--basis",
-        metavar="physical|available|delta",
-        help="What the numbers are: units that are there, units that are not promised, or changes.",
+        metavar="physical|available|delta|receipt",
+        help="What the numbers are: units that are there, units that are not promised, changes, or units that came.",
     ),
 ]
 OrdersUpTo = Annotated[
@@ -45,7 +47,7 @@ OrdersUpTo = Annotated[
     ),
 ]
 
-_FORMS: tuple[Form, ...] = ("csv", "jsonl")
+_FORMS: tuple[Form, ...] = ("csv", "jsonl", "json")
 _UNSURE = ("listings disagree", "shows its cap", "no number")
 
 
@@ -58,8 +60,9 @@ def register_imports(group: typer.Typer) -> None:
 class _OnlyLooked(Exception):
     """What a dry run would have done; raised so that nothing of it is kept."""
 
-    def __init__(self, done: Imported) -> None:
+    def __init__(self, done: Imported, held: Sequence[HeldPlan]) -> None:
         self.done = done
+        self.held = tuple(held)
         super().__init__()
 
 
@@ -81,7 +84,9 @@ def import_file(  # noqa: PLR0913, PLR0917 - each is an option
     encoding: Annotated[
         str, typer.Option("--encoding", help="How the file is written, where not UTF-8: windows-1252.")
     ] = "",
-    as_form: Annotated[str, typer.Option("--format", metavar="csv|jsonl", help="Else by how the file begins.")] = "",
+    as_form: Annotated[
+        str, typer.Option("--format", metavar="csv|jsonl|json", help="Else by how the file begins.")
+    ] = "",
     ignore_column: Annotated[
         list[str] | None,
         typer.Option("--ignore-column", metavar="NAME", help="A column to leave out; may be repeated."),
@@ -96,14 +101,16 @@ def import_file(  # noqa: PLR0913, PLR0917 - each is an option
 ) -> None:
     """Import positions: all rows or none, every bad one named. A second import of the same file changes nothing.
 
-    Columns: sku, units; may be: location, lot, unit_cost, currency, reason, as_of, orders_counted_up_to. Commas,
-    semicolons, tabs and bars part them. Physical and available numbers need a moment (--as-of): what was shipped,
-    received or sold after it stays on top. Orders that an available number leaves out are those placed up to
+    Columns: sku, units; may be: location, lot, unit_cost, currency, reference, reason, as_of, orders_counted_up_to.
+    Commas, semicolons, tabs and bars part them. Physical and available numbers need a moment (--as-of): what was
+    shipped, received or sold after it stays on top. Orders that an available number leaves out are those placed up to
     --orders-counted-up-to; what left or came back by then is in a physical one. Where another system counts, import
-    its numbers so, again and again: what it has not heard of yet stays on top.
+    its numbers so, again and again: what it has not heard of yet stays on top. What arrives under the reference of
+    units on their way is taken off those.
 
     A file is known by its content, what is declared of it, and --key; undoing the run lets it be imported again. Ends
-    with 1 when rows were skipped.
+    with 8 where it would change too much of a channel, which waits there for `channelsync approvals`; else with 1 when
+    rows were skipped.
     """
     started = invocation(context)
     started.load()
@@ -154,21 +161,25 @@ async def _import(
         for told in (how.declared.as_of, how.declared.orders_up_to):
             happened(told, by)
 
-        def unit(connection: Connection) -> Imported:
-            done = import_rows(connection, agent.setup, by, file, how)
+        def unit(connection: Connection) -> Ran[Imported]:
+            touched: set[str] = set()
+            done = import_rows(connection, agent.setup, by, file, how, touched)
+            relative = how.declared.basis not in {"physical", "available"}
+            guarded = Guarded(run=by.run, now=by.now, items=touched, relative=relative)
+            held = guard_run(connection, agent.setup, agent.measures, guarded)
             if dry_run:
-                raise _OnlyLooked(done)
+                raise _OnlyLooked(done, held)
             if refused is not None and done.bad:  # before the commit: a refused row is never only in our memory
                 refused.write_text(refused_rows(file, done.bad), encoding="utf-8", newline="")
-            return done
+            return Ran(by.run, done, tuple(held))
 
         try:
-            done = await agent.database.transact(unit)
+            ran = await agent.database.transact(unit)
         except _OnlyLooked as looked:
-            return Ran(agent.run, looked.done)
-        if done.new_items:
+            return Ran(agent.run, looked.done, looked.held)
+        if ran.result.new_items:
             await book_waiting(agent, (), new_items=True)
-        return Ran(agent.run, done)
+        return ran
 
 
 def _tell_bad(output: Output, file: FileOfRows, bad: Sequence[BadRow]) -> None:
@@ -188,7 +199,13 @@ def _tell_imported(
     done = ran.result
     if output.as_json:
         output.document(
-            {"file": file.name, "imported": not dry_run and not done.repeated, "run": ran.run, "done": done}
+            {
+                "file": file.name,
+                "imported": not dry_run and not done.repeated,
+                "run": ran.run,
+                "done": done,
+                "held": ran.held,
+            }
         )
     elif done.repeated:
         output.say(f"{file.name} was imported already, by run {done.repeated}; nothing was changed.")
@@ -212,6 +229,8 @@ def _tell_imported(
         say_run(output, ran.run)
     if done.bad:
         output.say(f"{len(done.bad)} refused rows {'would go to' if dry_run else 'are in'} {refused}.")
+    end_held(output, ran.held, dry_run=dry_run)
+    if done.bad:
         raise typer.Exit(ExitCode.FOUND_WRONG)
 
 
@@ -284,6 +303,7 @@ def _tell_adopted(output: Output, ran: Ran[Adopted], source: str, *, dry_run: bo
         output.say(f"{done.not_mapped} listings are not mapped; `channelsync listings match` proposes what they are.")
     if not dry_run and done.entries:
         say_run(output, ran.run)
+    end_held(output, done.held)
     if any(row.status in _UNSURE for row in done.rows):
         raise typer.Exit(ExitCode.FOUND_WRONG)
 

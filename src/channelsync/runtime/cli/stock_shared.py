@@ -9,14 +9,14 @@ from typing import Annotated, Generic, TypeVar
 import typer
 from sqlalchemy import Connection
 
-from channelsync.domain.quantities import Position
 from channelsync.runtime.cli.context import Invocation, awaited, invocation
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.wiring import open_agent
-from channelsync.store import items
+from channelsync.sync.guard import Guarded, HeldPlan, guard_run
 from channelsync.sync.listings_apply import book_waiting
 from channelsync.sync.setup import Setup
 from channelsync.sync.stock import By
+from channelsync.sync.stock_shown import Told
 
 T = TypeVar("T")
 
@@ -38,24 +38,15 @@ At = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Ran(Generic[T]):
-    """What a command did, and the run in which it did it."""
+    """What a command did, and the run in which it did it. held: what of it waits for approval; see `held.end_held`."""
 
     run: str
     result: T
+    held: tuple[HeldPlan, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A position as a command tells it. oversold: units that are promised and not there."""
-
-    sku: str
-    location: str
-    on_hand: int
-    reserved: int
-    withheld: int
-    available: int
-    oversold: int
-
+# Commands that say how many units there are; the others add and take some.
+_SAYS_HOW_MANY = frozenset({"stock count"})
 
 Work = Callable[[Connection, Setup, By], T]
 
@@ -63,7 +54,10 @@ Work = Callable[[Connection, Setup, By], T]
 def run_command(
     context: typer.Context, command: str, work: Work[T], *, reason: str = "", key: str = "", new_skus: bool = False
 ) -> Ran[T]:
-    """Does one use case as a run of its own. new_skus: SKUs may lead to items now, so orders that waited are booked."""
+    """Does one use case as a run of its own. new_skus: SKUs may lead to items now, so orders that waited are booked.
+
+    The guard ends its transaction: whoever runs a command ends with `held.end_held`.
+    """
     started = invocation(context)
     return awaited(_run(started, command, work, reason, key, new_skus=new_skus))
 
@@ -72,34 +66,22 @@ async def _run(started: Invocation, command: str, work: Work[T], reason: str, ke
     actor = user_of(started)
     async with open_agent(started.load(), command, actor=actor, channels=()) as agent:
         by = By(actor=actor, run=agent.run, now=agent.clock.now(), reason=reason, key=key)
-        result = await agent.database.transact(lambda c: work(c, agent.setup, by))
+        done = Guarded(run=by.run, now=by.now, relative=command not in _SAYS_HOW_MANY)
+
+        def unit(connection: Connection) -> Ran[T]:
+            result = work(connection, agent.setup, by)
+            return Ran(by.run, result, tuple(guard_run(connection, agent.setup, agent.measures, done)))
+
+        ran = await agent.database.transact(unit)
         if new_skus:
             await book_waiting(agent, (), new_items=True)
-        return Ran(agent.run, result)
+        return ran
 
 
 def user_of(started: Invocation) -> str:
     """Who gives commands here, as the ledger names them."""
     name = started.environ.get("USER") or started.environ.get("LOGNAME")
     return f"user:{name}" if name else "user"
-
-
-def told(connection: Connection, positions: Iterable[Position]) -> list[Told]:
-    """Positions with the SKUs of their items."""
-    found = list(positions)
-    skus = {name: item.sku for name, item in items.items_by_id(connection, {one.key.item for one in found}).items()}
-    return [
-        Told(
-            sku=skus[one.key.item],
-            location=one.key.location,
-            on_hand=one.on_hand,
-            reserved=one.reserved,
-            withheld=one.withheld,
-            available=one.available,
-            oversold=max(0, -one.available),
-        )
-        for one in found
-    ]
 
 
 def warn_oversold(output: Output, positions: Iterable[Told]) -> None:

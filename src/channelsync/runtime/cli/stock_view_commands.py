@@ -6,6 +6,7 @@ import csv
 import io
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -27,10 +28,9 @@ from channelsync.store.positions_view import (
     PositionsWanted,
     find_positions,
     history_of,
-    incoming_of,
-    open_reservations,
 )
 from channelsync.sync.items import item_named
+from channelsync.sync.stock_shown import ItemOnView, view_item
 
 Somewhere = Annotated[str, typer.Option("--location", metavar="NAME", help="Only at this location.")]
 
@@ -84,26 +84,9 @@ def show(context: typer.Context, sku: Sku, as_json: AsJson = False) -> None:
     """One item whole: where its units are, what holds them, and what is on its way."""
     loaded = invocation(context).load()
 
-    def work(connection: Connection) -> dict[str, object]:
-        item = item_named(connection, sku)
-        positions = list(find_positions(connection, PositionsWanted(items=[item.id], everything=True)))
-        return {
-            "sku": item.sku,
-            "item": item.id,
-            "title": item.title,
-            "on_hand": sum(one.on_hand for one in positions),
-            "reserved": sum(one.reserved for one in positions),
-            "withheld": sum(one.withheld for one in positions),
-            "available": sum(one.available for one in positions),
-            "oversold": sum(one.oversold for one in positions),
-            "positions": positions,
-            "reservations": open_reservations(connection, item.id),
-            "incoming": incoming_of(connection, item.id),
-        }
-
-    async def read() -> dict[str, object]:
+    async def read() -> ItemOnView:
         async with open_reading(loaded) as database:
-            return await database.query(work, snapshot=True)
+            return await database.query(lambda c: view_item(c, sku), snapshot=True)
 
     found = awaited(read())
     output = Output(as_json=as_json)
@@ -111,10 +94,10 @@ def show(context: typer.Context, sku: Sku, as_json: AsJson = False) -> None:
         output.document(found)
         return
     lists = ("positions", "reservations", "incoming")
-    output.document({name: value for name, value in found.items() if name not in lists})
-    for name, columns in zip(lists, (_COLUMNS[2:], (), ()), strict=True):
-        rows = found[name]
-        output.rows(rows if isinstance(rows, list) else (), columns, title=name.capitalize())
+    output.document({one.name: getattr(found, one.name) for one in fields(found) if one.name not in lists})
+    output.rows(found.positions, _COLUMNS[2:], title="Positions")
+    output.rows(found.reservations, title="Reservations")
+    output.rows(found.incoming, title="Incoming")
 
 
 def history(

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import pytest
 
-_PARTS = ("base", "declared", "deliveries", "failures", "folder", "numbers", "orders")
+_PARTS = ("base", "declared", "deliveries", "failures", "folder", "forgeries", "numbers", "orders")
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
 
 from channelsync.sdk.contract.base import OpenChannel  # noqa: E402 - asserts are rewritten when they are imported

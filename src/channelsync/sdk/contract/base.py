@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from channelsync.sdk.channel import Capabilities, Channel, Connector
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.contract.world import ContractClock, Offered, World
+from channelsync.sdk.memory import Memory, ProcessMemory
 from channelsync.sdk.resources import Resources, unused
 from channelsync.sdk.values import (
     KeyRead,
@@ -77,12 +78,22 @@ class ContractBase:
         return MemoryVault()
 
     @pytest.fixture
+    def memory(self) -> Memory:
+        """What the connector has under way over restarts."""
+        return ProcessMemory()
+
+    @pytest.fixture
     def fresh_resources(
-        self, channel_settings: BaseModel, clock: Clock, vault: Vault, transport: httpx.AsyncBaseTransport | None
+        self,
+        channel_settings: BaseModel,
+        clock: Clock,
+        vault: Vault,
+        memory: Memory,
+        transport: httpx.AsyncBaseTransport | None,
     ) -> FreshResources:
-        """Makes what a connector is given, as after a restart: the vault is kept, all else is new."""
+        """Makes what a connector is given, as after a restart: vault and memory are kept, all else is new."""
         budgets = self.connector.budgets(channel_settings)
-        return lambda: unused("contract", budgets, clock, vault=vault, transport=transport)
+        return lambda: unused("contract", budgets, clock, vault=vault, memory=memory, transport=transport)
 
     @pytest.fixture
     def open_channel(self, channel_settings: BaseModel, fresh_resources: FreshResources) -> OpenChannel:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import BaseModel, SecretStr
 
@@ -19,9 +20,12 @@ from channelsync.sdk.contract.base import (
     lag_of_writes,
     pages_from,
     push_one,
+    update,
 )
+from channelsync.sdk.contract.faults import HttpFaults
 from channelsync.sdk.contract.world import CANARY, Fault, Offered, World
 from channelsync.sdk.errors import ChannelError, ChannelMisbehaved, NeedsSeller, OutcomeUnknown, TryLater
+from channelsync.sdk.values import PushResult
 
 RETRY_AFTER = 37.0
 """Seconds that a throttled answer tells."""
@@ -106,6 +110,42 @@ class FailureContract(ContractBase):
         await world.advance(lag_of_writes(capabilities))
         if fault is Fault.NO_ANSWER_AFTER:
             assert await world.number(offered.key) == 5, "this world's fault did not let the write through"
+
+    @pytest.mark.parametrize("after", range(5))
+    @pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.THROTTLED, Fault.NO_ANSWER_AFTER])
+    async def test_a_push_that_breaks_off_tells_of_each_row_whether_it_left(
+        self,
+        world: World,
+        open_channel: OpenChannel,
+        capabilities: Capabilities,
+        transport: httpx.AsyncBaseTransport | None,
+        fault: Fault,
+        after: int,
+    ) -> None:
+        """Where a call of several fails: not sent is what provably never left, and nothing that did not is unknown."""
+        if not isinstance(transport, HttpFaults):
+            pytest.skip("there is no HTTP, so no call of several can fail")
+        many = [await world.offer(f"SKU-{place}", 10) for place in range(min(capabilities.updates_per_push, 5))]
+        results: list[PushResult] = []
+        error: ChannelError | None = None
+        async with open_channel() as channel:
+            await channel.read([many[0].key])
+            transport.fail(fault, after=after)
+            try:
+                results = list(await channel.push([update(one, 4) for one in many]))
+            except ChannelError as raised:
+                error = raised
+            transport.heal()
+        await world.advance(lag_of_writes(capabilities))
+        numbers = {one.key: await world.number(one.key) for one in many}
+        if error is not None:
+            assert isinstance(error, OutcomeUnknown) or set(numbers.values()) == {10}, "what was written must be told"
+        for one in results:
+            assert one.state in ("accepted", "not sent", "unknown"), one
+            assert one.reason or one.state == "accepted", "it says why"
+            if one.state != "unknown":
+                assert numbers[one.key] == (4 if one.state == "accepted" else 10), one
+            assert one.state != "unknown" or fault is Fault.NO_ANSWER_AFTER, "the channel did nothing, and said so"
 
     async def test_after_a_failure_the_next_call_succeeds(self, world: World, open_channel: OpenChannel) -> None:
         async with open_channel() as channel:

@@ -37,11 +37,13 @@ class HttpFaults(httpx.AsyncBaseTransport):
         self._inner = inner
         self._answers = answers or {}
         self._fault: Fault | None = None
+        self._spared = 0
         self._retry_after: float | None = None
 
-    def fail(self, fault: Fault, *, retry_after: float | None = None) -> None:
-        """Every call fails so from now on."""
+    def fail(self, fault: Fault, *, retry_after: float | None = None, after: int = 0) -> None:
+        """Every call fails so from now on; after: so many get through before."""
         self._fault = fault
+        self._spared = after
         self._retry_after = retry_after
 
     def heal(self) -> None:
@@ -50,7 +52,8 @@ class HttpFaults(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         fault = self._fault
-        if fault is None:
+        if fault is None or self._spared > 0:
+            self._spared -= 1
             return await self._inner.handle_async_request(request)
         if fault is Fault.NO_ANSWER:
             raise httpx.ReadTimeout("no answer came", request=request)

@@ -16,7 +16,7 @@ from channelsync.sdk.contract.base import (
     read_one,
     update,
 )
-from channelsync.sdk.contract.world import Offered, World
+from channelsync.sdk.contract.world import Garbles, Offered, World
 from channelsync.sdk.values import ListingState, PushResult, QuantityKey, QuantityUpdate
 
 UNKNOWN = QuantityKey("no-such-key")
@@ -78,6 +78,25 @@ class ReadContract(ContractBase):
         await world.advance(lag(capabilities))
         async with open_channel() as channel:
             assert (await read_one(channel, offered.key)).value == 4
+
+    async def test_a_number_that_cannot_be_read_says_why_and_holds_up_no_other(
+        self, world: World, open_channel: OpenChannel, capabilities: Capabilities
+    ) -> None:
+        if not isinstance(world, Garbles):
+            pytest.skip("this channel's numbers are numbers, or the whole answer makes no sense")
+        many = await offered_many(world, min(3, capabilities.reads_per_call))
+        bad = many[len(many) // 2]
+        await world.garble(bad)
+        await world.advance(lag(capabilities))
+        async with open_channel() as channel:
+            reads = {one.key: one for one in await channel.read([one.key for one in many])}
+            gone = await read_one(channel, UNKNOWN)
+        assert reads[bad.key].value is None
+        assert reads[bad.key].unreadable, "it did not end: it cannot be read, and the seller must hear why"
+        assert not gone.unreadable, "it cannot be read, and it is not there, are two things"
+        for place, one in enumerate(many):
+            if one != bad:
+                assert (reads[one.key].value, reads[one.key].unreadable) == (1 + place, "")
 
     async def test_every_listing_is_listed_with_its_key_and_its_number(
         self, world: World, open_channel: OpenChannel, capabilities: Capabilities

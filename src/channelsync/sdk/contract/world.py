@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from channelsync.sdk.values import QuantityKey
 
@@ -83,6 +83,15 @@ class Delivery:
     headers: Mapping[str, str]
     body: bytes
     event: str | None
+
+
+@runtime_checkable
+class Garbles(Protocol):
+    """A world whose channel can tell a number that is none."""
+
+    async def garble(self, offered: Offered) -> None:
+        """From now on the channel tells half a unit, or a word, where the number of this listing stands."""
+        ...
 
 
 class World(Protocol):

@@ -1,5 +1,6 @@
 """How the database came to its tables, one file a step; and how far a given database has come."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -7,13 +8,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine, inspect
 
 from channelsync.store.database import Database
 from channelsync.store.database_errors import SchemaTooNew, SchemaTooOld
 from channelsync.store.tables import metadata
 
 FOLDER = Path(__file__).parent
+REVISION_TABLE = "alembic_version"
 
 
 async def upgrade(database: Database, revision: str = "head", *, folder: Path = FOLDER) -> None:
@@ -32,9 +34,35 @@ async def downgrade(database: Database, revision: str, *, folder: Path = FOLDER)
     await database.migrate(lambda connection: command.downgrade(_config(folder, connection), revision))
 
 
+def upgrade_within(connection: Connection, revision: str = "head", *, folder: Path = FOLDER) -> None:
+    """As `upgrade`, within a transaction of `Database.migrate` that does more than that."""
+    command.upgrade(_config(folder, connection), revision)
+
+
 async def current(database: Database) -> str | None:
     """The revision of the database's tables; None: it has none."""
-    return await database.query(lambda c: MigrationContext.configure(c).get_current_revision())
+    return await database.query(revision_of)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision of the connection's tables; None: it has none."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def knows(revision: str, *, folder: Path = FOLDER) -> bool:
+    """Whether this version has been at that revision."""
+    return revision in _known(folder)
+
+
+@cache
+def tables_at(revision: str, *, folder: Path = FOLDER) -> tuple[str, ...]:
+    """The names of all tables that there are at a revision: the migrations make them in memory."""
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        command.upgrade(_config(folder, connection), revision)
+        names = inspect(connection).get_table_names()
+    engine.dispose()
+    return tuple(sorted(set(names) - {REVISION_TABLE}))
 
 
 async def check_schema(database: Database, *, folder: Path = FOLDER) -> None:

@@ -5,7 +5,36 @@ constraints. Hot paths use `Table` objects in SQLAlchemy Core; the classes exist
 Times are aware UTC. JSON columns hold the plain forms that `store/codec.py` writes and reads.
 """
 
-from channelsync.store.tables import channels, orders, publishing, records, secrets, units
+from channelsync.store.tables import (
+    api,
+    channels,
+    daemons,
+    feeds,
+    guard,
+    inbox,
+    orders,
+    outgoing,
+    publishing,
+    records,
+    schedule,
+    secrets,
+    units,
+)
 from channelsync.store.tables.base import metadata
 
-__all__ = ["channels", "metadata", "orders", "publishing", "records", "secrets", "units"]
+__all__ = [
+    "api",
+    "channels",
+    "daemons",
+    "feeds",
+    "guard",
+    "inbox",
+    "metadata",
+    "orders",
+    "outgoing",
+    "publishing",
+    "records",
+    "schedule",
+    "secrets",
+    "units",
+]

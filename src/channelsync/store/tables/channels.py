@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, text
 from sqlmodel import Field
 
 from channelsync.store.tables.base import Row
 
 
 class ChannelRow(Row, table=True):
-    """What lasts about one configured channel: whose account it is, how far its orders were read, its switches."""
+    """What lasts about one configured channel: whose account it is, how far its orders were read, its switches.
+
+    catch_up_since: the database was restored then, and its orders were not read completely since.
+    reviewed: the configuration, as a digest, whose targets were last compared with what the channel shows.
+    """
 
     __tablename__ = "channel"
 
@@ -26,6 +30,8 @@ class ChannelRow(Row, table=True):
     zeroed: bool = False
     mode: str = ""
     connected_at: datetime | None = None
+    catch_up_since: datetime | None = None
+    reviewed: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     budgets: bytes = b""
     breaker: bytes = b""
 

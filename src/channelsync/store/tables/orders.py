@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Column, Index, Integer, Text
+from sqlalchemy import Column, Index, Text
 from sqlmodel import Field
 
 from channelsync.store.tables.base import Row
@@ -65,19 +65,3 @@ class AuditedDayRow(Row, table=True):
     missing: int
     evidence: bytes = b"[]"
     checked_at: datetime
-
-
-class WebhookRow(Row, table=True):
-    """A verified delivery, stored before it is answered. It is a hint: what it names is read again."""
-
-    __tablename__ = "webhook"
-    __table_args__ = (Index("uq_webhook_channel_event", "channel", "event", unique=True),)
-
-    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True, autoincrement=True))
-    channel: str
-    event: str
-    topic: str
-    orders: bytes = b"[]"
-    keys: bytes = b"[]"
-    received_at: datetime
-    handled_at: datetime | None = None

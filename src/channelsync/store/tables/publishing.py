@@ -13,6 +13,7 @@ from channelsync.store.tables.base import Row
 class QuantityKeyRow(Row, table=True):
     """One number that a channel keeps, and all that publishing knows of it. See the publishing rules, section 1.
 
+    unreadable: why its number could not be read the last time; empty: it could.
     page: the name whose writes the channel counts together; empty: it counts those of this key by themselves.
     read_at: when its number was last asked for. read_wanted: a raise elsewhere waits for a fresh read of it.
     hot: more of it may be sold than is available before we hear of it; it is read every tick.
@@ -41,6 +42,7 @@ class QuantityKeyRow(Row, table=True):
     channel: str = Field(index=True)
     listing: str
     page: str = ""
+    unreadable: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     item: str | None = Field(default=None, foreign_key="item.id", index=True)
     multiple: int = 1
     ours: bool = True
@@ -100,6 +102,8 @@ class EffectRow(Row, table=True):
 class QuantityWriteRow(Row, table=True):
     """A write of ours, recorded before the request leaves. One found without an answer has an unknown outcome.
 
+    within_s: seconds within which it is visible, where its answer said so.
+
     Channels that let a listing be written so often a day are counted by these rows: whoever prunes them keeps those of
     the longest such span.
     """
@@ -112,6 +116,7 @@ class QuantityWriteRow(Row, table=True):
             sqlite_where=text("closed_at IS NULL"),
             postgresql_where=text("closed_at IS NULL"),
         ),
+        Index("ix_quantity_write_sent_at", "sent_at"),
     )
 
     key: int = Field(sa_column=Column(Integer, ForeignKey("quantity_key.id"), primary_key=True, autoincrement=False))
@@ -123,6 +128,7 @@ class QuantityWriteRow(Row, table=True):
     answered_at: datetime | None = None
     outcome: str = ""
     reason: str = ""
+    within_s: float | None = None
     visible_at: datetime | None = None
     closed_at: datetime | None = None
     why: bytes = b""

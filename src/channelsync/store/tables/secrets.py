@@ -1,4 +1,4 @@
-"""Secrets of channels, sealed."""
+"""What connectors keep over restarts: secrets, sealed, and plain bytes."""
 
 from __future__ import annotations
 
@@ -17,4 +17,15 @@ class ChannelSecretRow(Row, table=True):
     channel: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
     sealed: bytes
+    saved_at: datetime
+
+
+class ChannelMemoryRow(Row, table=True):
+    """What a channel has under way, as its connector spells it; at most `sdk.memory.CONTENT_MAX` bytes."""
+
+    __tablename__ = "channel_memory"
+
+    channel: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    content: bytes
     saved_at: datetime

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Index
+from sqlalchemy import BigInteger, CheckConstraint, Index, text
 from sqlmodel import Field
 
 from channelsync.store.tables.base import Row
+
+OVERSOLD = "on_hand - reserved - withheld < 0"
+"""Of a position: more is promised than is there. Queries that use these words find such positions by their index."""
 
 
 class ItemRow(Row, table=True):
@@ -42,6 +45,7 @@ class PositionRow(Row, table=True):
         CheckConstraint("reserved >= 0", name="reserved"),
         CheckConstraint("withheld >= 0", name="withheld"),
         CheckConstraint("entries >= 0", name="entries"),
+        Index("ix_position_oversold", "item", sqlite_where=text(OVERSOLD), postgresql_where=text(OVERSOLD)),
     )
 
     item: str = Field(primary_key=True, foreign_key="item.id")
@@ -65,6 +69,13 @@ class LedgerEntryRow(Row, table=True):
         CheckConstraint("number >= 1", name="number"),
         Index("uq_ledger_entry_item_location_number", "item", "location", "number", unique=True),
         Index("ix_ledger_entry_channel_order", "channel", "order"),
+        Index("ix_ledger_entry_recorded_at", "recorded_at"),
+        Index(
+            "ix_ledger_entry_cost",
+            "item",
+            sqlite_where=text("unit_cost <> ''"),
+            postgresql_where=text("unit_cost <> ''"),
+        ),
     )
 
     id: str = Field(primary_key=True)

@@ -7,17 +7,36 @@ import contextlib
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from pydantic import SecretStr
+
 from channelsync.sdk.errors import ChannelMisbehaved, NeedsSeller, OutcomeUnknown, TryLater
-from channelsync_files.place import PART, Entry, NoSuchFile, TooLarge, check_name, is_seen
-from channelsync_files.settings import FilesSettings
+from channelsync.sdk.files.place import PART, Entry, NoSuchFile, TooLarge, check_name, is_seen
 
 PORT = 22
 SECONDS_MAX = 60.0
 """One thing asked of the server takes no longer, connecting included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SftpServer:
+    """A folder on a server, who we are there, and by which keys we know it.
+
+    address: sftp://HOST[:PORT]/FOLDER; a folder is below the one in which we begin, with two slashes it is not.
+    host_keys: as `ssh-keyscan` prints them, without the host's name. bytes_max: a larger file is not read.
+    """
+
+    address: str
+    username: str | None
+    password: SecretStr | None = None
+    private_key: SecretStr | None = None
+    passphrase: SecretStr | None = None
+    host_keys: tuple[str, ...]
+    bytes_max: int
 
 
 def _library() -> Any:
@@ -31,15 +50,18 @@ def _library() -> Any:
 
 
 class SftpPlace:
-    """A folder on a server, over one connection that is made when it is needed and again when it was lost."""
+    """A folder on a server, over one connection that is made when it is needed and again when it was lost.
 
-    def __init__(self, settings: FilesSettings, channel: str) -> None:
-        parts = urlsplit(settings.place)
+    owner: the channel or feed whose place it is, for messages.
+    """
+
+    def __init__(self, server: SftpServer, owner: str) -> None:
+        parts = urlsplit(server.address)
         self._host, self._port = parts.hostname or "", parts.port or PORT
         path = unquote(parts.path)
         self._base = ("/" if path.startswith("//") else "") + path.strip("/") or "."
-        self._settings = settings
-        self._channel = channel
+        self._server = server
+        self._owner = owner
         self._connection: Any = None
         self._client: Any = None
         self._connecting = asyncio.Lock()
@@ -63,7 +85,7 @@ class SftpPlace:
         return sorted(found, key=lambda one: (one.modified, one.name))
 
     async def fetch(self, folder: str, name: str) -> bytes:
-        most = self._settings.file_bytes_max
+        most = self._server.bytes_max
         async with self._asking(f"read {folder}/{name}") as client:
             path = f"{await self._inside(client, folder)}/{check_name(name)}"
             try:
@@ -104,9 +126,7 @@ class SftpPlace:
     async def make(self, folder: str) -> None:
         async with self._asking(f"make {folder}") as client:
             if not await client.isdir(self._base):
-                raise NeedsSeller(
-                    f"Create the folder {self._base} on {self._host}: it is the place of {self._channel}."
-                )
+                raise NeedsSeller(f"Create the folder {self._base} on {self._host}: it is the place of {self._owner}.")
             await client.makedirs(f"{self._base}/{folder}", exist_ok=True)
             await self._inside(client, folder)
 
@@ -143,18 +163,18 @@ class SftpPlace:
     async def _asking(self, what: str) -> AsyncIterator[Any]:
         """The client, connected; what the server says becomes what the daemon does next."""
         ssh = _library()
-        what = f"{self._channel}: {what} on {self._host}"
+        what = f"{self._owner}: {what} on {self._host}"
         try:
             async with asyncio.timeout(SECONDS_MAX):
                 yield await self._connected()
         except ssh.HostKeyNotVerifiable as error:
             raise NeedsSeller(
-                f"{self._host} shows another key than `host_keys` of {self._channel} say. Ask who runs it whether the"
+                f"{self._host} shows another key than `host_keys` of {self._owner} say. Ask who runs it whether the"
                 " key was changed; if not, somebody is in its place."
             ) from error
         except (ssh.PermissionDenied, ssh.KeyEncryptionError, ssh.KeyImportError) as error:
             raise NeedsSeller(
-                f"Renew username, password or key of {self._channel}: {self._host} does not let us in."
+                f"Renew username, password or key of {self._owner}: {self._host} does not let us in."
             ) from error
         except ssh.SFTPPermissionDenied as error:
             raise NeedsSeller(f"Give our user the right for it: {what}.") from error
@@ -167,7 +187,7 @@ class SftpPlace:
             raise TryLater(f"{what}: {type(error).__name__}") from error
 
     async def _connected(self) -> Any:
-        ssh, mine = _library(), self._settings
+        ssh, mine = _library(), self._server
         async with self._connecting:
             if self._connection is not None and self._connection.is_closed():
                 await self._drop()
@@ -193,10 +213,10 @@ class SftpPlace:
     def _host_keys(self) -> list[Any]:
         ssh = _library()
         try:
-            return [ssh.import_public_key(key) for key in self._settings.host_keys]
+            return [ssh.import_public_key(key) for key in self._server.host_keys]
         except ssh.KeyImportError as error:
             raise NeedsSeller(
-                f"Put host_keys of {self._channel} right: each is a type and a key, as in `ssh-ed25519 AAAA...`."
+                f"Put host_keys of {self._owner} right: each is a type and a key, as in `ssh-ed25519 AAAA...`."
             ) from error
 
     async def _drop(self) -> None:

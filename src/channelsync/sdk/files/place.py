@@ -81,11 +81,14 @@ def is_seen(name: str) -> bool:
 
 
 class FolderPlace:
-    """A folder of this machine. All work is done in threads."""
+    """A folder of this machine. All work is done in threads.
 
-    def __init__(self, base: str, channel: str, bytes_max: int) -> None:
+    owner: the channel or feed whose place it is, for messages. bytes_max: a larger file is not read.
+    """
+
+    def __init__(self, base: str, owner: str, bytes_max: int) -> None:
         self._base = Path(base)
-        self._channel = channel
+        self._owner = owner
         self._bytes_max = bytes_max
 
     async def entries(self, folder: str) -> list[Entry]:
@@ -111,12 +114,12 @@ class FolderPlace:
             raise NeedsSeller(f"Create the folder that is missing in {self._base}: {what}.") from error
         except (PermissionError, NotADirectoryError) as error:
             raise NeedsSeller(
-                f"Give channelsync the right to {what} in {self._base} of {self._channel} ({error.strerror})."
+                f"Give channelsync the right to {what} in {self._base} of {self._owner} ({error.strerror})."
             ) from error
         except OSError as error:
             if error.errno == errno.EROFS:
-                raise NeedsSeller(f"Make {self._base} of {self._channel} writable: {what} failed.") from error
-            raise TryLater(f"{self._channel}: {what}: {error.strerror}") from error
+                raise NeedsSeller(f"Make {self._base} of {self._owner} writable: {what} failed.") from error
+            raise TryLater(f"{self._owner}: {what}: {error.strerror}") from error
 
     def _inside(self, folder: str) -> Path:
         """The folder, followed to where it really is. Raises PermissionError where that is outside of the place."""
@@ -163,11 +166,13 @@ class FolderPlace:
         except (FileNotFoundError, PermissionError):
             raise
         except OSError as error:
-            raise OutcomeUnknown(f"{self._channel}: {folder}/{name} may be there or not: {error.strerror}") from error
+            raise OutcomeUnknown(f"{self._owner}: {folder}/{name} may be there or not: {error.strerror}") from error
 
     def _move(self, folder: str, name: str, to: str, new: str) -> None:
         source, target = self._inside(folder) / check_name(name), self._inside(to) / check_name(new)
         if os.path.lexists(target):
+            if not os.path.lexists(source):
+                raise NoSuchFile(name)  # somebody else has moved it there
             raise FileExistsError(errno.EEXIST, f"{to}/{new} is there already")
         try:
             source.rename(target)

@@ -1,0 +1,1 @@
+"""Places where files come and go: folders of this machine and of SFTP servers."""

@@ -1,0 +1,39 @@
+"""Orders that were hinted at: which of them are to be asked for next, and which could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from channelsync.store.among import among, values
+from channelsync.store.tables import metadata
+
+_HINT = metadata.tables["order_hint"]
+
+
+def hints_to_read(
+    connection: Connection, channel: str, asked: datetime, limit: int, but: Collection[str] = frozenset()
+) -> list[tuple[str, int]]:
+    """Orders to read again by id that were hinted at until `asked`, each with how often reading it failed.
+
+    Those that failed least come first. but: these are left out.
+    """
+    found = connection.execute(
+        select(_HINT.c.order, _HINT.c.attempts)
+        .where(_HINT.c.channel == channel, _HINT.c.asked_at <= asked)
+        .order_by(_HINT.c.attempts, _HINT.c.asked_at, _HINT.c.order)
+        .limit(limit + len(but))
+    )
+    return [(row.order, row.attempts) for row in found if row.order not in but][:limit]
+
+
+def hints_failed(connection: Connection, channel: str, orders: Sequence[str]) -> None:
+    """These orders could not be read by their ids; they stay on the list."""
+    connection.execute(
+        update(_HINT)
+        .where(_HINT.c.channel == channel, among(_HINT.c.order, "orders", connection.dialect.name))
+        .values(attempts=_HINT.c.attempts + 1),
+        {"orders": values(connection, orders)},
+    )

@@ -1,0 +1,45 @@
+"""What is told of a read that is no news of the number: findings about the key itself."""
+
+from __future__ import annotations
+
+from channelsync.domain.findings import Finding, FindingKind
+from channelsync.domain.watermark import Understood
+from channelsync.store.keys import KeyRecord
+
+
+def unreadable(record: KeyRecord, why: str) -> Finding:
+    """The channel's number of a key cannot be understood."""
+    return Finding(
+        kind=FindingKind.UNREADABLE_NUMBER,
+        subject=(str(record.id),),
+        channel=record.channel,
+        item=record.item or "",
+        summary=f"{record.channel} listing {record.listing}: its number cannot be read: {why}. It is lowered as orders "
+        "come in and not raised meanwhile; put it right at the channel.",
+        evidence={"key": record.id, "why": why},
+    )
+
+
+def blind(record: KeyRecord) -> Finding:
+    """The number is physical, and the channel does not tell what its open orders hold of it."""
+    return Finding(
+        kind=FindingKind.BLIND_KEY,
+        subject=(str(record.id),),
+        channel=record.channel,
+        item=record.item or "",
+        summary=f"{record.channel} listing {record.listing}: the channel does not tell how many units are "
+        "in its open orders, so sales cannot be seen in its number; only buffers protect it.",
+    )
+
+
+def lost(record: KeyRecord, meant: Understood) -> Finding:
+    """Writes were accepted and never shown."""
+    return Finding(
+        kind=FindingKind.PUSH_LOST,
+        subject=(str(record.id),),
+        channel=record.channel,
+        item=record.item or "",
+        summary=f"{record.channel} listing {record.listing}: {meant.lost[-1].value} was accepted "
+        f"{record.failures + 1} times and never shown. It is sent again; look at it at the channel.",
+        evidence={"key": record.id, "values": [write.value for write in meant.lost]},
+    )

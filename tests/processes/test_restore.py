@@ -1,0 +1,65 @@
+"""A backup of this morning restored by the command, and the daemon that is started on it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channelsync.lab.marketplace import Wanted
+from channelsync.sync.verify import verify
+
+pytestmark = pytest.mark.processes
+
+COMMAND = "import sys; from channelsync.runtime.cli import main; sys.exit(main())"
+
+
+async def runs(day: Any, *arguments: str) -> str:
+    """Runs a command as the seller does, and returns what it said; it must end with 0."""
+    command = [sys.executable, "-c", COMMAND, "--config", str(day.config), *arguments]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def before_their_orders(calls: list[tuple[str, str, Any]], names: set[str]) -> list[str]:
+    """The marketplaces to which numbers were written before their orders were asked for."""
+    read: set[str] = set()
+    early = []
+    for name, path, _ in calls:
+        if path == "/v1/orders":
+            read.add(name)
+        elif path == "/v1/numbers" and name in names - read:
+            early.append(name)
+    return early
+
+
+@pytest.mark.fault(60, "no number is written before the orders since the backup were read")
+async def test_a_daemon_on_a_restored_backup_reads_the_orders_since_then_before_it_writes_any_number(
+    open_day: Any, database_url: str, tmp_path: Path
+) -> None:
+    async with open_day(database_url, 60) as day:
+        agora, bazaar = (day.sites[name].marketplace for name in ("agora", "bazaar"))
+        async with day.running() as process:
+            agora.buy("agora-SKU-1", 2)
+            await day.settled(process)
+            await runs(day, "backup", "create", str(tmp_path / "morning.zip"))
+            agora.buy("agora-SKU-1", 3)
+            bazaar.buy("bazaar-SKU-4", 5)
+            agora.cancel(agora.place([Wanted("agora-SKU-6", 1)], order="regretted").order.id)
+            await day.settled(process)
+        said = await runs(day, "backup", "restore", str(tmp_path / "morning.zip"), "--replace")
+        assert "before-restore-" in said
+        bazaar.buy("bazaar-SKU-1", 1)
+        since = len(day.wire.calls)
+        async with day.running() as process:
+            await day.settled(process)
+
+        assert before_their_orders(day.wire.calls[since:], set(day.sites)) == []
+        assert {name for name, path, _ in day.wire.calls[since:] if path == "/v1/orders"} == set(day.sites)
+        assert await day.database.query(day.differences, snapshot=True) == []
+        assert (await day.database.query(verify, snapshot=True)).problems == []

@@ -1,0 +1,115 @@
+"""Housekeeping: what ran out ends, but never because of a clock that leapt; what is old goes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from channelsync.store.database import open_database
+from channelsync.store.tables import metadata
+from channelsync.sync.clock_watch import LEAP_GUARD
+from channelsync.sync.housekeeping import keep_house, usual_tasks, watch_clock
+from channelsync.sync.pruning import Keep, care_for_file, prune_old
+from channelsync.sync.take_orders import poll_orders
+from channelsync.sync.verify import verify
+
+MINUTE = timedelta(minutes=1)
+_SALES, _CHANNEL = metadata.tables["sales_order"], metadata.tables["channel"]
+
+
+async def steady(seller: Any, minutes: int) -> None:
+    """Time passes, by both clocks."""
+    for _ in range(minutes):
+        seller.clock.at += MINUTE
+        watch_clock(seller.agent)
+
+
+@pytest.fixture
+async def pending(seller: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Two of MUG are held by an order whose time limit ends in an hour, and which was read long after that."""
+    mug = await seller.sells("MUG", 5)
+    seller.shop().buy((seller.shop().items[mug], 2))
+    await poll_orders(seller.agent, seller.channel())
+    until = seller.clock.now() + timedelta(hours=1)
+    orders = seller.database
+    await orders.transact(lambda c: c.execute(_SALES.update().values(expires_at=until)))
+    await orders.transact(lambda c: c.execute(_CHANNEL.update().values(covered_to=until + timedelta(days=9))))
+    leapt = [timedelta()]
+    monkeypatch.setattr(seller.clock, "monotonic", lambda: seller.clock.at.timestamp() - leapt[0].total_seconds())
+
+    def leap(by: timedelta) -> None:
+        seller.clock.at += by
+        leapt[0] += by
+
+    seller.clock.leap = leap
+    return seller
+
+
+async def reserved(seller: Any) -> int:
+    return int((await seller.position("MUG")).reserved)
+
+
+async def test_a_pending_order_ends_when_its_time_has_passed(pending: Any) -> None:
+    await steady(pending, 30)
+    await keep_house(pending.agent)
+    assert await reserved(pending) == 2
+    await steady(pending, 40)
+    assert "pending orders ended" in await keep_house(pending.agent)
+    assert await reserved(pending) == 0
+
+
+@pytest.mark.fault(61, "a clock that leaps a day ahead ends no reservation before it is believed again")
+async def test_a_clock_that_leaps_ahead_ends_no_reservation(pending: Any) -> None:
+    await steady(pending, 30)
+    pending.clock.leap(timedelta(days=1))
+    await steady(pending, 1)
+    assert "leapt" in await keep_house(pending.agent)
+    assert await reserved(pending) == 2
+    pending.clock.leap(-timedelta(days=1))
+    await steady(pending, int(LEAP_GUARD / MINUTE) + 1)
+    await keep_house(pending.agent)
+    assert await reserved(pending) == 2, "it is right again, and the hour is not over"
+
+
+async def test_a_clock_that_channels_contradict_is_a_finding_while_they_do(pending: Any) -> None:
+    await steady(pending, 30)
+    pending.agent.clock_watch.wrong = "shop is -86400 s ahead of it"
+    assert "is wrong" in await keep_house(pending.agent)
+    assert await pending.kinds() == ["clock wrong"]
+    await steady(pending, 1)
+    await keep_house(pending.agent)
+    assert await pending.kinds() == []
+
+
+async def test_the_usual_tasks_are_those_of_every_channel_and_the_house(open_seller: Any) -> None:
+    seller = await open_seller("shop", "market")
+    names = [task.name for task in usual_tasks(seller.agent)]
+    assert names == ["housekeeping", "listings:shop", "audit:shop", "listings:market", "audit:market"]
+
+
+async def test_after_pruning_the_proof_is_the_same_and_what_is_open_stays(pending: Any) -> None:
+    before = await pending.database.query(verify, snapshot=True)
+    reads = await pending.database.query(lambda c: c.execute(text("SELECT count(*) FROM quantity_read")).scalar_one())
+    pending.clock.at += timedelta(days=400)
+    told = await prune_old(pending.agent, Keep(history=timedelta(days=1)))
+    after = await pending.database.query(verify, snapshot=True)
+    assert told.startswith("older than 2027-04-")
+    assert (after.problems, after.entries) == (before.problems, before.entries)
+    left = await pending.database.query(lambda c: c.execute(text("SELECT count(*) FROM quantity_read")).scalar_one())
+    assert 1 <= left <= reads
+    assert await reserved(pending) == 2
+
+
+async def test_what_is_younger_than_two_days_stays_whatever_is_configured(pending: Any) -> None:
+    pending.clock.at += timedelta(days=1)
+    assert (await prune_old(pending.agent, Keep(history=timedelta(seconds=1)))).endswith("taken away: nothing")
+
+
+async def test_sqlites_file_is_looked_after(open_seller: Any, sqlite_url: str) -> None:
+    seller = await open_seller("shop")
+    async with open_database(sqlite_url) as database:
+        seller.agent.database = database
+        assert await care_for_file(seller.agent) == "statistics renewed, log emptied"
