@@ -44,6 +44,8 @@ url = "{url}"
 listen = "{listen}"
 [log]
 format = "json"
+[limits]
+lease = "{lease}s"
 [[location]]
 name = "main"
 """
@@ -133,19 +135,20 @@ async def open_seller(
     saw: Callable[[str, Request], None],
     *,
     listen: str = "",
+    lease: int = 30,
     settings: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Seller]:
     """A seller whose every listing is mapped; the first daemon reads them.
 
-    saw: is told (marketplace, request) of every call. listen: where a daemon takes webhooks. settings: of all
-    channels, beside what the marketplaces declare.
+    saw: is told (marketplace, request) of every call. listen: where a daemon takes webhooks. lease: in seconds.
+    settings: of all channels, beside what the marketplaces declare.
     """
     sites = {name: open_site(name, rule, CLOCK, seed=1) for name, rule in rules.items()}
     listings = [
         StagedListing(marketplace=name, listing=f"L-{n}", sku=f"SKU-{n}") for name in rules for n in range(skus)
     ]
     wares = Wares(opening={f"SKU-{n}": OPENING for n in range(skus)}, listings=listings)
-    text = _CONFIG.format(url=url, listen=listen)
+    text = _CONFIG.format(url=url, listen=listen, lease=lease)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(url))
         await upgrade(database)

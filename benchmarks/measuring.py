@@ -21,7 +21,7 @@ class Effort:
     seconds: of one turn. rounds: turns of each contender. skus: of the intake. plan_skus: of the reconcile plan,
     small and large. scale: share of the day's baskets. latency_seconds: for how long orders arrive in a turn.
     burst: events that arrive in ten seconds. startup_skus: of the daemon that is started. worker_skus: of every
-    channel that workers share. neighbour_hours: for how long one channel is bad.
+    channel that workers share. lease: of their accounts, in seconds. neighbour_hours: for how long one channel is bad.
     """
 
     seconds: float = 0.6
@@ -33,6 +33,7 @@ class Effort:
     burst: int = 5_000
     startup_skus: int = 100_000
     worker_skus: int = 2_000
+    lease: int = 30
     neighbour_hours: float = 1.0
 
 
@@ -46,6 +47,7 @@ QUICK = Effort(
     burst=500,
     startup_skus=500,
     worker_skus=40,
+    lease=4,
     neighbour_hours=0.05,
 )
 

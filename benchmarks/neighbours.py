@@ -32,7 +32,7 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
         yield Figure(
             name=f"neighbours_of_one_that_{name}",
             value=round(troubled, 3),
-            unit=f"s, p99 from a change to its push on the other five, {hours:g} simulated hours",
+            unit=f"s, p99 from a change to its push on the other five, {hours:g} h of simulated time",
             against=f"when all six are well: {well:.3f} s",
             ratio=round(troubled / well, 3),
             aim="<= 1.1",

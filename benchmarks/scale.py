@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from statistics import median
 
 import orjson
@@ -40,7 +41,6 @@ CAPACITY = 40.0
 RULES = MarketplaceRules(
     idempotency_keys=True, latency=(0.05, 0.05), budget_capacity=CAPACITY, budget_per_second=BUDGET, updates_per_push=50
 )
-LEASE = 30.0
 _CLOCK = SystemClock()
 
 
@@ -87,11 +87,11 @@ class Wire:
 
 @dataclass(slots=True)
 class Rates:
-    """Of some workers, over the waves. share: of all processors, by the workers; beside: by this process's servers."""
+    """Of some workers, over the waves. share: of all processors' time, by the workers; busy: by anybody."""
 
     numbers: list[float] = field(default_factory=list)
     share: list[float] = field(default_factory=list)
-    beside: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
 
 
 async def figures(effort: Effort) -> AsyncIterator[Figure]:
@@ -102,7 +102,9 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
     with folder() as there, EmbeddedPostgres(there / "postgresql") as server:
         server.create_database("scale")
         rules = dict.fromkeys(MARKETPLACES, RULES)
-        async with open_seller(there, server.url("scale"), rules, effort.worker_skus, wire.saw) as seller:
+        async with open_seller(
+            there, server.url("scale"), rules, effort.worker_skus, wire.saw, lease=effort.lease
+        ) as seller:
             try:
                 for workers in WORKERS:
                     processes += [seller.start() for _ in range(workers - len(processes))]
@@ -121,19 +123,20 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
         name="scale_taken_over_after",
         value=round(seconds, 1),
         unit="s from kill -9 of a worker until its accounts are another's",
-        against=f"the lease of {LEASE:.0f} s and the quarter of it between two looks",
-        aim=f"<= {LEASE * 1.25:.1f}",
+        against=f"the lease of {effort.lease} s and the quarter of it between two looks",
+        aim=f"<= {effort.lease * 1.25:g}",
     )
 
 
 def _rate(workers: int, measured: dict[int, Rates]) -> Figure:
     one, rates = measured[1], measured[workers]
+    each = median(rates.share) * (os.cpu_count() or 1) * 1000 / median(rates.numbers)
     return Figure(
         name=f"scale_{workers}_workers",
         value=round(median(rates.numbers)),
         unit=f"numbers/s; the budgets allow {number(BUDGET * 50 * len(MARKETPLACES))}",
-        against=f"1 worker: {median(one.numbers):.0f}; of {os.cpu_count()} processors workers take "
-        f"{median(rates.share):.0%}, marketplaces {median(rates.beside):.0%}",
+        against=f"1 worker: {median(one.numbers):.0f}; of {os.cpu_count()} processors' time workers took "
+        f"{median(rates.share):.0%} ({each:.2f} ms a number), everybody {median(rates.busy):.0%}",
         ratio=round(median(rates.numbers) / median(one.numbers), 2),
     )
 
@@ -148,14 +151,20 @@ async def _waves(seller: Seller, wire: Wire, processes: list[subprocess.Popen[by
         await seller.change(range(seller.skus), units=-3)
         async with asyncio.timeout(HANG_GUARD):
             await wire.begun.wait()
-        before = sum(cpu_seconds(process.pid) for process in processes), cpu_seconds(os.getpid()), time.perf_counter()
+        workers, (busy, whole) = sum(cpu_seconds(process.pid) for process in processes), _processors()
         async with asyncio.timeout(HANG_GUARD):
             await wire.over.wait()
-        processors = (time.perf_counter() - before[2]) * (os.cpu_count() or 1)
+        after, (busy_after, whole_after) = sum(cpu_seconds(process.pid) for process in processes), _processors()
         rates.numbers.append(expected / max(0.001, wire.last - wire.first))
-        rates.share.append((sum(cpu_seconds(process.pid) for process in processes) - before[0]) / processors)
-        rates.beside.append((cpu_seconds(os.getpid()) - before[1]) / processors)
+        rates.share.append((after - workers) / (whole_after - whole))
+        rates.busy.append((busy_after - busy) / (whole_after - whole))
     return rates
+
+
+def _processors() -> tuple[float, float]:
+    """Seconds that all processors together have worked so far, and that there were, idle ones included."""
+    told = [int(one) / os.sysconf("SC_CLK_TCK") for one in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    return sum(told) - told[3] - told[4], sum(told)
 
 
 async def _shared_by(seller: Seller, workers: int) -> bool:

@@ -85,7 +85,8 @@ def test_a_short_day_over_real_sockets_ends_with_every_number_right_and_every_or
     ours = run_ours(DemoOptions(engine=engine), untold, short_day())
     assert ours.drift == 0
     assert {name: missing for name, (missing, _) in ours.missing.items()} == dict.fromkeys(MARKETPLACES, 0)
-    assert sum(known for _, known in ours.missing.values()) == ours.counted.orders == 9
+    assert sum(known for _, known in ours.missing.values()) == ours.counted.orders
+    assert ours.counted.orders in (8, 9), "one of two who come for the last unit may find it gone"
     assert ours.ledger_problems == 0
     assert ours.ledger_entries > ours.counted.orders
     assert ours.counted.violations == 0

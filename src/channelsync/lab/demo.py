@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
+import random
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
@@ -27,7 +28,7 @@ from channelsync.domain.demand import DemandRate
 from channelsync.lab.baskets import DEFAULT_DAY, load_day
 from channelsync.lab.marketplace_referee import Referee
 from channelsync.lab.marketplace_site import Site
-from channelsync.lab.marketplace_values import NumberChange, NumberKey
+from channelsync.lab.marketplace_values import NumberChange, NumberKey, Topic
 from channelsync.lab.plain_set import PlainChannel, PlainSeller
 from channelsync.lab.replay_day import BEFORE, POLL, TICK, OpenDay, day_begins, open_day
 from channelsync.lab.stage import (
@@ -41,6 +42,8 @@ from channelsync.lab.stage import (
 from channelsync.lab.stall import settings_of
 from channelsync.lab.trading_day import MARKETPLACES, TradingDay, plan_trading_day
 from channelsync.lab.virtual_time import LabClock, run_virtual
+from channelsync.lab.webhook_hints import webhooks
+from channelsync.lab.webhook_sender import WebhookPlan
 from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.resources import unused
 from channelsync.store import agenda
@@ -66,6 +69,9 @@ _SWEEP = timedelta(hours=12)
 
 _THROWN_AWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 """The server's files end with the demo: nothing in them has to outlive the machine."""
+
+_WEBHOOKS = WebhookPlan(delay=(1.0, 20.0), lost=0.1, doubled=0.1, late_share=0.1)
+_TOLD_OF: tuple[Topic, ...] = ("order.created", "order.updated", "order.cancelled")
 
 _PRIOR = DemandRate(0.03)
 """How fast an item of such an assortment sells before it was watched: most sell once a day or less."""
@@ -166,7 +172,7 @@ async def _ours(options: DemoOptions, plan: TradingDay, told: Told) -> Ours:
                 database=database, clock=clock, sites=day.sites, wares=day.wares, channels=channels, options=chosen
             )
         )
-        running = asyncio.create_task(stage.run(), name="agent")
+        running = asyncio.create_task(_running(stage, day, clock), name="agent")
         watching = asyncio.create_task(_tell(plan, clock, stage.referee, told), name="progress")
         try:
             await _unless_ended(day.happen(clock), running)
@@ -176,6 +182,16 @@ async def _ours(options: DemoOptions, plan: TradingDay, told: Told) -> Ours:
             await _ended(running, watching)
         told(1.0, "auditing and verifying")
         return await _judged(stage, day, drift, after)
+
+
+async def _running(stage: Stage, day: OpenDay, clock: LabClock) -> None:
+    """The agent, which marketplaces tell of orders; some of what they tell is lost, doubled or late."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(stage.run())
+        for name, site in day.sites.items():
+            rng = random.Random(f"{day.seed} {name} webhooks")
+            for work in webhooks(site, clock, lambda: stage.agent, _WEBHOOKS, rng, _TOLD_OF):
+                tasks.create_task(work)
 
 
 def _channel(name: str) -> ChannelSetup:

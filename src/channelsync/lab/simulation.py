@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 from sqlalchemy import Connection
 
 from channelsync.lab.buyers import send_buyers
@@ -27,12 +26,12 @@ from channelsync.lab.invariants import Breach, budget_is_kept, generations_in_or
 from channelsync.lab.marketplace_referee import Referee
 from channelsync.lab.marketplace_site import Site, open_site
 from channelsync.lab.simulation_checks import Judged, at_the_end, findings_opened, of_raises, while_it_runs
-from channelsync.lab.simulation_hints import HintReceiver, subscribe
 from channelsync.lab.simulation_plan import PAYS_LATER, STARTS, USUAL, SimulationPlan, Size, pays_later, plan_simulation
 from channelsync.lab.simulation_watch import WatchedChannel, Witness
 from channelsync.lab.stage import LOCATION, Stage, StageOptions, open_stage
 from channelsync.lab.virtual_time import LabClock, run_virtual
-from channelsync.lab.webhook_sender import WebhookPlan, WebhookSender
+from channelsync.lab.webhook_hints import webhooks
+from channelsync.lab.webhook_sender import WebhookPlan
 from channelsync.sdk.channel import Capabilities
 from channelsync.store import proof
 from channelsync.store.database import Database, open_database
@@ -171,12 +170,9 @@ class _Day:
         return jobs
 
     def _webhooks(self, name: str, site: Site) -> list[Coroutine[Any, Any, None]]:
-        receiver = HintReceiver(name, subscribe(site, self._clock), self._clock, self._now.agent)
-        client = httpx.AsyncClient(transport=receiver)
         rng = random.Random(f"{self._plan.seed} {name} webhooks")
         unreliable = replace(WebhookPlan.unreliable(), forged=0.03)
-        sender = WebhookSender(site.api, client, self._clock, rng, unreliable)
-        return [sender.run(), receiver.run()]
+        return webhooks(site, self._clock, self._now.agent, unreliable, rng)
 
     async def _keep_running(self) -> None:
         """Our process: started, stopped at any moment, and started again on the same database."""

@@ -170,11 +170,14 @@ def _link_keys(connection: Connection, channel: str, identity: str, seen: Sequen
 
 
 def _copy_mapping_to_keys(connection: Connection, channel: str, listings: Sequence[str]) -> None:
-    """A new key of a mapped listing means what the listing means."""
+    """A new key of a mapped listing means what the listing means.
+
+    The channel is compared as an expression: else SQLite looks for a key's link among all links of the channel.
+    """
     mapping = (
         select(_LISTING.c.item, _LISTING.c.multiple)
         .join(_LINK, (_LINK.c.channel == _LISTING.c.channel) & (_LINK.c.listing == _LISTING.c.listing))
-        .where(_LINK.c.key == _KEY.c.id, _LISTING.c.channel == channel, _LISTING.c.item.is_not(None))
+        .where(_LINK.c.key == _KEY.c.id, func.coalesce(_LISTING.c.channel, "") == channel, _LISTING.c.item.is_not(None))
         .limit(1)
     )
     connection.execute(

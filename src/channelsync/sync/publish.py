@@ -58,9 +58,7 @@ async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None =
     done = Published()
     try:
         await read_wanted(agent, channel, done)
-        for number in range(ROUNDS_MAX):
-            if _ending(agent, channel) or done.held_back or not await _round(agent, channel, lease, done, number):
-                break
+        await _rounds(agent, channel, lease, done)
     except ChannelError as error:
         done.failed = str(error)
         log.warning("publish.failed", channel=channel.name, reason=done.failed)
@@ -128,22 +126,46 @@ async def read_wanted(agent: Agent, channel: OpenChannel, done: Published) -> No
     await read_keys(agent, channel, wanted[: calls * setup.capabilities.reads_per_call], done)
 
 
-async def _round(agent: Agent, channel: OpenChannel, lease: Lease | None, done: Published, number: int) -> bool:
-    """Surveys what is due, reads and writes; returns whether there is more to do at once.
+async def _rounds(agent: Agent, channel: OpenChannel, lease: Lease | None, done: Published) -> None:
+    """Round after round while there is more to do at once, for as long as a tick lasts.
+
+    A full survey of keys that this tick has not seen yet costs none of the rounds: a catalogue that is all due, e.g.
+    after its first pull, would else take hours, and a change wait behind it.
+    """
+    began, seen, rounds = agent.clock.monotonic(), set[int](), 0
+    while rounds < ROUNDS_MAX and not (_ending(agent, channel) or done.held_back):
+        if agent.clock.monotonic() - began > channel.setup.tick.total_seconds():
+            channel.wake_publisher.set()  # what is hot is read first
+            return
+        due, more = await _round(agent, channel, lease, done, first=not seen, another=rounds + 1 < ROUNDS_MAX)
+        if not more:
+            return
+        rounds += len(due) < _most(channel) or not seen.isdisjoint(due)
+        seen.update(due)
+
+
+def _most(channel: OpenChannel) -> int:
+    """Keys of one survey."""
+    return max(SURVEYED_AT_ONCE, channel.setup.capabilities.raises_per_push or 0)
+
+
+async def _round(
+    agent: Agent, channel: OpenChannel, lease: Lease | None, done: Published, *, first: bool, another: bool
+) -> tuple[Sequence[int], bool]:
+    """Surveys what is due, reads and writes; returns what was due, and whether there is more to do at once.
 
     That is: keys that were read and may be written now, that the channel showed otherwise than we expected, or that
     are too many for one survey. What becomes due meanwhile is the next tick's: whoever makes it due wakes us.
     """
     now = agent.clock.now()
-    most = max(SURVEYED_AT_ONCE, channel.setup.capabilities.raises_per_push or 0)
-    due = await agent.database.query(lambda c: keys.due_keys(c, channel.identity, now, most))
+    due = await agent.database.query(lambda c: keys.due_keys(c, channel.identity, now, _most(channel)))
     if not due:
-        return False
+        return due, False
     conflicts = done.conflicts
-    found = await publish_keys(agent, channel, due, lease, done, another=number + 1 < ROUNDS_MAX)
-    if number == 0:
+    found = await publish_keys(agent, channel, due, lease, done, another=another)
+    if first:
         done.due_keys += len(found.writes)
-    return bool(found.reads) or done.conflicts > conflicts or len(due) == most
+    return due, bool(found.reads) or done.conflicts > conflicts or len(due) == _most(channel)
 
 
 async def publish_keys(

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import httpx
 
 from channelsync.lab.marketplace_accounts import TOPICS
 from channelsync.lab.marketplace_site import Site
+from channelsync.lab.marketplace_values import Topic
+from channelsync.lab.webhook_sender import WebhookPlan, WebhookSender
 from channelsync.sdk.channel import WebhookScheme
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import ChannelError
@@ -27,9 +31,27 @@ AT_MOST_EVERY = 5.0
 """Seconds between two looks at what was hinted: a burst of messages becomes one call."""
 
 
-def subscribe(site: Site, clock: Clock) -> WebhookScheme:
-    """Subscribes to everything; returns what tells genuine messages from forged ones."""
-    subscription = site.api.subscriptions.add(site.account.name, f"http://{site.marketplace.name}.hook/", TOPICS)
+def webhooks(
+    site: Site,
+    clock: Clock,
+    agent: Callable[[], Agent | None],
+    plan: WebhookPlan,
+    rng: random.Random,
+    topics: Sequence[Topic] = TOPICS,
+) -> list[Coroutine[Any, Any, None]]:
+    """What must run so that a marketplace tells of these topics, as unreliably as the plan says, and is heard.
+
+    agent: who runs now; None while nobody does.
+    """
+    name = site.marketplace.name
+    receiver = HintReceiver(name, subscribe(site, clock, topics), clock, agent)
+    sender = WebhookSender(site.api, httpx.AsyncClient(transport=receiver), clock, rng, plan)
+    return [sender.run(), receiver.run()]
+
+
+def subscribe(site: Site, clock: Clock, topics: Sequence[Topic] = TOPICS) -> WebhookScheme:
+    """Subscribes to topics; returns what tells genuine messages from forged ones."""
+    subscription = site.api.subscriptions.add(site.account.name, f"http://{site.marketplace.name}.hook/", tuple(topics))
     connector = site.connector
     settings = connector.settings.model_validate({**site.settings(), "webhook_secrets": [subscription.secret]})
     resources = unused(site.marketplace.name, connector.budgets(settings), clock)
