@@ -36,8 +36,9 @@ setup: $(STAMP)  ## the environment, in .venv
 demo: $(STAMP)  ## one real trading day on three simulated marketplaces; ARGS='--database postgresql'
 	$(BIN)/channelsync demo $(ARGS)
 
+# In their own order, or the files with few and long tests (real processes) would come last, on one worker alone.
 test: $(STAMP)  ## all tests but the soak, on SQLite and PostgreSQL
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not soak" $(ARGS)
 
 check: $(STAMP)  ## ruff, mypy --strict, import-linter, hadolint, the architecture tests
 	$(BIN)/ruff check .
