@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import sqlite3
 import threading
 from contextlib import closing, contextmanager
@@ -116,6 +117,36 @@ async def test_a_cancelled_unit_of_work_ends_before_the_next_begins(sqlite_datab
     with pytest.raises(asyncio.CancelledError):
         await cancelled
     assert await following == ["north"]
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "waiting"])
+async def test_a_cancelled_unit_of_work_leaves_asyncio_nothing_to_complain_of(
+    sqlite_database: Database, begun: bool
+) -> None:
+    complaints: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    running, go_on = asyncio.Event(), threading.Event()
+
+    def fails(_: Connection) -> None:
+        loop.call_soon_threadsafe(running.set)
+        go_on.wait(10)
+        raise ValueError("it fails after its caller has gone")
+
+    first = asyncio.create_task(sqlite_database.transact(fails))
+    await running.wait()
+    waiting = asyncio.create_task(sqlite_database.transact(shops))
+    await asyncio.sleep(0)
+    cancelled = first if begun else waiting
+    cancelled.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(first, waiting, return_exceptions=True)
+    assert cancelled.cancelled()
+    del first, waiting, cancelled
+    assert await sqlite_database.transact(shops) == []
+    gc.collect()
+    assert complaints == []
 
 
 @pytest.mark.fault(56, "what is no database is told")

@@ -190,8 +190,7 @@ async def _running(stage: Stage, day: OpenDay, clock: LabClock) -> None:
         tasks.create_task(stage.run())
         for name, site in day.sites.items():
             rng = random.Random(f"{day.seed} {name} webhooks")
-            for work in webhooks(site, clock, lambda: stage.agent, _WEBHOOKS, rng, _TOLD_OF):
-                tasks.create_task(work)
+            tasks.create_task(webhooks(site, clock, lambda: stage.agent, _WEBHOOKS, rng, _TOLD_OF).run())
 
 
 def _channel(name: str) -> ChannelSetup:

@@ -166,13 +166,13 @@ class _Day:
             if name in self._plan.faults:
                 jobs.append(self._plan.faults[name].do_deeds(site.marketplace, site.api.tokens, self._clock))
             if name in self._plan.webhooks and site.marketplace.rules.webhooks:
-                jobs += self._webhooks(name, site)
+                jobs.append(self._webhooks(name, site))
         return jobs
 
-    def _webhooks(self, name: str, site: Site) -> list[Coroutine[Any, Any, None]]:
+    def _webhooks(self, name: str, site: Site) -> Coroutine[Any, Any, None]:
         rng = random.Random(f"{self._plan.seed} {name} webhooks")
         unreliable = replace(WebhookPlan.unreliable(), forged=0.03)
-        return webhooks(site, self._clock, self._now.agent, unreliable, rng)
+        return webhooks(site, self._clock, self._now.agent, unreliable, rng).run()
 
     async def _keep_running(self) -> None:
         """Our process: started, stopped at any moment, and started again on the same database."""

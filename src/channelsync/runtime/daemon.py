@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -26,6 +26,7 @@ from channelsync.runtime.hooks import keep_hooks
 from channelsync.runtime.logging import bound, lost_lines
 from channelsync.runtime.receiver import refuse_bad_secrets
 from channelsync.runtime.reload import ChannelParts, Reloader, Reread
+from channelsync.runtime.signals import on_signals
 from channelsync.runtime.tasks import tasks_kept
 from channelsync.runtime.ticker import keep_schedule
 from channelsync.runtime.vitals import keep_beating, keep_showing, publishing_workers, serve_metrics
@@ -115,27 +116,12 @@ async def run_daemon(
                 only_observe=only_observe,
                 keeps_level=keeps_level,
             )
-            stack.enter_context(_signals_to(stopped, daemon.reloader.ask))
+            stop_it, reload = stopped.set, daemon.reloader.ask
+            stack.enter_context(on_signals({signal.SIGTERM: stop_it, signal.SIGINT: stop_it, signal.SIGHUP: reload}))
             await daemon.say_started()
             await look_before_publishing(agent, database_file(loaded.config))
             await daemon.work(stopped)
             log.info("daemon.stopped")
-
-
-@contextmanager
-def _signals_to(stopped: asyncio.Event, reload: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT set the event, SIGHUP asks for a reload, where signals can be had: in a main thread."""
-    loop = asyncio.get_running_loop()
-    taken = []
-    for number, work in ((signal.SIGTERM, stopped.set), (signal.SIGINT, stopped.set), (signal.SIGHUP, reload)):
-        with suppress(ValueError, RuntimeError, NotImplementedError):
-            loop.add_signal_handler(number, work)
-            taken.append(number)
-    try:
-        yield
-    finally:
-        for number in taken:
-            loop.remove_signal_handler(number)
 
 
 @dataclass(slots=True, kw_only=True)

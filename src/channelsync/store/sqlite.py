@@ -192,9 +192,16 @@ async def _run(threads: ThreadPoolExecutor | None, call: Callable[[], T]) -> T:
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
+        future.add_done_callback(_unheard)
         if begun.acquire(blocking=False):
             raise
         while not future.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([future])
         raise
+
+
+def _unheard(future: asyncio.Future[Any]) -> None:
+    """Its caller was cancelled and hears no error of it; asyncio is not to log one that nobody took."""
+    if not future.cancelled():
+        future.exception()

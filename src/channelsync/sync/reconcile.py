@@ -242,15 +242,20 @@ def ask_publisher(connection: Connection, ids: Sequence[int], now: datetime) -> 
 async def wait_for_publisher(
     database: Database, clock: Clock, setup: Setup, measures: Measures, ids: Sequence[int], within: timedelta
 ) -> list[Planned]:
-    """Waits until the daemon has read each of these keys since now and left nothing to do, or `within` has passed."""
+    """Waits until the daemon has read each of these keys since now and left nothing to do, or `within` has passed.
+
+    A key that was right once is told as it was then: in a busy shop orders go on moving it, which is the daemon's work.
+    """
     asked = clock.now()
     ends = clock.monotonic() + within.total_seconds()
+    settled: dict[int, Planned] = {}
     while True:
         now = clock.now()
         rows = await database.query(lambda c, now=now: plan(c, setup, measures, ids, now))  # type: ignore[misc]
         numbers = await database.query(lambda c: agenda.key_numbers(c, ids))
-        unseen = [one for one in numbers.values() if one.seen_at is None or one.seen_at < asked]
-        waiting = unseen or any(row.state in LEFT and row.state != "question" for row in rows)
-        if not waiting or clock.monotonic() >= ends:
-            return rows
+        unseen = {key for key, one in numbers.items() if one.seen_at is None or one.seen_at < asked}
+        done = [row for row in rows if row.key not in unseen and (row.state not in LEFT or row.state == "question")]
+        settled = {row.key: row for row in done} | settled
+        if unseen.union(row.key for row in rows) <= settled.keys() or clock.monotonic() >= ends:
+            return [settled.get(row.key, row) for row in rows]
         await clock.sleep(_FIRST_PAUSE)
