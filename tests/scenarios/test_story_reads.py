@@ -14,6 +14,8 @@ from channelsync.domain.publishing import Decision
 from channelsync.domain.watermark import Read
 from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
 from channelsync.lab.marketplace_values import Offer
+from channelsync.lab.simulation_checks import excess_released
+from channelsync.lab.simulation_watch import Name
 from channelsync.sdk.values import Applies
 
 MORNING = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -140,6 +142,21 @@ async def test_a_typo_locks_no_units_for_longer_than_one_order_read(open_world) 
     assert world.shown() == [8, 8]
     await world.lives(60)
     assert (await world.held(), world.shown()) == ([], [10, 10])
+
+
+async def test_units_that_ended_as_implausible_are_told_though_an_order_ended_the_rest(open_world) -> None:
+    world = await open_world({"shop": replace(LATE_ORDERS, visibility=(1200.0, 1200.0)), "market": PLAIN})
+    world.sells("shop", 5)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    world.passes(minutes=1)
+    await world.poll("shop")
+    assert await world.held() == [2]
+    released_at = world.clock.now()
+    await world.lives(30)
+    assert (await world.held(), await world.available()) == ([], 5)
+    found = await world.agent.database.query(excess_released)
+    assert found == {Name("shop", "shop-tea", ""): [(released_at, 3)]}
 
 
 @pytest.mark.fails_without("sync.explained.close_for_rise", lambda rows, rise: ((), rise))

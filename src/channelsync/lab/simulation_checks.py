@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
+from channelsync.domain.ledger import EntryKind, entry_id
 from channelsync.lab.invariants import (
     Breach,
     Shown,
@@ -25,6 +26,7 @@ from channelsync.lab.simulation_watch import Name, Witness
 from channelsync.lab.stage import Wares
 from channelsync.sdk.values import Applies, Deducts
 from channelsync.store import channels, keys, proof
+from channelsync.store.codec import load
 from channelsync.store.tables import metadata
 from channelsync.sync.decide_writes import next_steps
 from channelsync.sync.explained import REPAIRS_MAX
@@ -101,7 +103,7 @@ def of_raises(connection: Connection, day: Judged) -> Raises:
             takes=_takes(day.sites),
             bookings=_bookings(connection),
             witness=day.witness,
-            excess=_excess(connection),
+            excess=excess_released(connection),
         )
     )
 
@@ -183,13 +185,25 @@ def _bookings(connection: Connection) -> list[Booking]:
     return [Booking(row.channel, row.order, items[row.item], row.recorded_at, row.reserved) for row in found]
 
 
-def _excess(connection: Connection) -> dict[Name, list[tuple[datetime, int]]]:
-    found = connection.execute(
-        select(_PROVISIONAL.c.units, _PROVISIONAL.c.closed_at, _KEY.c.channel, _KEY.c.key, _KEY.c.remote)
-        .join(_KEY, _KEY.c.id == _PROVISIONAL.c.key)
-        .where(_PROVISIONAL.c.closed_by.startswith(_EXCESS))
+def excess_released(connection: Connection) -> dict[Name, list[tuple[datetime, int]]]:
+    """Units that ended as more than plausible, by key, with the time, whatever ended the rest of such a row."""
+    rows = connection.execute(
+        select(_PROVISIONAL.c.id, _PROVISIONAL.c.takes, _KEY.c.channel, _KEY.c.key, _KEY.c.remote).join(
+            _KEY, _KEY.c.id == _PROVISIONAL.c.key
+        )
+    )
+    of_reservation: dict[str, tuple[Name, int]] = {}
+    for row in rows:
+        item, each = load(row.takes)[0]  # a row that holds several items has an entry for each
+        of_reservation[entry_id(row.id, item)] = (Name(row.channel, row.key, row.remote), each)
+    entries = connection.execute(
+        select(_ENTRY.c.reservation, _ENTRY.c.recorded_at, _ENTRY.c.reserved).where(
+            _ENTRY.c.kind == EntryKind.EXPIRE, _ENTRY.c.reason.startswith(_EXCESS)
+        )
     )
     released: dict[Name, list[tuple[datetime, int]]] = {}
-    for row in found:
-        released.setdefault(Name(row.channel, row.key, row.remote), []).append((row.closed_at, row.units))
+    for entry in entries:
+        if entry.reservation in of_reservation:
+            name, each = of_reservation[entry.reservation]
+            released.setdefault(name, []).append((entry.recorded_at, -entry.reserved // each))
     return released
