@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -83,6 +83,25 @@ def load_keys(connection: Connection, ids: Iterable[int], *, lock: bool = False)
     effects = _effects(connection, listed)
     writes = _writes(connection, listed)
     return {row.id: _record(row, effects.get(row.id, _NO_EFFECTS), writes.get(row.id, ())) for row in rows}
+
+
+def lock_keys(connection: Connection, ids: Iterable[int]) -> None:
+    """Holds these keys until the transaction ends; what is read of anything afterwards is newer than their last change.
+
+    SQLite has one writer, who holds everything.
+    """
+    _lock(connection, "id", sorted(set(ids)))
+
+
+def _lock(connection: Connection, column: Literal["id", "item"], wanted: Sequence[str] | Sequence[int]) -> None:
+    if wanted and connection.dialect.name == "postgresql":
+        listed = {"wanted": values(connection, wanted)}
+        connection.execute(_select_to_lock(column, connection.dialect.name), listed).all()
+
+
+@cache
+def _select_to_lock(column: str, dialect: str) -> Select[Any]:
+    return select(_KEY.c.id).where(among(_KEY.c[column], "wanted", dialect)).order_by(_KEY.c.id).with_for_update()
 
 
 @cache
@@ -166,17 +185,22 @@ def settle_effects(connection: Connection, effects: Iterable[tuple[str, str]], n
 
 
 def mark_due(connection: Connection, items: Iterable[str], now: datetime, *, urgency: int = 1) -> None:
-    """Puts every key that shows one of these items on the publisher's agenda. Keys that are on it stay as they are."""
+    """Puts every key that shows one of these items on the publisher's agenda. Keys that are on it stay as they are.
+
+    They are locked first: one that a publisher is just taking off the agenda, by what it saw before, goes back on.
+    """
     wanted = sorted(set(items))
     if not wanted:
         return
+    _lock(connection, "item", wanted)
     connection.execute(_mark_due(connection.dialect.name, urgency), {"items": values(connection, wanted), "b_now": now})
 
 
 def mark_keys_due(connection: Connection, ids: Iterable[int], at: datetime, *, urgency: int = 1) -> None:
-    """Puts these keys on the publisher's agenda, for `at`."""
+    """Puts these keys on the publisher's agenda, for `at`. They are locked first, as `mark_due` does."""
     wanted = sorted(set(ids))
     if wanted:
+        _lock(connection, "id", wanted)
         connection.execute(
             _mark_keys_due(connection.dialect.name, urgency), {"ids": values(connection, wanted), "b_now": at}
         )

@@ -39,6 +39,18 @@ def lock_positions(connection: Connection, items: Iterable[str]) -> Positions:
     return {position.key: position for position in map(_position, found)}
 
 
+def keep_positions(connection: Connection, items: Iterable[str]) -> Positions:
+    """All positions of these items, which nobody changes until the transaction ends; others may keep them as well.
+
+    For whoever decides by them and does not write them: the publishers of many channels show the same items.
+    """
+    wanted = sorted(set(items))
+    if not wanted:
+        return {}
+    found = connection.execute(_keep_positions(connection.dialect.name), {"items": values(connection, wanted)})
+    return {position.key: position for position in map(_position, found)}
+
+
 def read_positions(connection: Connection, items: Iterable[str]) -> Positions:
     """All positions of these items, not locked."""
     wanted = sorted(set(items))
@@ -129,6 +141,11 @@ def _select_positions(dialect: str) -> Select[Any]:
 @cache
 def _lock_positions(dialect: str) -> Select[Any]:
     return _select_positions(dialect).with_for_update()
+
+
+@cache
+def _keep_positions(dialect: str) -> Select[Any]:
+    return _select_positions(dialect).with_for_update(read=True)
 
 
 @cache

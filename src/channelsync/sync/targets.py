@@ -53,16 +53,20 @@ def compute_targets(
 ) -> dict[int, Target]:
     """Targets of these keys, computed together with every other key of the same items.
 
-    lock: hold positions and keys until the transaction ends (positions first, then keys: the order of locks).
+    lock: until the transaction ends nobody changes their positions, which others may go by as well, nor these keys
+    themselves (positions first, then keys: the order of locks). Of the other keys only what they mean is looked at;
+    who changes that puts these back on the agenda.
     unheld: as if no plan held any of them. less: as if so many units fewer were available at these positions.
     Keys that are not mapped to an item, or are not ours, have no target.
     """
     asked = sorted(set(wanted))
     items = key_rows.items_shown(connection, asked)
     used = {part for item in items for part in reachable(item, setup.recipes)}
-    positions = ledger.lock_positions(connection, used) if lock else ledger.read_positions(connection, used)
+    positions = ledger.keep_positions(connection, used) if lock else ledger.read_positions(connection, used)
+    if lock:
+        keys.lock_keys(connection, asked)
     parts = used - items if _couple_channels(setup, items) else frozenset[str]()
-    records = keys.load_keys(connection, keys.keys_sharing(connection, items | parts), lock=lock)
+    records = keys.load_keys(connection, keys.keys_sharing(connection, items | parts))
     incoming = listings.incoming_units(connection, items)
     zeroed = channels.zeroed(connection)
     at = _by_location(positions.values(), less or {})

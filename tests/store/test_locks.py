@@ -1,0 +1,115 @@
+"""Who waits for whom on PostgreSQL, where several work at once."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Connection, select, text
+
+from channelsync.domain.quantities import PositionKey
+from channelsync.store import items, keys, ledger, listings
+from channelsync.store.database import Database
+from channelsync.store.items import Item, item_id
+from channelsync.store.listings import SeenListing
+from channelsync.store.tables import metadata
+
+NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
+TEA = item_id("tea")
+KEY = metadata.tables["quantity_key"]
+
+
+@pytest.fixture
+async def seller(postgresql_database: Database) -> Database:
+    """One item, which one channel shows."""
+    seen = SeenListing(
+        listing="L",
+        sku="tea",
+        title="",
+        barcode=None,
+        state="active",
+        reasons=(),
+        keys=(("L", ""),),
+        parts=(),
+        tracked=True,
+        sells_below_zero=False,
+        fulfilled_by_channel=False,
+    )
+
+    def begun(connection: Connection) -> None:
+        items.add_items(connection, [Item(id=TEA, sku="tea")], NOW)
+        ledger.open_positions(connection, [PositionKey(TEA, "main")])
+        listings.save_listings(connection, "shop", "account", [seen], NOW)
+        listings.set_mapping(connection, "shop", "L", TEA, 1, "test", NOW)
+
+    await postgresql_database.transact(begun)
+    return postgresql_database
+
+
+def ids(connection: Connection) -> Sequence[int]:
+    return connection.execute(select(KEY.c.id)).scalars().all()
+
+
+def due(connection: Connection) -> datetime | None:
+    found: datetime | None = connection.execute(select(KEY.c.due_at)).scalar_one()
+    return found
+
+
+def wait(connection: Connection, until: Callable[[], bool]) -> None:
+    """Keeps the transaction open until something holds; ten seconds at most."""
+    for _ in range(200):
+        if until():
+            return
+        connection.execute(text("SELECT pg_sleep(0.05)"))
+
+
+def somebody_waits(connection: Connection) -> bool:
+    return connection.execute(text("SELECT 1 FROM pg_locks WHERE NOT granted")).first() is not None
+
+
+async def test_who_goes_by_the_same_positions_waits_for_nobody_but_who_changes_them_does(seller: Database) -> None:
+    done: list[str] = []
+
+    def first(connection: Connection) -> None:
+        ledger.keep_positions(connection, [TEA])
+        begun.set()
+        wait(connection, lambda: "second" in done and somebody_waits(connection))
+        done.append("first")
+
+    begun = asyncio.Event()
+    running = asyncio.create_task(seller.transact(first))
+    await begun.wait()
+    changing = asyncio.create_task(seller.transact(lambda c: ledger.lock_positions(c, [TEA])))
+    await seller.transact(lambda c: ledger.keep_positions(c, [TEA]))
+    done.append("second")
+    assert list(await changing) == [PositionKey(TEA, "main")]
+    done.append("changing")
+    await running
+    assert done == ["second", "first", "changing"]
+
+
+@pytest.mark.parametrize("by", ["item", "id"])
+async def test_a_key_that_becomes_due_while_it_is_taken_off_the_agenda_is_on_it_afterwards(
+    seller: Database, by: str
+) -> None:
+    (key,) = await seller.query(ids)
+
+    def taken_off(connection: Connection) -> None:
+        keys.lock_keys(connection, [key])
+        keys.save_key(connection, key, due_at=None)
+        begun.set()
+        wait(connection, lambda: somebody_waits(connection))
+
+    def changed(connection: Connection) -> None:
+        if by == "item":
+            keys.mark_due(connection, [TEA], NOW)
+        else:
+            keys.mark_keys_due(connection, [key], NOW)
+
+    begun = asyncio.Event()
+    await seller.transact(changed)
+    running = asyncio.create_task(seller.transact(taken_off))
+    await begun.wait()
+    await seller.transact(changed)
+    await running
+    assert await seller.query(due) == NOW
