@@ -1,5 +1,6 @@
-"""Order intake: orders per second through `sync.intake.Intake`, the way of the daemon, each on disk when it returns.
+"""Order intake: orders per second through `book_orders`, by which every order is booked, each on disk when it returns.
 
+What several senders bring at once `sync.intake` puts into one transaction, as the daemon does with a page of a poll.
 Against the rows of an order in hand-written SQL (`intake_floor`) and against django-oscar (`intake_peer`), in turns,
 on SQLite and PostgreSQL, for one sender and eight, over a thousand SKUs and over one.
 """
@@ -44,7 +45,7 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
 
 @asynccontextmanager
 async def ours(url: str, skus: int) -> AsyncIterator[Tasks]:
-    """The intake of the daemon. Ends with AssertionError when not every order is booked exactly once."""
+    """Ours. Ends with AssertionError when not every order is booked exactly once."""
     scene = Scene(skus)
     async with open_database(url) as database:
         await scene.lay_out(database)

@@ -1,4 +1,7 @@
-"""Group commit for intake: orders that arrive one by one are booked together, in one durable transaction."""
+"""Group commit for orders that arrive one by one in this process: those that wait are booked in one transaction.
+
+Polls and hinted orders come in pages and need it not; see `take_orders`.
+"""
 
 from __future__ import annotations
 
