@@ -20,7 +20,7 @@ class Effort:
 
     seconds: of one turn. rounds: turns of each contender. skus: of the intake. plan_skus: of the reconcile plan,
     small and large. scale: share of the day's baskets. latency_seconds: for how long orders arrive in a turn.
-    burst: events that arrive in ten seconds. startup_skus: of the daemon that is started. worker_skus: of every
+    burst: events that arrive in so many seconds. startup_skus: of the daemon that is started. worker_skus: of every
     channel that workers share. lease: of their accounts, in seconds. neighbour_hours: for how long one channel is bad.
     """
 
@@ -31,6 +31,7 @@ class Effort:
     scale: float = 0.5
     latency_seconds: float = 5.0
     burst: int = 5_000
+    burst_seconds: int = 10
     startup_skus: int = 100_000
     worker_skus: int = 2_000
     lease: int = 30
@@ -44,7 +45,8 @@ QUICK = Effort(
     plan_skus=(500, 2_000),
     scale=0.02,
     latency_seconds=1.0,
-    burst=500,
+    burst=100,
+    burst_seconds=2,
     startup_skus=500,
     worker_skus=40,
     lease=4,

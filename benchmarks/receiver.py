@@ -31,7 +31,6 @@ from channelsync.store.tables import metadata
 
 CONNECTIONS = 64
 KINDS = ("ours", "bare", "row")
-BURST_SECONDS = 10
 _PER_TURN = 4_000
 """Events of a turn of full length: about a second of the bare handler."""
 
@@ -54,7 +53,7 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
     with folder() as there:
         async for figure in _on("sqlite", lambda kind: f"sqlite:///{there / kind}.db", effort, aims=True):
             yield figure
-        async for figure in backlog(there, CONNECTIONS, effort.burst, BURST_SECONDS):
+        async for figure in backlog(there, CONNECTIONS, effort.burst, effort.burst_seconds):
             yield figure
         with EmbeddedPostgres(there / "postgresql") as server:
             for kind in KINDS:
@@ -84,7 +83,7 @@ async def _on(engine: str, url: Callable[[str], str], effort: Effort, *, aims: b
                 ratio=round(ratio(rates["ours"], rates[other]), 3),
                 aim=aim,
             )
-        async for figure in _burst(engine, servers["ours"], next(numbers), effort.burst):
+        async for figure in _burst(engine, servers["ours"], next(numbers), effort):
             yield figure
 
 
@@ -103,13 +102,14 @@ def _contender(server: Server, numbers: count[int], effort: Effort) -> Callable[
     return turn
 
 
-async def _burst(engine: str, server: Server, first: int, many: int) -> AsyncIterator[Figure]:
-    """So many events in ten seconds: all answered, how soon, and what it costs in memory."""
+async def _burst(engine: str, server: Server, first: int, effort: Effort) -> AsyncIterator[Figure]:
+    """So many events in so many seconds: all answered, how soon, and what it costs in memory."""
+    many, seconds = effort.burst, effort.burst_seconds
     events = signed_events(first, many)
     before = server.memory()
-    answers = await send(server.address, events, CONNECTIONS, per_second=many / BURST_SECONDS)
+    answers = await send(server.address, events, CONNECTIONS, per_second=many / seconds)
     grown = server.memory() - before
-    said = f"{many:,} events in {BURST_SECONDS} s"
+    said = f"{many:,} events in {seconds} s"
     yield Figure(
         name=f"receiver_{engine}_burst_answered",
         value=len(answers.seconds) - answers.others,
