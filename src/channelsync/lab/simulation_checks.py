@@ -194,8 +194,8 @@ def excess_released(connection: Connection) -> dict[Name, list[tuple[datetime, i
     )
     of_reservation: dict[str, tuple[Name, int]] = {}
     for row in rows:
-        item, each = load(row.takes)[0]  # a row that holds several items has an entry for each
-        of_reservation[entry_id(row.id, item)] = (Name(row.channel, row.key, row.remote), each)
+        for item, each in load(row.takes)[:1]:  # one that holds several items has an entry for each; some hold nothing
+            of_reservation[entry_id(row.id, item)] = (Name(row.channel, row.key, row.remote), each)
     entries = connection.execute(
         select(_ENTRY.c.reservation, _ENTRY.c.recorded_at, _ENTRY.c.reserved).where(
             _ENTRY.c.kind == EntryKind.EXPIRE, _ENTRY.c.reason.startswith(_EXCESS)
