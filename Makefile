@@ -40,12 +40,13 @@ demo: $(STAMP)  ## one real trading day on three simulated marketplaces; ARGS='-
 test: $(STAMP)  ## all tests but the soak, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not soak" $(ARGS)
 
-check: $(STAMP)  ## ruff, mypy --strict, import-linter, hadolint, the architecture tests
+check: $(STAMP)  ## ruff, mypy --strict, import-linter, hadolint, Compose's schema, the architecture tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.example.yaml
 	$(BIN)/python -m pytest -q tests/architecture
 
 judges: $(JUDGES_STAMP)  ## the vendors' own clients against our test servers; needs CHANNELSYNC_CONTRACTS, node and npm

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from channelsync.sdk.channel import Connector
 from channelsync.sdk.connecting import Guide
 from channelsync.sdk.http import HttpSettings, HttpTransport, Sign, Timeouts
-from channelsync.sdk.other_hosts import other_host
+from channelsync.sdk.other_hosts import other_host, own_host
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.settings import own
 from channelsync_amazon.access import Access
@@ -33,16 +33,11 @@ USER_AGENT = "channelsync-amazon/1.0 (Language=Python)"
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[AmazonChannel]:
     """The account; nothing is asked before the first call."""
     mine = own(AmazonSettings, settings)
-    http = HttpTransport(
-        HttpSettings(channel=resources.channel, base_url=mine.url, user_agent=USER_AGENT, secrets=mine.secrets),
-        clock=resources.clock,
-        limiter=resources.limiter,
-        breaker=resources.breaker,
-        rng=resources.random,
-        transport=resources.transport,
-        observe_answer=rate_observer(resources.limiter),
+    settings_of_http = HttpSettings(
+        channel=resources.channel, base_url=mine.url, user_agent=USER_AGENT, secrets=mine.secrets
     )
     async with AsyncExitStack() as stack:
+        http = own_host(resources, settings_of_http, rate_observer(resources.limiter))
         await stack.enter_async_context(http)
         tokens = await stack.enter_async_context(_elsewhere(mine, resources, mine.tokens_url))
         client = AmazonClient(http, Access(tokens, resources.clock, mine, http.keep_secret), mine)

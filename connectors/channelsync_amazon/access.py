@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
+from channelsync.sdk.access_tokens import AccessToken, AccessTokens, code_of_refusal, use_for
 from channelsync.sdk.clock import Clock
-from channelsync.sdk.errors import AnswerUnreadable, NeedsSeller
-from channelsync.sdk.http import Answer, Call, HttpTransport
+from channelsync.sdk.errors import NeedsSeller
+from channelsync.sdk.http import Call, HttpTransport
+from channelsync.sdk.wire import read_answer
 from channelsync_amazon import wire
 from channelsync_amazon.settings import LWA_BUCKET, AmazonSettings
-
-_RENEW_BEFORE = 120.0
-"""Seconds before its end in which an access token is not used any more."""
-_RENEW_SHARE = 0.1
-"""The same, as a share of its life, where that is less."""
 
 _REFUSED = (400, 401, 403)
 _FORM = "application/x-www-form-urlencoded;charset=UTF-8"
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    secret: SecretStr
-    use_until: float
-    """On the monotonic clock."""
-
-
 class Access:
-    """One caller at a time gets a new access token, the others wait for it.
+    """The account's access; see `HasTokens`.
 
     http: leads to Login with Amazon. tell: is told every new token, so that it can be hidden elsewhere too.
     """
@@ -44,21 +32,16 @@ class Access:
         self._clock = clock
         self._settings = settings
         self._tell = tell
-        self._token: _Token | None = None
-        self._renewing = asyncio.Lock()
+        self._tokens = AccessTokens(clock, self._renewed)
 
     async def token(self, *, refused: SecretStr | None = None) -> SecretStr:
         """A token to be used now. refused: one that Amazon did not accept, so another is wanted.
 
         Raises NeedsSeller when Amazon makes no other, and what the transport raises.
         """
-        async with self._renewing:
-            token = self._token
-            if token is None or token.secret is refused or self._clock.monotonic() >= token.use_until:
-                token = self._token = await self._renewed()
-            return token.secret
+        return await self._tokens.token(refused=refused)
 
-    async def _renewed(self) -> _Token:
+    async def _renewed(self, _refused: SecretStr | None) -> AccessToken:
         asked = self._clock.monotonic()
         form = {
             "grant_type": "refresh_token",
@@ -80,26 +63,10 @@ class Access:
         if answer.status in _REFUSED:
             raise NeedsSeller(
                 f"Authorise the app for the account anew and set refresh_token, client_id and client_secret:"
-                f" Amazon makes no access token ({_reason(answer)}). An app's secret ends after 180 days."
+                f" Amazon makes no access token ({code_of_refusal(answer)}). An app's secret ends after 180 days."
             )
-        token = _read(answer)
+        token = read_answer(wire.Token, answer)
         secret = SecretStr(token.access_token)
         self._http.keep_secret(secret)
         self._tell(secret)
-        return _Token(secret, asked + token.expires_in - min(_RENEW_BEFORE, token.expires_in * _RENEW_SHARE))
-
-
-def _read(answer: Answer) -> wire.Token:
-    try:
-        return wire.Token.model_validate(answer.json())
-    except ValidationError as error:
-        raise AnswerUnreadable(f"{answer.call}: HTTP {answer.status} with {wire.why(error)}") from None
-
-
-def _reason(answer: Answer) -> str:
-    """The code of a refusal; an answer that carries none is named by its status."""
-    try:
-        code = wire.TokenRefusal.model_validate_json(answer.body).error
-    except ValidationError:
-        code = ""
-    return code[:60] or f"HTTP {answer.status}"
+        return AccessToken(secret, asked + use_for(token.expires_in))

@@ -10,6 +10,7 @@ from channelsync.sdk.channel import Identity
 from channelsync.sdk.connecting import CheckPoint
 from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.http import Answer
+from channelsync.sdk.paging import in_batches
 from channelsync.sdk.polled_hints import PolledHint
 from channelsync.sdk.pushes import refuse_more_than, refuse_negative
 from channelsync.sdk.resources import Resources
@@ -23,7 +24,8 @@ from channelsync.sdk.values import (
     QuantityUpdate,
     UnreadableOrder,
 )
-from channelsync_amazon import offers, reports, translate, wire
+from channelsync.sdk.wire import read_value
+from channelsync_amazon import reports, translate, translate_listings, wire
 from channelsync_amazon.client import AmazonClient, TokenRefused, next_of
 from channelsync_amazon.known import Known
 from channelsync_amazon.place import Place, time_text
@@ -41,6 +43,9 @@ REPORT_AGE = timedelta(days=1)
 
 AT_AMAZON_PER_CALL = 50
 """SKUs that getInventorySummaries takes."""
+
+SEARCHES_ANEW = 5
+"""A search for listings that finds now more, now fewer is begun anew so often, and then read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +124,7 @@ class AmazonChannel:
             else:
                 place = place.moved_on(token, self._clock.now())
             rows = [translate.order_of(row) for row in page.orders]
-            yield OrderPage(
-                orders=tuple(one for one in rows if isinstance(one, OrderSnapshot)),
-                unreadable=tuple(one for one in rows if isinstance(one, UnreadableOrder)),
-                cursor=place.text,
-                covered_to=place.covered_to,
-            )
+            yield OrderPage.of(rows, cursor=place.text, covered_to=place.covered_to)
             if token is None and not another:
                 return
             another = another and token is not None
@@ -153,8 +153,8 @@ class AmazonChannel:
             except TokenRefused:
                 raise AnswerUnreadable(f"{self._name}: Amazon does not accept the token of its own next page") from None
             for row in page.orders:
-                placed = wire.read_value(wire.OrderPlaced, row, f"{answer.call}: an order")
-                if placed.created_time.astimezone(UTC).date() == day:
+                placed = read_value(wire.OrderPlaced, row, f"{answer.call}: an order")
+                if placed.created_time.date() == day:
                     yield placed.order_id
             token = next_of(page.pagination, token, answer.call)
             if token is None:
@@ -173,8 +173,11 @@ class AmazonChannel:
             async for listing in self._reported():
                 yield listing
             return
+        seen: set[str] = set()
         async for each in self._pages(page):
-            for listing in await self._translated([self._looker.item(row) for row in each.items]):
+            items = [item for item in map(self._looker.item, each.items) if item is not None and item.sku not in seen]
+            seen |= {item.sku for item in items}
+            for listing in await self._translated(items):
                 yield listing
 
     async def listings_by_id(self, listings: Sequence[str]) -> Sequence[Listing]:
@@ -221,39 +224,46 @@ class AmazonChannel:
     async def _pages(
         self, page: wire.ItemsPage, created_after: datetime | None = None
     ) -> AsyncIterator[wire.ItemsPage]:
-        """This page of a search for listings, and those that follow it."""
-        yield page
+        """This page of a search for listings, and those that follow it; some listings twice.
+
+        Nobody promises that a token names a row and not its number. So where the search finds fewer than before, what
+        follows them may have moved up over the edge of a page that was read already: it is begun anew.
+        """
         token: str | None = None
+        anew = SEARCHES_ANEW
         while True:
+            yield page
             token = next_of(page.pagination, token, f"{self._name}: the search for listings")
             if token is None:
                 return
+            before = page.number_of_results
             page = await self._client.items(token, created_after=created_after)
-            yield page
+            if page.number_of_results < before and anew:
+                page, token, anew = await self._client.items(created_after=created_after), None, anew - 1
 
     async def _translated(self, items: Sequence[wire.Item | None]) -> list[Listing]:
-        made = [offers.listing_of(item, self._settings.marketplaces) for item in items if item is not None]
+        made = [translate_listings.listing_of(item, self._settings.marketplaces) for item in items if item is not None]
         return await self._with_amazons_units([one for one in made if one is not None])
 
     async def _reported(self) -> AsyncIterator[Listing]:
         """All listings, some at a time, with the reasons that other reports tell."""
         since = self._clock.now() - REPORT_AGE
-        rows: list[offers.Row] = []
+        rows: list[translate_listings.Row] = []
         for marketplace in self._settings.marketplaces:
             rows += await self._reports.rows(reports.ALL_LISTINGS, marketplace)
-        skus = dict.fromkeys(offers.skus_of(rows))
+        skus = dict.fromkeys(translate_listings.skus_of(rows))
         async for page in self._pages(await self._client.items(created_after=since), since):
             skus |= dict.fromkeys(item.sku for item in map(self._looker.item, page.items) if item is not None)
-        told = [offers.suppressed(await self._besides(reports.SUPPRESSED))]
-        if any(map(offers.row_by_amazon, rows)):
-            told.append(offers.stranded(await self._besides(reports.STRANDED)))
+        told = [translate_listings.suppressed(await self._besides(reports.SUPPRESSED))]
+        if any(map(translate_listings.row_by_amazon, rows)):
+            told.append(translate_listings.stranded(await self._besides(reports.STRANDED)))
         names = list(skus)
-        for start in range(0, len(names), ITEMS_PER_SEARCH):
-            items = await self._looker.items(names[start : start + ITEMS_PER_SEARCH])
+        for some in in_batches(names, ITEMS_PER_SEARCH):
+            items = await self._looker.items(some)
             for listing in await self._translated(list(items.values())):
-                yield offers.with_reasons(listing, *told)
+                yield translate_listings.with_reasons(listing, *told)
 
-    async def _besides(self, report_type: str) -> list[offers.Row]:
+    async def _besides(self, report_type: str) -> list[translate_listings.Row]:
         """The rows of a report that only adds reasons, of all marketplaces."""
         return [
             row
@@ -266,18 +276,19 @@ class AmazonChannel:
         names = [one.listing for one in listings if one.fulfilled_by_channel and "," not in one.listing]
         if not self._settings.fba_numbers or not names:
             return listings
-        units: dict[str, offers.AtAmazon] = {}
-        for start in range(0, len(names), AT_AMAZON_PER_CALL):
-            some = names[start : start + AT_AMAZON_PER_CALL]
-            units |= offers.amazons_units(await self._client.at_amazon(some, self._settings.marketplaces[0]))
-        return [offers.with_amazons_units(one, units.get(one.listing)) for one in listings]
+        units: dict[str, translate_listings.AtAmazon] = {}
+        for some in in_batches(names, AT_AMAZON_PER_CALL):
+            units |= translate_listings.amazons_units(
+                await self._client.at_amazon(some, self._settings.marketplaces[0])
+            )
+        return [translate_listings.with_amazons_units(one, units.get(one.listing)) for one in listings]
 
 
 def _read(key: QuantityKey, item: wire.Item | None, answer: Answer | None, begun: datetime, ended: datetime) -> KeyRead:
     """None for what Amazon fulfils too: it has no number of ours any more."""
     return KeyRead(
         key=key,
-        value=None if item is None or key.location else offers.number_of(item),
+        value=None if item is None or key.location else translate_listings.number_of(item),
         asked=begun if answer is None else answer.asked_at,
         answered=ended if answer is None else answer.answered_at,
     )

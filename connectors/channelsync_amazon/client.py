@@ -14,10 +14,13 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from channelsync.sdk.errors import AnswerUnreadable, ChannelMisbehaved, NeedsSeller
+from channelsync.sdk.access_tokens import with_token
+from channelsync.sdk.errors import AnswerUnreadable, NeedsSeller
 from channelsync.sdk.http import Answer, Call, HttpTransport
 from channelsync.sdk.limiter import Limiter
+from channelsync.sdk.paging import leads_on
 from channelsync.sdk.redaction import redact_text
+from channelsync.sdk.wire import W, read_answer
 from channelsync_amazon import wire
 from channelsync_amazon import wire_documents as documents
 from channelsync_amazon.access import Access
@@ -30,6 +33,8 @@ ORDER_DATA = "FULFILLMENT,CANCELLATION,PACKAGES"
 """The data sets that we ask for: nothing about the buyer and where the order goes."""
 
 ITEM_DATA = "summaries,issues,fulfillmentAvailability,relationships"
+
+FEEDS, REPORTS = "/feeds/2021-06-30", "/reports/2021-06-30"
 
 FEED_TYPE = "JSON_LISTINGS_FEED"
 FEED_CONTENT = "application/json; charset=UTF-8"
@@ -96,7 +101,7 @@ class AmazonClient:
         answer = await self._ask(call)
         if answer.status == _BAD_REQUEST:
             raise TokenRefused
-        return wire.read(wire.OrdersPage, answer), answer
+        return read_answer(wire.OrdersPage, answer), answer
 
     async def order(self, order: str) -> dict[str, Any] | None:
         """An order as it came; None: Amazon knows none of this id."""
@@ -106,7 +111,7 @@ class AmazonClient:
         answer = await self._ask(Call("GET", path, "read", bucket="getOrder", params=params, accept=accept))
         if answer.status in accept:
             return None
-        return wire.read(wire.OrderFound, answer).order
+        return read_answer(wire.OrderFound, answer).order
 
     # Listings
 
@@ -118,7 +123,7 @@ class AmazonClient:
         if page_token is not None:
             params["pageToken"] = page_token
         answer = await self._ask(Call("GET", self._seller, "read", bucket="searchListingsItems", params=params))
-        return wire.read(wire.ItemsPage, answer)
+        return read_answer(wire.ItemsPage, answer)
 
     async def items_by_sku(self, skus: Sequence[str]) -> tuple[list[Any], Answer]:
         """These listings as they came, at most 20, no SKU with a comma; those that are not found are missing."""
@@ -128,7 +133,7 @@ class AmazonClient:
             "pageSize": ITEMS_PER_SEARCH,
         }
         answer = await self._ask(Call("GET", self._seller, "read", bucket="searchListingsItems", params=params))
-        return wire.read(wire.ItemsPage, answer).items, answer
+        return read_answer(wire.ItemsPage, answer).items, answer
 
     async def item(self, sku: str) -> tuple[dict[str, Any] | None, Answer]:
         """A listing as it came; None: the seller has none of this SKU."""
@@ -168,7 +173,7 @@ class AmazonClient:
             error = wire.refusal(answer)
             code = error.code or f"HTTP {answer.status}"
             return wire.Submission(status="INVALID", issues=(wire.Issue(code=code, message=error.message),))
-        return wire.read(wire.Submission, answer)
+        return read_answer(wire.Submission, answer)
 
     # Feeds
 
@@ -177,35 +182,33 @@ class AmazonClient:
         # A read: a document that no feed refers to changes no number.
         call = Call(
             "POST",
-            "/feeds/2021-06-30/documents",
+            f"{FEEDS}/documents",
             "read",
             bucket="createFeedDocument",
             json={"contentType": FEED_CONTENT},
         )
-        return wire.read(documents.UploadTo, await self._ask(call))
+        return read_answer(documents.UploadTo, await self._ask(call))
 
     async def create_feed(self, document: str, marketplace: str) -> str:
         """Hands a document over to be worked off; gives the feed's id."""
         body = {"feedType": FEED_TYPE, "marketplaceIds": [marketplace], "inputFeedDocumentId": document}
-        call = Call("POST", "/feeds/2021-06-30/feeds", "write", bucket="createFeed", json=body, attempts=1)
-        return wire.read(documents.FeedCreated, await self._ask(call)).feed_id
+        call = Call("POST", f"{FEEDS}/feeds", "write", bucket="createFeed", json=body, attempts=1)
+        return read_answer(documents.FeedCreated, await self._ask(call)).feed_id
 
     async def feed(self, feed: str) -> documents.Feed:
         """How far a feed is."""
-        path = f"/feeds/2021-06-30/feeds/{quote(feed, safe='')}"
-        return wire.read(documents.Feed, await self._ask(Call("GET", path, "read", bucket="getFeed")))
+        return await self._named(documents.Feed, f"{FEEDS}/feeds", feed, "getFeed")
 
     async def cancel_feed(self, feed: str) -> bool:
         """Takes a feed out of Amazon's queue; False: Amazon has begun with it, or will not."""
-        path = f"/feeds/2021-06-30/feeds/{quote(feed, safe='')}"
+        path = f"{FEEDS}/feeds/{quote(feed, safe='')}"
         # A read: a feed that is cancelled changes nothing, and it may be cancelled twice.
         call = Call("DELETE", path, "read", bucket="cancelFeed", expect="bytes", accept=_NOT_TAKEN)
         return (await self._ask(call)).status not in _NOT_TAKEN
 
     async def feed_result(self, document: str) -> documents.Document:
         """Where the result of a feed can be loaded from."""
-        path = f"/feeds/2021-06-30/documents/{quote(document, safe='')}"
-        return wire.read(documents.Document, await self._ask(Call("GET", path, "read", bucket="getFeedDocument")))
+        return await self._named(documents.Document, f"{FEEDS}/documents", document, "getFeedDocument")
 
     # Reports
 
@@ -213,18 +216,16 @@ class AmazonClient:
         """Asks for a report about a marketplace; gives its id."""
         body = {"reportType": report_type, "marketplaceIds": [marketplace]}
         # A read: one report more changes no number.
-        call = Call("POST", "/reports/2021-06-30/reports", "read", bucket="createReport", json=body)
-        return wire.read(documents.ReportCreated, await self._ask(call)).report_id
+        call = Call("POST", f"{REPORTS}/reports", "read", bucket="createReport", json=body)
+        return read_answer(documents.ReportCreated, await self._ask(call)).report_id
 
     async def report(self, report: str) -> documents.Report:
         """How far a report is."""
-        path = f"/reports/2021-06-30/reports/{quote(report, safe='')}"
-        return wire.read(documents.Report, await self._ask(Call("GET", path, "read", bucket="getReport")))
+        return await self._named(documents.Report, f"{REPORTS}/reports", report, "getReport")
 
     async def report_document(self, document: str) -> documents.Document:
         """Where a report can be loaded from."""
-        path = f"/reports/2021-06-30/documents/{quote(document, safe='')}"
-        return wire.read(documents.Document, await self._ask(Call("GET", path, "read", bucket="getReportDocument")))
+        return await self._named(documents.Document, f"{REPORTS}/documents", document, "getReportDocument")
 
     # The account
 
@@ -232,7 +233,7 @@ class AmazonClient:
         """The marketplaces of the region, and whether the seller sells there."""
         path = "/sellers/v1/marketplaceParticipations"
         answer = await self._ask(Call("GET", path, "read", bucket="getMarketplaceParticipations"))
-        return wire.read(wire.Participations, answer).payload
+        return read_answer(wire.Participations, answer).payload
 
     async def at_amazon(self, skus: Sequence[str], marketplace: str) -> Sequence[wire.InventorySummary]:
         """What Amazon keeps of these SKUs for a marketplace; at most 50, no SKU with a comma."""
@@ -244,9 +245,14 @@ class AmazonClient:
             "sellerSkus": ",".join(skus),
         }
         call = Call("GET", "/fba/inventory/v1/summaries", "read", bucket="getInventorySummaries", params=params)
-        return wire.read(wire.InventoryFound, await self._ask(call)).payload.inventory_summaries
+        return read_answer(wire.InventoryFound, await self._ask(call)).payload.inventory_summaries
 
     # How
+
+    async def _named(self, model: type[W], path: str, name: str, bucket: str) -> W:
+        """One thing of Amazon's, by its id."""
+        call = Call("GET", f"{path}/{quote(name, safe='')}", "read", bucket=bucket)
+        return read_answer(model, await self._ask(call))
 
     def _path(self, sku: str) -> str:
         """A SKU may hold slashes and hashes; unquoted they end in 403 (amzn/selling-partner-api-models 4429)."""
@@ -257,11 +263,9 @@ class AmazonClient:
 
     async def _ask(self, call: Call) -> Answer:
         """The answer to a call with a valid access token. A token that ended early is replaced once."""
-        token = await self._access.token()
-        answer = await self._http.request(_with(call, token))
-        if _is_of_the_token(answer):
-            token = await self._access.token(refused=token)
-            answer = await self._http.request(_with(call, token))
+        answer, token = await with_token(
+            self._access, lambda token: self._http.request(_with(call, token)), _is_of_the_token
+        )
         if answer.status in (_UNAUTHORISED, _FORBIDDEN):
             secrets = (token, *self._settings.secrets)
             raise NeedsSeller(redact_text(_not_permitted(answer, call, self._settings.seller_id), secrets))
@@ -283,10 +287,7 @@ def rate_observer(limiter: Limiter) -> Callable[[Answer], None]:
 
 def next_of(page: wire.Pagination, before: str | None, what: str) -> str | None:
     """The token of the next page; None after the last."""
-    token = page.next_token or None
-    if token is not None and token == before:
-        raise ChannelMisbehaved(f"{what}: the page leads back to itself, so the rest cannot be read")
-    return token
+    return leads_on(page.next_token or None, before, what)
 
 
 def _with(call: Call, token: SecretStr) -> Call:

@@ -16,15 +16,16 @@ import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from channelsync.sdk.errors import AnswerUnreadable, ChannelError, ChannelMisbehaved
+from channelsync.sdk.jobs import Patience, until_over
 from channelsync.sdk.memory import CONTENT_MAX
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.values import PushResult, QuantityKey, QuantityUpdate
-from channelsync_amazon import wire
+from channelsync.sdk.wire import read_value
 from channelsync_amazon import wire_documents as documents
 from channelsync_amazon.client import FEED_CONTENT, ISSUE_LOCALE, PRODUCT_TYPE, AmazonClient
 from channelsync_amazon.files import Files
-from channelsync_amazon.offers import MERCHANT
 from channelsync_amazon.settings import FEED_GRACE, AmazonSettings
+from channelsync_amazon.translate_listings import MERCHANT
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,7 @@ MEMORY = "open feeds"
 LOST_AFTER = timedelta(hours=6)
 """After so long a feed that is still not worked off counts as dead: its SKUs are written again."""
 
-_FIRST_WAIT, _LONGEST_WAIT, _LONGER = 2.0, 20.0, 1.5
+_PATIENCE = Patience(first=2.0, longest=20.0)
 _QUEUED = "IN_QUEUE"
 _UNDER_WAY = (_QUEUED, "IN_PROGRESS")
 
@@ -238,15 +239,15 @@ class Feeds:
 
     async def _results(self, feed: str, updates: Sequence[QuantityUpdate]) -> list[PushResult] | None:
         """What became of a feed; None: it is still under way when the wait is over."""
-        wait, until = _FIRST_WAIT, self._clock.monotonic() + self._wait
-        state = await self._client.feed(feed)
-        while state.processing_status in _UNDER_WAY:
-            if self._clock.monotonic() + wait > until:
-                return None
-            await self._clock.sleep(wait)
-            wait = min(_LONGEST_WAIT, wait * _LONGER)
-            state = await self._client.feed(feed)
-        return await self._ended(state, updates)
+        state = await until_over(
+            self._clock,
+            await self._client.feed(feed),
+            lambda: self._client.feed(feed),
+            under_way=lambda one: one.processing_status in _UNDER_WAY,
+            patience=_PATIENCE,
+            within=self._wait,
+        )
+        return None if state.processing_status in _UNDER_WAY else await self._ended(state, updates)
 
     async def _ended(self, state: documents.Feed, updates: Sequence[QuantityUpdate]) -> list[PushResult]:
         """What became of a feed that is over, one way or another."""
@@ -258,5 +259,5 @@ class Feeds:
             told = orjson.loads(text)
         except orjson.JSONDecodeError:
             raise AnswerUnreadable(f"the result of feed {state.feed_id} is not JSON") from None
-        report = wire.read_value(documents.ProcessingReport, told, f"the result of feed {state.feed_id}")
+        report = read_value(documents.ProcessingReport, told, f"the result of feed {state.feed_id}")
         return results_of(updates, report)

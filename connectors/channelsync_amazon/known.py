@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from channelsync.sdk.clock import Clock
-from channelsync_amazon import offers, wire
+from channelsync_amazon import translate_listings, wire
 
 SEEN_FOR = 6 * 3600.0
 """Seconds for which a sight of a listing is good. Every read of its number is one."""
@@ -54,8 +54,8 @@ class Known:
 
 
 def _refusal(item: wire.Item) -> str:
-    if offers.by_amazon(item):
+    if translate_listings.by_amazon(item):
         return BY_AMAZON
-    if offers.own(item):
+    if translate_listings.own(item):
         return ""
-    return offers.PER_SOURCE if item.fulfillment_availability else "it has no offer of the seller's own"
+    return translate_listings.PER_SOURCE if item.fulfillment_availability else "it has no offer of the seller's own"

@@ -34,6 +34,9 @@ BY_AMAZON = "AFN"
 _TIME = TypeAdapter(AwareDatetime)
 _SELLER = ("sellerid", "merchantid")
 
+_DEPTH = 32
+"""How deep messages are looked into; Amazon's own have six levels."""
+
 
 def hint_of(body: bytes | str, seller: str) -> WebhookHint | Harmless | None:
     """What a message says may have changed; None for one that cannot be read, or is about another seller.
@@ -78,11 +81,15 @@ def _message(body: bytes | str) -> tuple[str, str, datetime, Any] | None:
     return topic, event, at, told.get("payload")
 
 
-def _low(value: Any) -> Any:
-    """The value with all names in lower case."""
+def _low(value: Any, depth: int = _DEPTH) -> Any:
+    """The value with all names in lower case; what is nested deeper is left out."""
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        return None
     if isinstance(value, dict):
-        return {name.lower(): _low(held) for name, held in value.items()}
-    return [_low(one) for one in value] if isinstance(value, list) else value
+        return {name.lower(): _low(held, depth - 1) for name, held in value.items()}
+    return [_low(one, depth - 1) for one in value]
 
 
 def _texts(value: Any, names: tuple[str, ...]) -> Iterator[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
+from channelsync.sdk.cursors import Cursor, read_cursor
 from channelsync.sdk.http import Answer
+from channelsync.sdk.times import utc_text
 from channelsync_amazon import wire
 from channelsync_amazon.settings import BLIND
 
@@ -15,10 +15,8 @@ TOKEN_LIFE = timedelta(hours=23)
 """Amazon says 24 hours."""
 
 
-class _Cursor(BaseModel):
+class _Cursor(Cursor):
     """A cursor as it is kept. since, as_of: Amazon's clock; asked, token_at: ours. See `Place`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     since: datetime
     asked: datetime | None = None
@@ -50,10 +48,7 @@ class Place:
     @classmethod
     def read(cls, cursor: str, channel: str) -> Place:
         """The place that a cursor names. Raises ValueError."""
-        try:
-            kept = _Cursor.model_validate_json(cursor)
-        except ValidationError:
-            raise ValueError(f"{channel}: {cursor[:80]!r} is no cursor of this connector") from None
+        kept = read_cursor(_Cursor, cursor, channel)
         return cls(kept.since, kept.asked, kept.as_of, kept.token, kept.token_at, kept.all_orders)
 
     @property
@@ -111,4 +106,4 @@ class Place:
 
 def time_text(at: datetime) -> str:
     """A time as Amazon takes it: ISO 8601, UTC, milliseconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    return utc_text(at, "milliseconds")

@@ -6,20 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import structlog
-from pydantic import ValidationError
-
 from channelsync.sdk.errors import ChannelError
+from channelsync.sdk.paging import in_batches
 from channelsync.sdk.pushes import UNANSWERED, row_after
 from channelsync.sdk.values import PushResult, QuantityUpdate
+from channelsync.sdk.wire import readable_listing
 from channelsync_amazon import wire
 from channelsync_amazon.client import AmazonClient
 from channelsync_amazon.feeds import Feeds, quantity_patch
 from channelsync_amazon.known import MISSING, Known
-from channelsync_amazon.offers import said
 from channelsync_amazon.settings import ITEMS_PER_SEARCH, AmazonSettings
-
-log = structlog.get_logger(__name__)
+from channelsync_amazon.translate_listings import said
 
 _NO_TURN = "more raises than go one by one in one push, and no feed may be sent for them now"
 
@@ -39,8 +36,8 @@ class Looker:
         """These listings by SKU; unknown ones are missing. What the search does not show is asked for by itself."""
         found: dict[str, wire.Item] = {}
         searched = [sku for sku in dict.fromkeys(skus) if "," not in sku]
-        for start in range(0, len(searched), ITEMS_PER_SEARCH):
-            rows, _ = await self._client.items_by_sku(searched[start : start + ITEMS_PER_SEARCH])
+        for some in in_batches(searched, ITEMS_PER_SEARCH):
+            rows, _ = await self._client.items_by_sku(some)
             found |= {item.sku: item for item in map(self.item, rows) if item is not None}
         for sku in dict.fromkeys(skus):
             if sku not in found:
@@ -53,12 +50,9 @@ class Looker:
         return found
 
     def item(self, row: Any) -> wire.Item | None:
-        """A listing; one that cannot be read is named in the log, and its neighbours are read on."""
-        try:
-            item = wire.Item.model_validate(row)
-        except ValidationError as error:
-            name = row.get("sku") if isinstance(row, dict) else None
-            log.warning("listing.unreadable", channel=self._channel, listing=name, why=wire.why(error))
+        """A listing; None for one that cannot be read."""
+        item = readable_listing(wire.Item, row, self._channel, "sku")
+        if isinstance(item, str):
             return None
         self._known.note(item)
         return item

@@ -8,7 +8,7 @@ Source: the Amazon SQS API reference, AWS JSON protocol 1.0.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,8 +17,9 @@ from pydantic import Field, SecretStr
 
 from channelsync.sdk.errors import NeedsSeller, TryLater
 from channelsync.sdk.http import Answer, Call, HttpTransport, Sign
+from channelsync.sdk.paging import in_batches
 from channelsync.sdk.polled_hints import PolledHint
-from channelsync_amazon import wire
+from channelsync.sdk.wire import CamelWire, read_answer
 from channelsync_amazon.notifications import hint_of
 from channelsync_amazon.settings import QUEUE_BUCKET, QueueSettings
 
@@ -38,31 +39,31 @@ _AWAY = frozenset({"RequestThrottled", "ThrottlingException", "OverLimit", "Serv
 _NEEDS_EXTRA = "Install channelsync[amazon-sqs]: the settings name a queue, and what signs its requests is missing."
 
 
-class _Message(wire.Wire):
+class _Message(CamelWire):
     receipt: str = Field(alias="ReceiptHandle")
     body: str = Field(alias="Body")
     digest: str = Field(default="", alias="MD5OfBody")
 
 
-class _Received(wire.Wire):
+class _Received(CamelWire):
     messages: tuple[_Message, ...] = Field(default=(), alias="Messages")
 
 
-class _Kept(wire.Wire):
+class _Kept(CamelWire):
     """A message that could not be deleted."""
 
     code: str = Field(default="", alias="Code")
 
 
-class _Deleted(wire.Wire):
+class _Deleted(CamelWire):
     failed: tuple[_Kept, ...] = Field(default=(), alias="Failed")
 
 
-class _Attributes(wire.Wire):
+class _Attributes(CamelWire):
     waiting: int = Field(default=0, alias="ApproximateNumberOfMessages")
 
 
-class _Described(wire.Wire):
+class _Described(CamelWire):
     attributes: _Attributes = Field(default=_Attributes(), alias="Attributes")
 
 
@@ -81,13 +82,13 @@ class NotificationQueue:
             "ReceiveMessage",
             {"MaxNumberOfMessages": MESSAGES_MAX, "WaitTimeSeconds": WAIT_S, "VisibilityTimeout": HIDDEN_S},
         )
-        return [self._hint(message) for message in wire.read(_Received, answer).messages]
+        return [self._hint(message) for message in read_answer(_Received, answer).messages]
 
     async def acknowledge(self, hints: Sequence[PolledHint]) -> None:
         """Deletes these messages. One that is not deleted comes back."""
-        for some in _batches([one.receipt for one in hints]):
+        for some in in_batches([one.receipt for one in hints], MESSAGES_MAX):
             rows = [{"Id": str(place), "ReceiptHandle": receipt} for place, receipt in enumerate(some)]
-            failed = wire.read(_Deleted, await self._ask("DeleteMessageBatch", {"Entries": rows})).failed
+            failed = read_answer(_Deleted, await self._ask("DeleteMessageBatch", {"Entries": rows})).failed
             if failed:
                 why = sorted({one.code for one in failed})
                 log.warning("amazon.messages_kept", channel=self._channel, messages=len(failed), why=why)
@@ -95,7 +96,7 @@ class NotificationQueue:
     async def waiting(self) -> int:
         """About how many messages wait there."""
         answer = await self._ask("GetQueueAttributes", {"AttributeNames": ["ApproximateNumberOfMessages"]})
-        return wire.read(_Described, answer).attributes.waiting
+        return read_answer(_Described, answer).attributes.waiting
 
     def _hint(self, message: _Message) -> PolledHint:
         """A body that was changed on its way is as good as none."""
@@ -152,7 +153,3 @@ def region_of(url: str) -> str:
     """The region that a queue's address names: sqs.REGION.amazonaws.com; elsewhere, as in tests, us-east-1."""
     parts = (urlsplit(url).hostname or "").split(".")
     return parts[1] if parts[0] == "sqs" and len(parts) > 2 else "us-east-1"
-
-
-def _batches(receipts: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (receipts[start : start + MESSAGES_MAX] for start in range(0, len(receipts), MESSAGES_MAX))

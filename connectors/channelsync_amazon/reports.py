@@ -8,10 +8,11 @@ import structlog
 
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import ChannelMisbehaved, TryLater
+from channelsync.sdk.jobs import Patience, until_over
 from channelsync_amazon import wire_documents as documents
 from channelsync_amazon.client import AmazonClient
 from channelsync_amazon.files import Files
-from channelsync_amazon.offers import Row, rows_of
+from channelsync_amazon.translate_listings import Row, rows_of
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +23,7 @@ STRANDED: Final = "GET_STRANDED_INVENTORY_UI_DATA"
 WAIT_MAX = 1800.0
 """Seconds after which a report counts as stuck."""
 
-_FIRST_WAIT, _LONGEST_WAIT, _LONGER = 5.0, 60.0, 1.5
+_PATIENCE = Patience(first=5.0, longest=60.0)
 _UNDER_WAY = ("IN_QUEUE", "IN_PROGRESS")
 _AGAIN = 300.0
 
@@ -65,10 +66,11 @@ class Reports:
     async def _made(self, report_type: str, marketplace: str) -> documents.Report:
         """The report once it is no longer under way, or after the longest wait."""
         name = await self._client.create_report(report_type, marketplace)
-        wait, until = _FIRST_WAIT, self._clock.monotonic() + WAIT_MAX
-        report = await self._client.report(name)
-        while report.processing_status in _UNDER_WAY and self._clock.monotonic() < until:
-            await self._clock.sleep(wait)
-            wait = min(_LONGEST_WAIT, wait * _LONGER)
-            report = await self._client.report(name)
-        return report
+        return await until_over(
+            self._clock,
+            await self._client.report(name),
+            lambda: self._client.report(name),
+            under_way=lambda one: one.processing_status in _UNDER_WAY,
+            patience=_PATIENCE,
+            within=WAIT_MAX,
+        )

@@ -1,4 +1,6 @@
-"""From Amazon's orders to ours: pure. Source: the model orders_2026-01-01.
+"""Between Amazon's orders and ours: pure, so that every odd answer can be tried in a test.
+
+Source: the model orders_2026-01-01.
 
 Only what the merchant ships touches our units. An order that Amazon fulfils stays an order, with lines of 0 units.
 """
@@ -8,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-import orjson
 from pydantic import ValidationError
 
 from channelsync.sdk.values import BadOrder, Moved, OrderLine, OrderSnapshot, OrderStatus, UnreadableOrder
+from channelsync.sdk.wire import why
 from channelsync_amazon import wire
 
 STATUS: Final = {
@@ -50,7 +52,7 @@ def order_of(row: Any) -> OrderSnapshot | UnreadableOrder:
             lines=lines,
         )
     except ValidationError as error:
-        return _unreadable(row, wire.why(error))
+        return _unreadable(row, why(error))
     except BadOrder as error:
         return _unreadable(row, str(error))
 
@@ -118,11 +120,8 @@ def _packed(line: str, packages: Sequence[wire.Package]) -> list[Moved]:
 
 def _unreadable(row: Any, reason: str) -> UnreadableOrder:
     name = row.get("orderId") if isinstance(row, dict) else None
-    return UnreadableOrder(
-        order=name if isinstance(name, str) and name and _plain(name) else "without an id",
-        reason=reason,
-        raw=orjson.dumps(_without_buyer(row)).decode(),
-    )
+    known = name if isinstance(name, str) and _plain(name) else ""
+    return UnreadableOrder.of(known, reason, _without_buyer(row))
 
 
 def _without_buyer(row: Any) -> dict[str, Any]:

@@ -6,52 +6,24 @@ Sources: the models orders_2026-01-01, listingsItems_2021-08-01, sellers and fba
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError
 
-from channelsync.sdk.errors import AnswerUnreadable
-from channelsync.sdk.http import Answer
-
-Units = Annotated[int, Field(strict=True)]
-"""A whole number in JSON: 1.0, "1" and true are none."""
-
-Name = Annotated[str, Field(min_length=1)]
-
-
-class Wire(BaseModel):
-    """A value never stands in an error: it may be the buyer's."""
-
-    model_config = ConfigDict(
-        extra="ignore", frozen=True, hide_input_in_errors=True, alias_generator=to_camel, populate_by_name=True
-    )
-
-
-W = TypeVar("W", bound=Wire)
-
+from channelsync.sdk.answers import Answer
+from channelsync.sdk.wire import At, CamelWire, Name, Units, Wire
 
 # Access and errors
 
 
-class Token(BaseModel):
+class Token(Wire):
     """An access token of Login with Amazon. expires_in: seconds."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     access_token: Name
     expires_in: float = 3600.0
 
 
-class TokenRefusal(BaseModel):
-    """Why Login with Amazon made none."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
-
-    error: str = ""
-
-
-class Error(Wire):
+class Error(CamelWire):
     """What Amazon says is wrong."""
 
     code: str = ""
@@ -59,13 +31,13 @@ class Error(Wire):
     details: str = ""
 
 
-class Refusal(Wire):
+class Refusal(CamelWire):
     """The body of an answer that is not 2xx."""
 
     errors: tuple[Error, ...] = ()
 
 
-class Pagination(Wire):
+class Pagination(CamelWire):
     """Where the next page begins."""
 
     next_token: str | None = None
@@ -78,37 +50,37 @@ FulfillmentStatus = Literal[
 ]
 
 
-class OrderFulfillment(Wire):
+class OrderFulfillment(CamelWire):
     """How far an order is, and who ships it."""
 
     fulfillment_status: FulfillmentStatus
     fulfilled_by: str = "MERCHANT"
 
 
-class Execution(Wire):
+class Execution(CamelWire):
     """A cancellation that was carried out. By whom and why is not read."""
 
 
-class Cancellation(Wire):
+class Cancellation(CamelWire):
     """A wish to cancel is not read: only what was carried out counts."""
 
     cancellation_execution: Execution | None = None
 
 
-class Bought(Wire):
+class Bought(CamelWire):
     """What was bought."""
 
     seller_sku: str | None = None
 
 
-class ItemFulfillment(Wire):
+class ItemFulfillment(CamelWire):
     """Units that were shipped, and units that remain to be shipped."""
 
     quantity_fulfilled: Units | None = None
     quantity_unfulfilled: Units | None = None
 
 
-class OrderItem(Wire):
+class OrderItem(CamelWire):
     """A line of an order."""
 
     order_item_id: Name
@@ -118,63 +90,63 @@ class OrderItem(Wire):
     fulfillment: ItemFulfillment = ItemFulfillment()
 
 
-class PackageStatus(Wire):
+class PackageStatus(CamelWire):
     """How far a package is."""
 
     status: str
 
 
-class PackageItem(Wire):
+class PackageItem(CamelWire):
     """Units of a line in a package."""
 
     order_item_id: Name
     quantity: Units
 
 
-class Package(Wire):
+class Package(CamelWire):
     """A package; where it goes is not read."""
 
     package_status: PackageStatus | None = None
-    ship_time: AwareDatetime | None = None
+    ship_time: At | None = None
     package_items: tuple[PackageItem, ...] = ()
 
 
-class Order(Wire):
+class Order(CamelWire):
     """An order, without its buyer."""
 
     order_id: Name
-    created_time: AwareDatetime
-    last_updated_time: AwareDatetime
+    created_time: At
+    last_updated_time: At
     fulfillment: OrderFulfillment
     order_items: tuple[OrderItem, ...]
     packages: tuple[Package, ...] = ()
 
 
-class OrdersPage(Wire):
+class OrdersPage(CamelWire):
     """Orders stay as they came: each is read by itself, so that a broken one spoils no other."""
 
     orders: list[Any]
     pagination: Pagination = Pagination()
-    last_updated_before: AwareDatetime | None = None
+    last_updated_before: At | None = None
 
 
-class OrderFound(Wire):
+class OrderFound(CamelWire):
     """One order, as it came."""
 
     order: dict[str, Any]
 
 
-class OrderPlaced(Wire):
+class OrderPlaced(CamelWire):
     """An order's id, and when it was placed."""
 
     order_id: Name
-    created_time: AwareDatetime
+    created_time: At
 
 
 # Listings
 
 
-class Summary(Wire):
+class Summary(CamelWire):
     """A listing in one marketplace."""
 
     marketplace_id: Name
@@ -182,26 +154,26 @@ class Summary(Wire):
     item_name: str = ""
 
 
-class Action(Wire):
+class Action(CamelWire):
     """An enforcement, e.g. LISTING_SUPPRESSED."""
 
     action: str
 
 
-class Exemption(Wire):
+class Exemption(CamelWire):
     """Whether the enforcements are in force: NOT_EXEMPT."""
 
     status: str = "NOT_EXEMPT"
 
 
-class Enforcements(Wire):
+class Enforcements(CamelWire):
     """What Amazon did to a listing."""
 
     actions: tuple[Action, ...] = ()
     exemption: Exemption = Exemption()
 
 
-class Issue(Wire):
+class Issue(CamelWire):
     """What is wrong with a listing, or with what was submitted."""
 
     code: str = ""
@@ -211,27 +183,27 @@ class Issue(Wire):
     marketplace_ids: tuple[str, ...] = ()
 
 
-class Availability(Wire):
+class Availability(CamelWire):
     """Units of one fulfilment channel: DEFAULT is the seller's own, AMAZON_... is Amazon's."""
 
     fulfillment_channel_code: Name
     quantity: Units | None = None
 
 
-class Relationship(Wire):
+class Relationship(CamelWire):
     """A variation's children."""
 
     child_skus: tuple[str, ...] = ()
     type: str = ""
 
 
-class Relationships(Wire):
+class Relationships(CamelWire):
     """Relationships in one marketplace."""
 
     relationships: tuple[Relationship, ...] = ()
 
 
-class Item(Wire):
+class Item(CamelWire):
     """A listing, over all marketplaces that were asked for."""
 
     sku: Name
@@ -241,7 +213,7 @@ class Item(Wire):
     relationships: tuple[Relationships, ...] = ()
 
 
-class ItemsPage(Wire):
+class ItemsPage(CamelWire):
     """Listings stay as they came: each is read by itself, so that a broken one spoils no other."""
 
     number_of_results: Units
@@ -249,7 +221,7 @@ class ItemsPage(Wire):
     pagination: Pagination = Pagination()
 
 
-class Submission(Wire):
+class Submission(CamelWire):
     """What became of a patch: ACCEPTED is not yet live, INVALID comes with HTTP 200 too."""
 
     status: Literal["ACCEPTED", "INVALID", "VALID"]
@@ -259,21 +231,21 @@ class Submission(Wire):
 # The account
 
 
-class Marketplace(Wire):
+class Marketplace(CamelWire):
     """A marketplace."""
 
     id: Name
     name: str = ""
 
 
-class Participation(Wire):
+class Participation(CamelWire):
     """Whether the seller sells there."""
 
     is_participating: bool
     has_suspended_listings: bool = False
 
 
-class MarketplaceParticipation(Wire):
+class MarketplaceParticipation(CamelWire):
     """The seller in one marketplace."""
 
     marketplace: Marketplace
@@ -281,55 +253,42 @@ class MarketplaceParticipation(Wire):
     store_name: str = ""
 
 
-class Participations(Wire):
+class Participations(CamelWire):
     """The seller in all marketplaces of the region."""
 
     payload: tuple[MarketplaceParticipation, ...]
 
 
-class ReservedQuantity(Wire):
+class ReservedQuantity(CamelWire):
     """Units that Amazon holds for orders."""
 
     pending_customer_order_quantity: Units = 0
 
 
-class InventoryDetails(Wire):
+class InventoryDetails(CamelWire):
     """Units at Amazon."""
 
     fulfillable_quantity: Units = 0
     reserved_quantity: ReservedQuantity = ReservedQuantity()
 
 
-class InventorySummary(Wire):
+class InventorySummary(CamelWire):
     """Units of one SKU at Amazon."""
 
     seller_sku: Name
     inventory_details: InventoryDetails | None = None
 
 
-class InventorySummaries(Wire):
+class InventorySummaries(CamelWire):
     """Units of several SKUs at Amazon."""
 
     inventory_summaries: tuple[InventorySummary, ...]
 
 
-class InventoryFound(Wire):
+class InventoryFound(CamelWire):
     """The answer that holds them."""
 
     payload: InventorySummaries
-
-
-def read(model: type[W], answer: Answer) -> W:
-    """The answer's body. Raises AnswerUnreadable, which names the fields that are wrong and shows no value."""
-    return read_value(model, answer.json(), f"{answer.call}: HTTP {answer.status}")
-
-
-def read_value(model: type[W], value: Any, what: str) -> W:
-    """A value out of an answer. Raises AnswerUnreadable. what: where it came from."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise AnswerUnreadable(f"{what} with {why(error)}") from None
 
 
 def refusal(answer: Answer) -> Error:
@@ -339,10 +298,3 @@ def refusal(answer: Answer) -> Error:
     except ValidationError:
         return Error()
     return errors[0] if errors else Error()
-
-
-def why(error: ValidationError) -> str:
-    """What is wrong where, without any value."""
-    wrong = [f"{'.'.join(map(str, one['loc'])) or 'the answer'}: {one['msg']}" for one in error.errors()]
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    return "; ".join(wrong[:3]) + more

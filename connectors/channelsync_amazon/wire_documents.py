@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from typing import Literal
 
-from channelsync_amazon.wire import Name, Units, Wire
+from channelsync.sdk.wire import CamelWire, Name, Units
 
 ProcessingStatus = Literal["CANCELLED", "DONE", "FATAL", "IN_PROGRESS", "IN_QUEUE"]
 
 
-class UploadTo(Wire):
+class UploadTo(CamelWire):
     """Where a feed's document goes."""
 
     feed_document_id: Name
     url: Name
 
 
-class FeedCreated(Wire):
+class FeedCreated(CamelWire):
     """The id of a new feed."""
 
     feed_id: Name
 
 
-class Feed(Wire):
+class Feed(CamelWire):
     """How far a feed is."""
 
     feed_id: Name
@@ -34,13 +34,13 @@ class Feed(Wire):
     result_feed_document_id: str | None = None
 
 
-class ReportCreated(Wire):
+class ReportCreated(CamelWire):
     """The id of a report that was asked for."""
 
     report_id: Name
 
 
-class Report(Wire):
+class Report(CamelWire):
     """How far a report is."""
 
     report_id: Name
@@ -48,14 +48,14 @@ class Report(Wire):
     report_document_id: str | None = None
 
 
-class Document(Wire):
+class Document(CamelWire):
     """Where a document can be loaded from, for five minutes."""
 
     url: Name
     compression_algorithm: Literal["GZIP"] | None = None
 
 
-class RowIssue(Wire):
+class RowIssue(CamelWire):
     """What is wrong with a message of a feed. message_id: None: with the feed itself."""
 
     message_id: Units | None = None
@@ -64,7 +64,7 @@ class RowIssue(Wire):
     message: str
 
 
-class FeedSummary(Wire):
+class FeedSummary(CamelWire):
     """How many messages of a feed were taken."""
 
     messages_processed: Units = 0
@@ -72,7 +72,7 @@ class FeedSummary(Wire):
     messages_invalid: Units = 0
 
 
-class ProcessingReport(Wire):
+class ProcessingReport(CamelWire):
     """What became of a feed's messages."""
 
     issues: tuple[RowIssue, ...]

@@ -24,19 +24,19 @@ from channelsync_ebay.webhooks import EbayWebhooks, Keys
 @asynccontextmanager
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[EbayChannel]:
     """The seller's account; nothing is asked before the first call."""
-    ours = own(EbaySettings, settings)
-    async with Hosts(ours, resources) as hosts:
-        access = Access(hosts, ours, resources.clock, resources.vault)
-        client = EbayClient(hosts, access, ours, resources.clock, resources.limiter)
-        yield EbayChannel(ours, resources, client, access, Trading(hosts, access, ours))
+    mine = own(EbaySettings, settings)
+    async with Hosts(mine, resources) as hosts:
+        access = Access(hosts, mine, resources.clock, resources.vault)
+        client = EbayClient(hosts, access, mine, resources.clock, resources.limiter)
+        yield EbayChannel(mine, resources, client, access, Trading(hosts, access, mine))
 
 
 def webhooks(settings: BaseModel, resources: Resources) -> WebhookScheme | None:
     """The scheme of the account's deliveries; None while its settings hold no verification token."""
-    ours = own(EbaySettings, settings)
-    if ours.verification_token is None:
+    mine = own(EbaySettings, settings)
+    if mine.verification_token is None:
         return None
-    return EbayWebhooks(Keys(ours, resources), ours.verification_token)
+    return EbayWebhooks(Keys(mine, resources), mine.verification_token)
 
 
 GUIDE = Guide(

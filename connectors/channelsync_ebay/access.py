@@ -6,20 +6,20 @@ guide, refresh token grant). So there is nothing to be kept but the refresh toke
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
+from channelsync.sdk.access_tokens import AccessToken, AccessTokens, code_of_refusal, use_for
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import NeedsSeller
 from channelsync.sdk.http import Answer, Call
 from channelsync.sdk.vault import Vault
-from channelsync_ebay import wire, wire_account
+from channelsync.sdk.wire import read_answer
+from channelsync_ebay import wire_account
 from channelsync_ebay.hosts import Hosts
 from channelsync_ebay.settings import OTHER, EbaySettings
 
@@ -42,37 +42,19 @@ REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a name
 REFRESH_TOKEN_UNTIL = "refresh_token_until"  # noqa: S105 - a name
 """In the vault: when the refresh token ends, as ISO 8601; eBay tells it only once."""
 
-_RENEW_BEFORE = 300.0
-"""Seconds before its end in which an access token is not used any more; a tenth of its life where that is less."""
-
 _REFUSED = (400, 401, 403)
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    secret: SecretStr
-    use_until: float
-    """On the monotonic clock."""
-
-
 class Access:
-    """The tokens of one account. One caller at a time renews one."""
+    """The tokens of one account. seller: for the seller. application: for what concerns no seller."""
 
     def __init__(self, hosts: Hosts, settings: EbaySettings, clock: Clock, vault: Vault) -> None:
         self._hosts = hosts
         self._settings = settings
         self._clock = clock
         self._vault = vault
-        self._tokens: dict[bool, _Token] = {}
-        self._renewing = {True: asyncio.Lock(), False: asyncio.Lock()}
-
-    async def seller(self, refused: SecretStr | None = None) -> SecretStr:
-        """A token for the seller. refused: one that eBay does not take (any more). Raises NeedsSeller."""
-        return await self._token(refused, seller=True)
-
-    async def application(self, refused: SecretStr | None = None) -> SecretStr:
-        """A token for the application itself, for what concerns no seller."""
-        return await self._token(refused, seller=False)
+        self.seller = AccessTokens(clock, lambda _: self._renewed(seller=True))
+        self.application = AccessTokens(clock, lambda _: self._renewed(seller=False))
 
     async def redeemed(self, code: str) -> tuple[SecretStr, datetime | None]:
         """The refresh token for a code that eBay gave after the seller's consent, and when it ends."""
@@ -83,7 +65,7 @@ class Access:
         answer = await self._asked(form, secret=SecretStr(code))
         if answer.status in _REFUSED:
             raise NeedsSeller(
-                f"Agree anew and paste the whole new address: eBay does not take the code ({_reason(answer)});"
+                f"Agree anew and paste the whole new address: eBay does not take the code ({code_of_refusal(answer)});"
                 " it is good for five minutes, and once."
             )
         token = self._read(answer)
@@ -104,26 +86,18 @@ class Access:
         if answer.status not in _REFUSED:
             self._read(answer)
             return True
-        if _reason(answer) != "invalid_scope":
+        if code_of_refusal(answer) != "invalid_scope":
             raise self._refusal(answer, seller=True)
         return False
 
-    async def _token(self, refused: SecretStr | None, *, seller: bool) -> SecretStr:
-        async with self._renewing[seller]:
-            token = self._tokens.get(seller)
-            if token is None or token.secret is refused or self._clock.monotonic() >= token.use_until:
-                token = self._tokens[seller] = await self._renewed(seller=seller)
-            return token.secret
-
-    async def _renewed(self, *, seller: bool) -> _Token:
+    async def _renewed(self, *, seller: bool) -> AccessToken:
         form = await self._renewal() if seller else {"grant_type": "client_credentials", "scope": _SCOPE}
         asked = self._clock.monotonic()
         answer = await self._asked(form)
         if answer.status in _REFUSED:
             raise self._refusal(answer, seller=seller)
         token = self._read(answer)
-        use_for = token.expires_in - min(_RENEW_BEFORE, token.expires_in / 10)
-        return _Token(SecretStr(token.access_token), asked + use_for)
+        return AccessToken(SecretStr(token.access_token), asked + use_for(token.expires_in))
 
     async def _renewal(self) -> dict[str, str]:
         secret = self._settings.refresh_token or await self._vault.get(REFRESH_TOKEN)
@@ -156,14 +130,14 @@ class Access:
         return await self._hosts.at(url).request(call)
 
     def _read(self, answer: Answer) -> wire_account.Token:
-        token = wire.read(wire_account.Token, answer)
+        token = read_answer(wire_account.Token, answer)
         for text in (token.access_token, token.refresh_token):
             if text:
                 self._hosts.keep_secret(SecretStr(text))
         return token
 
     def _refusal(self, answer: Answer, *, seller: bool) -> NeedsSeller:
-        reason = _reason(answer)
+        reason = code_of_refusal(answer)
         if seller and reason in ("invalid_grant", "invalid_request"):
             return NeedsSeller(
                 f"Connect the eBay account anew: eBay does not take its refresh token ({reason}). It ends after 18"
@@ -173,12 +147,3 @@ class Access:
             f"Check client_id and client_secret, and that they are of the {self._settings.environment} keyset:"
             f" eBay hands out no token ({reason})."
         )
-
-
-def _reason(answer: Answer) -> str:
-    """The code of a refusal; an answer that carries none is named by its status."""
-    try:
-        code = wire_account.TokenRefusal.model_validate_json(answer.body).error
-    except ValidationError:
-        code = ""
-    return code[:60] or f"HTTP {answer.status}"

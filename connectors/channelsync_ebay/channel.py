@@ -7,11 +7,11 @@ from datetime import date, datetime
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 
 from channelsync.sdk.channel import Identity
 from channelsync.sdk.connecting import CheckPoint
 from channelsync.sdk.errors import ChannelError
+from channelsync.sdk.paging import in_batches
 from channelsync.sdk.pushes import refuse_more_than, refuse_negative
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.subscriptions import Subscription
@@ -25,9 +25,10 @@ from channelsync.sdk.values import (
     QuantityUpdate,
     UnreadableOrder,
 )
-from channelsync_ebay import translate, wire
+from channelsync.sdk.wire import read_part, readable_listing
+from channelsync_ebay import translate, translate_listings, wire
 from channelsync_ebay.access import Access
-from channelsync_ebay.client import EbayClient, in_batches, pages, plausible, together
+from channelsync_ebay.client import EbayClient, pages, plausible, together
 from channelsync_ebay.legacy import LegacyListings
 from channelsync_ebay.quantities import Shown, Writer
 from channelsync_ebay.search import OrderSearch
@@ -101,12 +102,7 @@ class EbayChannel:
     async def orders(self, *, cursor: str | None) -> AsyncIterator[OrderPage]:
         async for page in self._search.changed(cursor):
             orders = await self._orders(page.rows)
-            yield OrderPage(
-                orders=tuple(one for one in orders if isinstance(one, OrderSnapshot)),
-                unreadable=tuple(one for one in orders if isinstance(one, UnreadableOrder)),
-                cursor=page.cursor,
-                covered_to=page.covered_to,
-            )
+            yield OrderPage.of(orders, cursor=page.cursor, covered_to=page.covered_to)
 
     async def orders_by_id(self, orders: Sequence[str]) -> Sequence[OrderSnapshot | UnreadableOrder]:
         if not orders:
@@ -139,10 +135,10 @@ class EbayChannel:
         async for rows, _ in pages(self._client, self._settings.listings_per_page):
             items = [item for item in map(self._item, rows) if item is not None and item.sku not in seen]
             seen |= {item.sku for item in items}
-            for some in in_batches(items):
+            for some in in_batches(items, ROWS_MAX):
                 for item, offers, _ in await self._with_offers(some):
                     migrated |= {one.listing.listing_id or "" for one in offers if one.listing is not None}
-                    yield translate.listing_of(item, offers, self._shown.sent(item.sku))
+                    yield translate_listings.listing_of(item, offers, self._shown.sent(item.sku))
         if self._legacy is not None:
             async for listing in self._legacy.listings(migrated):
                 yield listing
@@ -150,10 +146,10 @@ class EbayChannel:
     async def listings_by_id(self, listings: Sequence[str]) -> Sequence[Listing]:
         legacy, skus = self._parted(listings)
         found: dict[str, Listing] = {}
-        for some in in_batches(skus):
+        for some in in_batches(skus, ROWS_MAX):
             items = [item for item, _ in await self._client.items_by_sku(some)]
             for item, offers, _ in await self._with_offers(items):
-                found[item.sku] = translate.listing_of(item, offers, self._shown.sent(item.sku))
+                found[item.sku] = translate_listings.listing_of(item, offers, self._shown.sent(item.sku))
         if self._legacy is not None:
             found |= {one.listing: one for one in await self._legacy.listings_by_id(legacy)}
         return [found[one] for one in listings if one in found]
@@ -168,7 +164,7 @@ class EbayChannel:
         answered = await self._client.items_by_sku(skus)
         asked = {item.sku: answer.asked_at for item, answer in answered}
         for item, offers, ended in await self._with_offers([item for item, _ in answered]):
-            number = translate.number_of(item, offers, self._shown.sent(item.sku))
+            number = translate_listings.number_of(item, offers, self._shown.sent(item.sku))
             numbers[item.sku] = (number, asked[item.sku], ended)
         if self._legacy is not None:
             numbers |= await self._legacy.numbers(legacy)
@@ -186,17 +182,17 @@ class EbayChannel:
         found = await self._client.offers_of([item.sku for item in items])
         result = []
         for item, told in zip(items, found, strict=True):
-            offers = [wire.row(wire.Offer, raw, told.answer) for raw in told.rows]
+            offers = [read_part(wire.Offer, raw, told.answer) for raw in told.rows]
             self._shown.learn(item.sku, offers)
             result.append((item, offers, told.answer.answered_at))
         return result
 
-    def _parted(self, names: Sequence[str]) -> tuple[list[translate.Legacy], list[str]]:
+    def _parted(self, names: Sequence[str]) -> tuple[list[translate_listings.Legacy], list[str]]:
         """Which of these names are of listings that are not migrated, and which are SKUs; others are left out."""
-        legacy: list[translate.Legacy] = []
+        legacy: list[translate_listings.Legacy] = []
         skus: list[str] = []
         for name in dict.fromkeys(names):
-            old = translate.legacy_of(name) if self._legacy is not None else None
+            old = translate_listings.legacy_of(name) if self._legacy is not None else None
             if old is not None:
                 legacy.append(old)
             elif plausible(name):
@@ -204,12 +200,9 @@ class EbayChannel:
         return legacy, skus
 
     def _item(self, raw: Any) -> wire.Item | None:
-        """An item as eBay names things; one that cannot be read is named in the log, its neighbours are read on."""
-        try:
-            item = wire.Item.model_validate(raw)
-        except ValidationError as error:
-            name = raw.get("sku") if isinstance(raw, dict) else None
-            log.warning("listing.unreadable", channel=self._name, listing=name, why=wire.why(error))
+        """An item as eBay names things; None for one that cannot be read."""
+        item = readable_listing(wire.Item, raw, self._name, "sku")
+        if isinstance(item, str):
             return None
         if not item.sku:
             log.warning("listing.unreadable", channel=self._name, listing=None, why="it has no SKU")

@@ -11,14 +11,17 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
+from channelsync.sdk.access_tokens import with_token
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import AnswerUnreadable, ChannelError, ChannelMisbehaved, NeedsSeller, OutcomeUnknown
 from channelsync.sdk.http import Answer, Call
 from channelsync.sdk.limiter import Limiter
+from channelsync.sdk.paging import PageNumbers, in_batches
+from channelsync.sdk.wire import read_answer, read_part
 from channelsync_ebay import wire, wire_account
 from channelsync_ebay.access import Access
 from channelsync_ebay.hosts import Hosts
-from channelsync_ebay.settings import FULFILLMENT, ITEMS, OTHER, ROWS_MAX, TRADING, EbaySettings
+from channelsync_ebay.settings import FULFILLMENT, ITEMS, OTHER, TRADING, EbaySettings
 
 T = TypeVar("T")
 
@@ -82,24 +85,24 @@ class EbayClient:
     async def user(self) -> wire_account.User:
         """Who the seller is."""
         call = Call("GET", f"{self._settings.identity}{_USER}", "read", bucket=OTHER)
-        return wire.read(wire_account.User, await self.ask(call))
+        return read_answer(wire_account.User, await self.ask(call))
 
     async def probe(self) -> None:
         """Asks for what every permission that we need allows, and changes nothing. Raises NeedsSeller."""
         one: dict[str, str | int | SecretStr] = {"limit": 1}
-        wire.read(wire.Orders, await self.ask(Call("GET", f"{_FULFILLMENT}/order", "read", **_orders(one))))
+        read_answer(wire.Orders, await self.ask(Call("GET", f"{_FULFILLMENT}/order", "read", **_orders(one))))
         await self.items(0, 1)
 
     async def privileges(self) -> wire_account.Privileges:
         """Whether the seller may sell, and how much."""
-        return wire.read(
+        return read_answer(
             wire_account.Privileges, await self.ask(Call("GET", f"{_ACCOUNT}/privilege", "read", bucket=OTHER))
         )
 
     async def locations(self) -> wire_account.Locations:
         """The seller's locations, the first hundred."""
         call = Call("GET", f"{_SELLING}/location", "read", bucket=ITEMS, params={"limit": 100})
-        return wire.read(wire_account.Locations, await self.ask(call))
+        return read_answer(wire_account.Locations, await self.ask(call))
 
     # Orders
 
@@ -111,7 +114,7 @@ class EbayClient:
             if _IN_THE_FUTURE in wire.ids_of(wire.refusal(answer)):
                 return OrderRows((), 0, answer)
             raise _misbehaved(answer)
-        page = wire.read(wire.Orders, answer)
+        page = read_answer(wire.Orders, answer)
         return OrderRows(page.orders, page.total, answer)
 
     async def orders_by_id(self, orders: Sequence[str]) -> list[Any]:
@@ -125,7 +128,7 @@ class EbayClient:
                 found = await together(lambda one=one: self.order(one) for one in some)  # type: ignore[misc]
                 rows += [row for row in found if row is not None]
             else:
-                rows += wire.read(wire.Orders, answer).orders
+                rows += read_answer(wire.Orders, answer).orders
         return rows
 
     async def order(self, order: str) -> Any | None:
@@ -143,7 +146,7 @@ class EbayClient:
     async def shipments(self, order: str) -> wire.Shipments:
         """What has left of an order."""
         path = f"{_FULFILLMENT}/order/{_quoted(order)}/shipping_fulfillment"
-        return wire.read(wire.Shipments, await self.ask(Call("GET", path, "read", bucket=FULFILLMENT)))
+        return read_answer(wire.Shipments, await self.ask(Call("GET", path, "read", bucket=FULFILLMENT)))
 
     # Items and offers
 
@@ -154,7 +157,7 @@ class EbayClient:
         answer = await self.ask(call)
         if answer.status == _NOT_FOUND:
             return wire.Items(total=0), answer
-        return wire.read(wire.Items, answer), answer
+        return read_answer(wire.Items, answer), answer
 
     async def items_by_sku(self, skus: Sequence[str]) -> list[tuple[wire.Item, Answer]]:
         """These items, at most 25; unknown ones are missing. Each carries the SKU that was asked for."""
@@ -171,8 +174,8 @@ class EbayClient:
             half = len(skus) // 2
             return [*await self.items_by_sku(skus[:half]), *await self.items_by_sku(skus[half:])]
         found = []
-        for raw in wire.read(wire.ItemAnswers, answer).responses:
-            one = wire.row(wire.ItemAnswer, raw, answer)
+        for raw in read_answer(wire.ItemAnswers, answer).responses:
+            one = read_part(wire.ItemAnswer, raw, answer)
             if one.inventory_item is not None and 200 <= one.status_code < 300:
                 sku = one.sku or one.inventory_item.sku
                 found.append((one.inventory_item.model_copy(update={"sku": sku}), answer))
@@ -187,7 +190,7 @@ class EbayClient:
             if answer.status == _BAD_REQUEST and not wire.ids_of(wire.refusal(answer)) & _NO_SUCH_OFFER:
                 raise _misbehaved(answer)
             return OfferRows((), answer)
-        return OfferRows(wire.read(wire.Offers, answer).offers, answer)
+        return OfferRows(read_answer(wire.Offers, answer).offers, answer)
 
     async def offers_of(self, skus: Sequence[str]) -> list[OfferRows]:
         """The offers of several SKUs, in their order."""
@@ -202,7 +205,7 @@ class EbayClient:
         accept = (_BAD_REQUEST, _NOT_FOUND, _CONFLICT, _SERVER_ERROR)
         answer = await self.ask(Call("POST", path, "write", bucket=ITEMS, json=body, accept=accept, attempts=1))
         if answer.status not in accept:
-            return (), wire.read(wire.Writes, answer)
+            return (), read_answer(wire.Writes, answer)
         errors = wire.refusal(answer)
         if answer.status == _SERVER_ERROR and CONCURRENT not in wire.ids_of(errors):
             raise OutcomeUnknown(f"{answer.call}: HTTP 500: {reason_of(errors)}")
@@ -216,7 +219,7 @@ class EbayClient:
         answer = await self.ask(Call("GET", _LIMITS, "read", bucket=OTHER, cost=0, accept=(204,)), application=True)
         if answer.status == 204:
             return wire_account.RateLimits()
-        found = wire.read(wire_account.RateLimits, answer)
+        found = read_answer(wire_account.RateLimits, answer)
         for bucket, rate in limits_in(found):
             if rate.remaining is None:
                 continue
@@ -248,25 +251,27 @@ class EbayClient:
     async def ask(self, call: Call, *, application: bool = False, bucket: str | None = None) -> Answer:
         """eBay's answer, with a fresh token where it does not take the one we have. bucket: the call's, where not
         told by itself."""
-        refused: SecretStr | None = None
         call = replace(call, bucket=call.bucket or bucket)
-        for _ in range(2):
-            token = await (self._access.application(refused) if application else self._access.seller(refused))
-            bearer = SecretStr(f"Bearer {token.get_secret_value()}")
-            opened = replace(
-                call, headers={**call.headers, "Authorization": bearer}, accept=(*call.accept, _UNAUTHORISED)
-            )
-            url = call.path if call.path.startswith("http") else f"{self._settings.api}{call.path}"
-            try:
-                answer = await self._hosts.at(url, aside=call.bucket == OTHER).request(replace(opened, path=url))
-            except ChannelError:
-                await self._learn_limits()
-                raise
-            if answer.status != _UNAUTHORISED:
-                return answer
-            refused = token
+        tokens = self._access.application if application else self._access.seller
+        answer, _ = await with_token(
+            tokens, lambda token: self._opened(call, token), lambda answer: answer.status == _UNAUTHORISED
+        )
+        if answer.status != _UNAUTHORISED:
+            return answer
         errors = wire.refusal(answer)
         raise NeedsSeller(f"Connect the eBay account anew: eBay does not take our access ({reason_of(errors)}).")
+
+    async def _opened(self, call: Call, token: SecretStr) -> Answer:
+        """The answer to a call that shows the token."""
+        bearer = SecretStr(f"Bearer {token.get_secret_value()}")
+        url = call.path if call.path.startswith("http") else f"{self._settings.api}{call.path}"
+        accept = (*call.accept, _UNAUTHORISED)
+        opened = replace(call, path=url, headers={**call.headers, "Authorization": bearer}, accept=accept)
+        try:
+            return await self._hosts.at(url, aside=call.bucket == OTHER).request(opened)
+        except ChannelError:
+            await self._learn_limits()
+            raise
 
 
 def limits_in(found: wire_account.RateLimits) -> Iterable[tuple[str, wire_account.Rate]]:
@@ -312,20 +317,18 @@ async def together(calls: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
         raise
 
 
-def in_batches(given: Sequence[T], most: int = ROWS_MAX) -> Iterable[Sequence[T]]:
-    """So many at a time."""
-    return (given[at : at + most] for at in range(0, len(given), most))
-
-
 async def pages(client: EbayClient, limit: int) -> AsyncIterator[tuple[tuple[Any, ...], Answer]]:
-    """All items, page by page, as they came."""
-    page = 0
+    """All items, page by page, as they came; some twice.
+
+    Pages are counted by rows, so some are read again where items were deleted meanwhile.
+    """
+    page = PageNumbers(first=0)
     while True:
-        found, answer = await client.items(page, limit)
+        found, answer = await client.items(page.now, limit)
         if found.inventory_items:
             yield found.inventory_items, answer
-        page += 1
-        if not found.inventory_items or page * limit >= found.total:
+        page.go_on(found.total)
+        if page.now * limit >= found.total:
             return
 
 

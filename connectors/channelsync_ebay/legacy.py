@@ -9,7 +9,7 @@ from channelsync.sdk.http import Answer
 from channelsync.sdk.values import Listing, ListingState, QuantityKey
 from channelsync_ebay.client import together
 from channelsync_ebay.trading import LegacyRow, Trading
-from channelsync_ebay.translate import Legacy
+from channelsync_ebay.translate_listings import Legacy
 
 
 class LegacyListings:
@@ -20,8 +20,10 @@ class LegacyListings:
 
     async def listings(self, migrated: Collection[str]) -> AsyncIterator[Listing]:
         """All that are active, but those with these ids: the Inventory API keeps them."""
+        seen: set[Legacy] = set()
         async for row in self._trading.active():
-            if row.name.item not in migrated:
+            if row.name.item not in migrated and row.name not in seen:
+                seen.add(row.name)
                 yield listing_of(row)
 
     async def listings_by_id(self, names: Sequence[Legacy]) -> list[Listing]:

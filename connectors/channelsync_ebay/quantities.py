@@ -2,7 +2,7 @@
 
 The item's number and that of each live offer are written together, because either may be the one that counts. A row
 counts as taken only when eBay took all of it; one of which it took a part is unknown, so that it is read.
-What is sent is remembered, because a read may show that only a part of it was taken (`translate.number_of`).
+What is sent is remembered, because a read may show that only a part of it was taken (`translate_listings.number_of`).
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from channelsync.sdk.clock import Clock
-from channelsync.sdk.errors import ChannelError, NotSent
-from channelsync.sdk.pushes import row_after
+from channelsync.sdk.paging import in_batches
+from channelsync.sdk.pushes import Written, push_in_groups
 from channelsync.sdk.values import PushResult, QuantityUpdate
-from channelsync_ebay import translate, wire
-from channelsync_ebay.client import CONCURRENT, EbayClient, in_batches, plausible, reason_of
+from channelsync.sdk.wire import read_part
+from channelsync_ebay import translate_listings, wire
+from channelsync_ebay.client import CONCURRENT, EbayClient, plausible, reason_of
 from channelsync_ebay.settings import LEGACY_ROWS_MAX, PUSH_SECONDS, ROWS_MAX
 from channelsync_ebay.trading import Trading
-from channelsync_ebay.translate import Legacy
+from channelsync_ebay.translate_listings import Legacy
 
 _WAITS = (0.5, 1.5, 4.0)
 """Seconds, at most, before rows go again that something else had in hand (25025)."""
 
+_IN_HAND = "25025: something else has the item in hand, again and again"
 _SYSTEM = 500
 _NOT_TOLD = "eBay's answer does not tell of it"
 _OFFER_GONE = frozenset({25702, 25709, 25710, 25713})
@@ -41,7 +43,7 @@ class Shown:
 
     def learn(self, sku: str, offers: Sequence[wire.Offer]) -> None:
         """What a read showed."""
-        self._offers[sku] = tuple(one.offer_id for one in translate.sold_here(offers))
+        self._offers[sku] = tuple(one.offer_id for one in translate_listings.sold_here(offers))
 
     def forget(self, sku: str) -> None:
         """It is not so any more."""
@@ -78,43 +80,28 @@ class Writer:
         self._rng = rng
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> list[PushResult]:
-        """One result an update, in their order. Raises what the first request raises.
+        """One result an update, in their order. Raises as `push_in_groups` does.
 
-        Once a request has been answered, nothing is raised any more: rows may be in force by then, and whoever calls
-        must hear of them. What a later one leaves open is unknown; what comes after it is not sent.
+        What something else has in hand goes again after a wait, a few times.
         """
         begun = self._clock.monotonic()
         results = {place: nay for place, one in enumerate(updates) if (nay := self._nameless(one)) is not None}
         await self._learn([one.key.key for place, one in enumerate(updates) if place not in results])
-        waiting = self._groups(updates, results)
-        answered, round_, failure = False, 0, ""
-        while waiting:
-            some = waiting.pop(0)
-            if self._clock.monotonic() - begun > PUSH_SECONDS:
-                failure = failure or f"the requests before it took over {PUSH_SECONDS:.0f} s"
-                if not answered:
-                    raise NotSent(f"the push was not sent: {failure}")
-            if failure:
-                results |= {one: PushResult.not_sent(updates[one].key, failure) for one in some}
-                continue
-            try:
-                done, again, busy = await self._write(updates, some)
-            except ChannelError as error:
-                if not answered:
-                    raise
-                failure = f"a part of the push failed before it: {error}"
-                results |= {one: row_after(error, updates[one].key) for one in some}
-                continue
-            answered = True
-            results |= done
-            waiting[:0] = again
-            if busy and round_ < len(_WAITS):
-                await self._clock.sleep(self._rng.uniform(_WAITS[round_] / 2, _WAITS[round_]))
-                round_ += 1
-                waiting.append(busy)
-            elif busy:
-                held = "25025: something else has the item in hand, again and again"
-                results |= {one: PushResult.refused(updates[one].key, held) for one in busy}
+        waits = iter(_WAITS)
+
+        async def write(some: Sequence[int]) -> Written:
+            written, busy = await self._write(updates, some)
+            if not busy:
+                return written
+            wait = next(waits, None)
+            if wait is None:
+                held = {place: PushResult.refused(updates[place].key, _IN_HAND) for place in busy}
+                return Written({**written.done, **held}, written.again)
+            await self._clock.sleep(self._rng.uniform(wait / 2, wait))
+            return Written(written.done, [*written.again, busy])
+
+        groups = self._groups(updates, results)
+        results |= await push_in_groups(updates, groups, write, clock=self._clock, seconds=PUSH_SECONDS, begun=begun)
         return [results[place] for place in range(len(updates))]
 
     def _groups(self, updates: Sequence[QuantityUpdate], results: Mapping[int, PushResult]) -> list[list[int]]:
@@ -134,7 +121,7 @@ class Writer:
         return groups + [[*some] for some in in_batches(old, LEGACY_ROWS_MAX)]
 
     def _legacy(self, update: QuantityUpdate) -> Legacy | None:
-        return None if self._trading is None else translate.legacy_of(update.key.key)
+        return None if self._trading is None else translate_listings.legacy_of(update.key.key)
 
     def _nameless(self, update: QuantityUpdate) -> PushResult | None:
         """A refusal of what cannot be a key here: it would spoil the whole request."""
@@ -147,28 +134,26 @@ class Writer:
         unknown = [
             key
             for key in dict.fromkeys(keys)
-            if self._shown.offers(key) is None and (self._trading is None or translate.legacy_of(key) is None)
+            if self._shown.offers(key) is None and (self._trading is None or translate_listings.legacy_of(key) is None)
         ]
         for sku, found in zip(unknown, await self._client.offers_of(unknown), strict=True):
-            self._shown.learn(sku, [wire.row(wire.Offer, raw, found.answer) for raw in found.rows])
+            self._shown.learn(sku, [read_part(wire.Offer, raw, found.answer) for raw in found.rows])
 
-    async def _write(
-        self, updates: Sequence[QuantityUpdate], places: list[int]
-    ) -> tuple[dict[int, PushResult], list[list[int]], list[int]]:
-        """One request: (rows that have their result, groups that go again, rows that go again after a wait)."""
+    async def _write(self, updates: Sequence[QuantityUpdate], places: Sequence[int]) -> tuple[Written, list[int]]:
+        """One request: (what it came to, rows that something else has in hand)."""
         if self._trading is not None and self._legacy(updates[places[0]]) is not None:
-            return await self._revise(self._trading, updates, places)
+            return await self._revise(self._trading, updates, places), []
         rows = [self._row(updates[place]) for place in places]
         for place in places:
             self._shown.send(updates[place].key.key, updates[place].value)
         errors, answer = await self._client.write(rows)
         if answer is None:
             if CONCURRENT in wire.ids_of(errors):
-                return {}, [], places
+                return Written(), [*places]
             if len(places) > 1:
                 half = len(places) // 2
-                return {}, [places[:half], places[half:]], []
-            return {places[0]: self._refused(updates[places[0]], errors)}, [], []
+                return Written(again=[places[:half], places[half:]]), []
+            return Written({places[0]: self._refused(updates[places[0]], errors)}), []
         found = told_of(answer, {offer: row["sku"] for row in rows for offer in _offer_ids(row)})
         done, busy = {}, []
         for place in places:
@@ -178,18 +163,16 @@ class Writer:
                 busy.append(place)
             else:
                 done[place] = self._result(update, parts)
-        return done, [], busy
+        return Written(done), busy
 
-    async def _revise(
-        self, trading: Trading, updates: Sequence[QuantityUpdate], places: list[int]
-    ) -> tuple[dict[int, PushResult], list[list[int]], list[int]]:
+    async def _revise(self, trading: Trading, updates: Sequence[QuantityUpdate], places: Sequence[int]) -> Written:
         named = {place: name for place in places if (name := self._legacy(updates[place])) is not None}
         taken, reason = await trading.revise([(name, updates[place].value) for place, name in named.items()])
         done = {place: PushResult.accepted(updates[place].key) for place, name in named.items() if name in taken}
         rest = [place for place in places if place not in done]
         if len(places) == 1:
-            return done | {place: self._untaken(updates[place], reason) for place in rest}, [], []
-        return done, [[place] for place in rest], []
+            return Written(done | {place: self._untaken(updates[place], reason) for place in rest})
+        return Written(done, [[place] for place in rest])
 
     def _untaken(self, update: QuantityUpdate, reason: str) -> PushResult:
         if not reason:

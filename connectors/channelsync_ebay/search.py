@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, ValidationError
 
 from channelsync.sdk.clock import Clock
+from channelsync.sdk.cursors import Cursor, read_cursor
 from channelsync.sdk.errors import TryLater
 from channelsync.sdk.http import Answer
+from channelsync.sdk.times import utc_text
 from channelsync_ebay import wire
 from channelsync_ebay.client import EbayClient
 from channelsync_ebay.settings import HISTORY_DAYS_MAX, EbaySettings
@@ -36,10 +38,8 @@ class Page:
     covered_to: datetime | None = None
 
 
-class _Cursor(BaseModel):
+class _Cursor(Cursor):
     """A cursor as it is kept. since: changes from here on are wanted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     since: AwareDatetime
 
@@ -67,7 +67,7 @@ class OrderSearch:
         while True:
             now = self._clock.now()
             end = since + WINDOW if since + WINDOW < now - _CLOSED_BEFORE else None
-            found = f"lastmodifieddate:[{wire.time_text(since)}..{wire.time_text(end) if end is not None else ''}]"
+            found = f"lastmodifieddate:[{_time_text(since)}..{_time_text(end) if end is not None else ''}]"
             held: tuple[Any, ...] | None = None
             begun: Answer | None = None
             async for rows, first in self._window(found):
@@ -90,8 +90,8 @@ class OrderSearch:
         if start > now + timedelta(seconds=self._settings.skew_s):
             return
         end = start + timedelta(days=1)
-        until = wire.time_text(end - timedelta(milliseconds=1)) if end < now - _CLOSED_BEFORE else ""
-        async for rows, _ in self._window(f"creationdate:[{wire.time_text(start)}..{until}]"):
+        until = _time_text(end - timedelta(milliseconds=1)) if end < now - _CLOSED_BEFORE else ""
+        async for rows, _ in self._window(f"creationdate:[{_time_text(start)}..{until}]"):
             for raw in rows:
                 try:
                     row = wire.Found.model_validate(raw)
@@ -123,10 +123,7 @@ class OrderSearch:
         now = self._clock.now()
         if cursor is None:
             return now - timedelta(days=self._settings.history_days)
-        try:
-            kept = _Cursor.model_validate_json(cursor).since
-        except ValidationError:
-            raise ValueError(f"{self._channel}: {cursor[:80]!r} is no cursor of this connector") from None
+        kept = read_cursor(_Cursor, cursor, self._channel).since
         return max(kept, now - timedelta(days=HISTORY_DAYS_MAX))
 
 
@@ -147,3 +144,8 @@ def _row(raw: Any) -> _Row:
 
 def _text(since: datetime) -> str:
     return _Cursor(since=since.astimezone(UTC)).model_dump_json()
+
+
+def _time_text(at: datetime) -> str:
+    """A time as a filter takes it."""
+    return utc_text(at, "milliseconds")

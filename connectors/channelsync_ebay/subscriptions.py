@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from channelsync.sdk.errors import ChannelMisbehaved, NeedsSeller
 from channelsync.sdk.http import Answer, Call
 from channelsync.sdk.subscriptions import Subscription
+from channelsync.sdk.wire import read_answer
 from channelsync_ebay import wire, wire_account
 from channelsync_ebay.access import SCOPES
 from channelsync_ebay.client import EbayClient, reason_of
@@ -115,7 +116,7 @@ class Subscriptions:
                 f"Take {topic} out of topics: eBay has no such topic for this application"
                 f" ({reason_of(wire.refusal(answer))})."
             )
-        return wire.read(wire_account.Topic, answer)
+        return read_answer(wire_account.Topic, answer)
 
     async def _configure(self) -> None:
         """Without an alert address eBay takes no destination (195003)."""
@@ -160,7 +161,7 @@ class Subscriptions:
         params: Params = {"limit": _LIMIT}
         while True:
             call = Call("GET", f"{_API}/destination", "read", params=params)
-            page = wire.read(wire_account.Destinations, await self._ask(call, application=True))
+            page = read_answer(wire_account.Destinations, await self._ask(call, application=True))
             found += page.destinations
             onward = _onward(page.next)
             if onward is None or not page.destinations:
@@ -172,7 +173,7 @@ class Subscriptions:
         params: Params = {"limit": _LIMIT}
         while True:
             call = Call("GET", f"{_API}/subscription", "read", params=params)
-            page = wire.read(wire_account.Subscriptions, await self._ask(call, application=application))
+            page = read_answer(wire_account.Subscriptions, await self._ask(call, application=application))
             found += page.subscriptions
             onward = _onward(page.next)
             if onward is None or not page.subscriptions:

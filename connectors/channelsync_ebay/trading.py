@@ -17,15 +17,15 @@ from pydantic import SecretStr
 
 from channelsync.sdk.errors import AnswerUnreadable, ChannelMisbehaved, NeedsSeller, OutcomeUnknown, TryLater
 from channelsync.sdk.http import Answer, Call
+from channelsync.sdk.paging import PageNumbers
 from channelsync_ebay.access import Access
 from channelsync_ebay.hosts import Hosts
 from channelsync_ebay.settings import TRADING, EbaySettings
-from channelsync_ebay.translate import Legacy
+from channelsync_ebay.translate_listings import Legacy
 
 VERSION = "1423"
 _SPACE = "urn:ebay:apis:eBLBaseComponents"
 _IN = {"e": _SPACE}
-_PER_PAGE = 200
 _REASON_CHARACTERS = 300
 
 _TOKEN_REFUSED = frozenset({"931", "932", "16110", "21916984", "21917053"})
@@ -69,13 +69,16 @@ class Trading:
         self._settings = settings
 
     async def active(self) -> AsyncIterator[LegacyRow]:
-        """Every active listing at a fixed price, its variations one by one; migrated ones are among them."""
-        page = 0
+        """Every active listing at a fixed price, its variations one by one; migrated ones are among them.
+
+        Pages are counted by rows, so some are read again, and rows come twice, where listings ended meanwhile.
+        """
+        page = PageNumbers(first=1)
         while True:
-            page += 1
             body = (
                 "<ActiveList><Include>true</Include><Pagination>"
-                f"<EntriesPerPage>{_PER_PAGE}</EntriesPerPage><PageNumber>{page}</PageNumber></Pagination></ActiveList>"
+                f"<EntriesPerPage>{self._settings.listings_per_page}</EntriesPerPage>"
+                f"<PageNumber>{page.now}</PageNumber></Pagination></ActiveList>"
                 "<DetailLevel>ReturnAll</DetailLevel>"
             )
             reply = await self._ask("GetMyeBaySelling", body)
@@ -87,7 +90,8 @@ class Trading:
             for item in listed.iterfind("e:ItemArray/e:Item", _IN):
                 for row in rows_of(item):
                     yield row
-            if page >= _number(_text(listed, "e:PaginationResult/e:TotalNumberOfPages"), 0):
+            page.go_on(_number(_text(listed, "e:PaginationResult/e:TotalNumberOfEntries"), 0))
+            if page.now > _number(_text(listed, "e:PaginationResult/e:TotalNumberOfPages"), 0):
                 return
 
     async def item(self, item: str) -> tuple[list[LegacyRow], Answer]:
@@ -134,7 +138,7 @@ class Trading:
     async def _ask(self, name: str, body: str, *, write: bool = False) -> Reply:
         refused: SecretStr | None = None
         for _ in range(2):
-            token = await self._access.seller(refused)
+            token = await self._access.seller.token(refused=refused)
             reply = await self._send(name, body, token, write=write)
             codes = {code for code, _ in reply.errors}
             if codes & _TOO_MANY:

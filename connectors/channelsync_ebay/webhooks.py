@@ -12,10 +12,10 @@ import binascii
 import hashlib
 import json
 import re
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -23,22 +23,24 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from pydantic import AwareDatetime, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import ChannelError, TryLater
 from channelsync.sdk.http import Call
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.values import QuantityKey
-from channelsync.sdk.webhooks import TOLERANCE, Harmless, WebhookHint
-from channelsync_ebay import wire, wire_account
+from channelsync.sdk.webhooks import TOLERANCE, TOO_LATE, Harmless, WebhookHint
+from channelsync.sdk.wire import At, CamelWire, read_answer
+from channelsync_ebay import wire_account
 from channelsync_ebay.access import Access
 from channelsync_ebay.client import EbayClient, plausible
 from channelsync_ebay.hosts import Hosts
 from channelsync_ebay.settings import OTHER, EbaySettings
 
 LATEST = timedelta(hours=12)
-"""How old a delivery may be. What comes later the polls have found."""
+"""How old a delivery may be. What comes later the polls have found. It is answered all the same: eBay marks an address
+down that refuses too often."""
 
 _KEYS_MAX = 256
 _KEY_FOR, _NO_KEY_FOR = timedelta(hours=24), timedelta(hours=1)
@@ -59,24 +61,24 @@ _HASHES: Mapping[str, type[hashes.HashAlgorithm]] = {
 }
 
 
-class _Header(wire.Wire):
+class _Header(CamelWire):
     kid: str
     signature: str
     alg: str = "ecdsa"
 
 
-class _Metadata(wire.Wire):
+class _Metadata(CamelWire):
     topic: str = ""
 
 
-class _Notification(wire.Wire):
+class _Notification(CamelWire):
     notification_id: str = ""
-    publish_date: AwareDatetime | None = None
-    event_date: AwareDatetime | None = None
+    publish_date: At | None = None
+    event_date: At | None = None
     data: Any = None
 
 
-class _Body(wire.Wire):
+class _Body(CamelWire):
     metadata: _Metadata
     notification: _Notification
 
@@ -97,7 +99,7 @@ class Keys:
         self._settings = settings
         self._resources = resources
         self._clock: Clock = resources.clock
-        self._kept: OrderedDict[str, _Key] = OrderedDict()
+        self._kept: dict[str, _Key] = {}
         self._fetched: deque[datetime] = deque()
 
     async def key(self, kid: str) -> _Key | None:
@@ -105,14 +107,14 @@ class Keys:
         now = self._clock.now()
         known = self._kept.get(kid)
         if known is None or now >= known.until:
-            known = await self._fetch(kid, now)
-            self._kept[kid] = known
-            self._kept.move_to_end(kid)
-            while len(self._kept) > _KEYS_MAX:
-                self._kept.popitem(last=False)
+            if known is None or known.public is None:  # forgers use up nothing that a key of eBay's needs
+                self._note_unknown(now)
+            known = self._kept[kid] = await self._fetch(kid, now)
+            self._forget()
         return known if known.public is not None else None
 
-    async def _fetch(self, kid: str, now: datetime) -> _Key:
+    def _note_unknown(self, now: datetime) -> None:
+        """Raises TryLater where too many were asked for lately."""
         while self._fetched and now - self._fetched[0] >= _FETCHES_SPAN:
             self._fetched.popleft()
         if len(self._fetched) >= _FETCHES_MAX:
@@ -121,6 +123,14 @@ class Keys:
                 "too many deliveries with unknown keys: eBay is not asked for more of them", retry_after=wait
             )
         self._fetched.append(now)
+
+    def _forget(self) -> None:
+        """Forgets the oldest ids that eBay has no key for, and keys of eBay's only where there is nothing else."""
+        while len(self._kept) > _KEYS_MAX:
+            none = next((kid for kid, key in self._kept.items() if key.public is None), None)
+            del self._kept[none or next(iter(self._kept))]
+
+    async def _fetch(self, kid: str, now: datetime) -> _Key:
         given, settings = self._resources, self._settings
         path = f"/commerce/notification/v1/public_key/{quote(kid, safe='')}"
         async with Hosts(settings, given, lent=True) as hosts:
@@ -129,7 +139,7 @@ class Keys:
             call = Call("GET", path, "read", bucket=OTHER, accept=(400, 404))
             try:
                 answer = await client.ask(call, application=True)
-                found = None if answer.status in (400, 404) else wire.read(wire_account.PublicKey, answer)
+                found = None if answer.status in (400, 404) else read_answer(wire_account.PublicKey, answer)
             except TryLater:
                 raise
             except ChannelError as error:
@@ -158,24 +168,7 @@ class EbayWebhooks:
         key = await self._keys.key(kid)
         if key is None or key.public is None or not _signed(key.public, key.digest, signature, body):
             return None
-        event = hashlib.sha256(body).hexdigest()
-        try:
-            told = _Body.model_validate_json(body)
-        except ValidationError:
-            return WebhookHint(topic="", event=event, sent_at=now)
-        notice = told.notification
-        sent_at = notice.publish_date or notice.event_date or now
-        if not -TOLERANCE <= now - sent_at <= LATEST:
-            return None
-        if told.metadata.topic == _FORGET:
-            return Harmless("eBay asks to forget a user, and nothing about users is kept")
-        return WebhookHint(
-            topic=told.metadata.topic[:100],
-            event=notice.notification_id if _EVENT.fullmatch(notice.notification_id) else event,
-            sent_at=sent_at.astimezone(UTC),
-            orders=tuple(dict.fromkeys(_named(notice.data, "orderId", _ORDER))),
-            keys=tuple(QuantityKey(sku) for sku in dict.fromkeys(_named(notice.data, "sku", None)) if plausible(sku)),
-        )
+        return _meaning(body, now)
 
     def answer(self, query: Mapping[str, str], address: str) -> bytes | None:
         """What eBay wants to hear when it makes sure that an address is ours; None: it asks nothing."""
@@ -185,6 +178,30 @@ class EbayWebhooks:
         text = code + self._token.get_secret_value() + address
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         return json.dumps({"challengeResponse": digest}).encode()
+
+
+def _meaning(body: bytes, now: datetime) -> WebhookHint | Harmless | None:
+    """What a delivery says that is eBay's own; None for one from the future."""
+    event = hashlib.sha256(body).hexdigest()
+    try:
+        told = _Body.model_validate_json(body)
+    except ValidationError:
+        return WebhookHint(topic="", event=event, sent_at=now)
+    notice = told.notification
+    sent_at = notice.publish_date or notice.event_date or now
+    if now - sent_at < -TOLERANCE:
+        return None
+    if now - sent_at > LATEST:
+        return TOO_LATE
+    if told.metadata.topic == _FORGET:
+        return Harmless("eBay asks to forget a user, and nothing about users is kept")
+    return WebhookHint(
+        topic=told.metadata.topic[:100],
+        event=notice.notification_id if _EVENT.fullmatch(notice.notification_id) else event,
+        sent_at=sent_at,
+        orders=tuple(dict.fromkeys(_named(notice.data, "orderId", _ORDER))),
+        keys=tuple(QuantityKey(sku) for sku in dict.fromkeys(_named(notice.data, "sku", None)) if plausible(sku)),
+    )
 
 
 def _signature(header: str) -> tuple[str, bytes] | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, Field, ValidationError
 
-from channelsync.sdk.errors import AnswerUnreadable
-from channelsync.sdk.http import Answer
+from channelsync.sdk.answers import Answer
+from channelsync.sdk.wire import At, CamelWire, Name, Units
 
 
 def _or_nothing(value: object) -> object:
@@ -19,25 +17,9 @@ def _or_nothing(value: object) -> object:
 
 T = TypeVar("T")
 Many = Annotated[tuple[T, ...], BeforeValidator(_or_nothing)]
-Units = Annotated[int, Field(strict=True)]
-"""A whole number in JSON: "1", 1.5 and true are none."""
-
-Name = Annotated[str, Field(min_length=1)]
-At = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 
 
-class Wire(BaseModel):
-    """A value never stands in an error: it may be the buyer's."""
-
-    model_config = ConfigDict(
-        extra="ignore", frozen=True, hide_input_in_errors=True, alias_generator=to_camel, populate_by_name=True
-    )
-
-
-W = TypeVar("W", bound=Wire)
-
-
-class Error(Wire):
+class Error(CamelWire):
     """One numbered error or warning."""
 
     error_id: int = 0
@@ -48,7 +30,7 @@ class Error(Wire):
 Errors = Many[Error]
 
 
-class Refusal(Wire):
+class Refusal(CamelWire):
     """What an answer that is not 2xx says."""
 
     errors: Errors = ()
@@ -57,26 +39,26 @@ class Refusal(Wire):
 # Orders
 
 
-class Payment(Wire):
+class Payment(CamelWire):
     """A payment of an order; also one that failed or waits."""
 
     payment_date: At | None = None
     payment_status: str = ""
 
 
-class PaymentSummary(Wire):
+class PaymentSummary(CamelWire):
     """What was paid for an order."""
 
     payments: Many[Payment] = ()
 
 
-class CancelRequest(Wire):
+class CancelRequest(CamelWire):
     """A wish to cancel an order; only getOrder tells of it."""
 
     cancel_completed_date: At | None = None
 
 
-class CancelStatus(Wire):
+class CancelStatus(CamelWire):
     """Whether an order was cancelled, and when."""
 
     cancel_state: str = "NONE_REQUESTED"
@@ -84,19 +66,19 @@ class CancelStatus(Wire):
     cancel_requests: Many[CancelRequest] = ()
 
 
-class FulfilledBy(Wire):
+class FulfilledBy(CamelWire):
     """Who ships."""
 
     fulfilled_by: str = ""
 
 
-class Program(Wire):
+class Program(CamelWire):
     """The programs that an order runs in."""
 
     fulfillment_program: FulfilledBy | None = None
 
 
-class Line(Wire):
+class Line(CamelWire):
     """A line of an order. sku: none on some listings that were not made by the Inventory API."""
 
     line_item_id: Name
@@ -106,7 +88,7 @@ class Line(Wire):
     line_item_fulfillment_status: str = "NOT_STARTED"
 
 
-class Order(Wire):
+class Order(CamelWire):
     """An order, without its buyer."""
 
     order_id: Name
@@ -120,7 +102,7 @@ class Order(Wire):
     line_items: tuple[Line, ...]
 
 
-class Found(Wire):
+class Found(CamelWire):
     """What the search for orders goes by."""
 
     order_id: Name
@@ -128,28 +110,28 @@ class Found(Wire):
     last_modified_date: At | None = None
 
 
-class Orders(Wire):
+class Orders(CamelWire):
     """A page of orders; rows stay as they came: each is read by itself."""
 
     total: Annotated[Units, Field(ge=0)]
     orders: Many[Any] = ()
 
 
-class ShippedLine(Wire):
+class ShippedLine(CamelWire):
     """Units of a line in a shipment."""
 
     line_item_id: Name
     quantity: Units = 1
 
 
-class Shipment(Wire):
+class Shipment(CamelWire):
     """One parcel, or several that left together."""
 
     shipped_date: At | None = None
     line_items: Many[ShippedLine] = ()
 
 
-class Shipments(Wire):
+class Shipments(CamelWire):
     """What has left of an order so far."""
 
     total: Units
@@ -159,19 +141,19 @@ class Shipments(Wire):
 # Items and offers
 
 
-class ShipToLocation(Wire):
+class ShipToLocation(CamelWire):
     """The units of an item that buyers may order."""
 
     quantity: Units | None = None
 
 
-class Availability(Wire):
+class Availability(CamelWire):
     """Where the units of an item are."""
 
     ship_to_location_availability: ShipToLocation | None = None
 
 
-class Described(Wire):
+class Described(CamelWire):
     """What an item is, by its `product`. Codes as the seller wrote them: some write "Does not apply"."""
 
     title: str | None = None
@@ -180,7 +162,7 @@ class Described(Wire):
     isbn: Many[str] = ()
 
 
-class Item(Wire):
+class Item(CamelWire):
     """What is sold, with the number for all its offers."""
 
     sku: str = ""
@@ -188,14 +170,14 @@ class Item(Wire):
     described: Annotated[Described | None, Field(alias="product")] = None
 
 
-class Items(Wire):
+class Items(CamelWire):
     """A page of items; rows stay as they came."""
 
     total: Annotated[Units, Field(ge=0)]
     inventory_items: Many[Any] = ()
 
 
-class ItemAnswer(Wire):
+class ItemAnswer(CamelWire):
     """One item of several that were asked for, or why it is missing."""
 
     sku: str = ""
@@ -203,13 +185,13 @@ class ItemAnswer(Wire):
     inventory_item: Item | None = None
 
 
-class ItemAnswers(Wire):
+class ItemAnswers(CamelWire):
     """The answer to a call for several items; rows stay as they came."""
 
     responses: tuple[Any, ...]
 
 
-class ListingDetails(Wire):
+class ListingDetails(CamelWire):
     """The listing of a published offer."""
 
     listing_id: str | None = None
@@ -217,7 +199,7 @@ class ListingDetails(Wire):
     listing_on_hold: bool | None = None
 
 
-class Offer(Wire):
+class Offer(CamelWire):
     """An item on offer at one of eBay's sites; published, it is a listing."""
 
     offer_id: Name
@@ -228,14 +210,14 @@ class Offer(Wire):
     listing: ListingDetails | None = None
 
 
-class Offers(Wire):
+class Offers(CamelWire):
     """The offers of a SKU; rows stay as they came."""
 
     total: Annotated[Units, Field(ge=0)]
     offers: Many[Any] = ()
 
 
-class Written(Wire):
+class Written(CamelWire):
     """What became of one item or one offer of a push."""
 
     sku: str = ""
@@ -244,23 +226,10 @@ class Written(Wire):
     errors: Errors = ()
 
 
-class Writes(Wire):
+class Writes(CamelWire):
     """The answer to a push; rows stay as they came."""
 
     responses: tuple[Any, ...]
-
-
-def read(model: type[W], answer: Answer) -> W:
-    """The answer's body. Raises AnswerUnreadable, which names the fields that are wrong and shows no value."""
-    return row(model, answer.json(), answer)
-
-
-def row(model: type[W], found: Any, answer: Answer) -> W:
-    """One row of an answer. Raises AnswerUnreadable likewise."""
-    try:
-        return model.model_validate(found)
-    except ValidationError as error:
-        raise AnswerUnreadable(f"{answer.call}: HTTP {answer.status} with {why(error)}") from None
 
 
 def refusal(answer: Answer) -> tuple[Error, ...]:
@@ -274,15 +243,3 @@ def refusal(answer: Answer) -> tuple[Error, ...]:
 def ids_of(errors: tuple[Error, ...]) -> frozenset[int]:
     """Their numbers."""
     return frozenset(one.error_id for one in errors)
-
-
-def why(error: ValidationError) -> str:
-    """What is wrong where, without any value."""
-    wrong = [f"{'.'.join(map(str, one['loc'])) or 'the answer'}: {one['msg']}" for one in error.errors()]
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    return "; ".join(wrong[:3]) + more
-
-
-def time_text(at: datetime) -> str:
-    """A time as eBay writes it."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

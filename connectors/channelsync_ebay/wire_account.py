@@ -7,13 +7,14 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from channelsync_ebay.wire import At, Many, Name, Units, Wire
+from channelsync.sdk.wire import At, CamelWire, Name, Units
+from channelsync_ebay.wire import Many
 
 
-class Token(Wire):
+class Token(CamelWire):
     """Access, and, where a code was redeemed, what it can be renewed with. Seconds."""
 
-    model_config = ConfigDict(alias_generator=None, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(alias_generator=None)
 
     access_token: Name
     expires_in: Annotated[float, Field(gt=0)]
@@ -21,40 +22,34 @@ class Token(Wire):
     refresh_token_expires_in: float | None = None
 
 
-class TokenRefusal(Wire):
-    """Why no token is handed out, by OAuth's own code."""
-
-    error: str = ""
-
-
-class User(Wire):
+class User(CamelWire):
     """The seller. The id stays when the name changes."""
 
     user_id: Name
     username: str = ""
 
 
-class SellingLimit(Wire):
+class SellingLimit(CamelWire):
     """How much a seller may sell in a month."""
 
     quantity: int | None = None
 
 
-class Privileges(Wire):
+class Privileges(CamelWire):
     """Whether the seller may sell, and how many units a month; no limit where none is told."""
 
     seller_registration_completed: bool
     selling_limit: SellingLimit | None = None
 
 
-class Location(Wire):
+class Location(CamelWire):
     """One of the seller's places."""
 
     merchant_location_key: str = ""
     merchant_location_status: str = ""
 
 
-class Locations(Wire):
+class Locations(CamelWire):
     """The seller's places."""
 
     total: Units
@@ -64,7 +59,7 @@ class Locations(Wire):
 # Limits
 
 
-class Rate(Wire):
+class Rate(CamelWire):
     """Calls in a window of time: how many go, how many are left, when it ends."""
 
     limit: int | None = None
@@ -72,13 +67,13 @@ class Rate(Wire):
     reset: At | None = None
 
 
-class LimitedResource(Wire):
+class LimitedResource(CamelWire):
     """What a limit is of."""
 
     rates: Many[Rate] = ()
 
 
-class RateLimit(Wire):
+class RateLimit(CamelWire):
     """The limits of one API."""
 
     api_context: str = ""
@@ -86,7 +81,7 @@ class RateLimit(Wire):
     resources: Many[LimitedResource] = ()
 
 
-class RateLimits(Wire):
+class RateLimits(CamelWire):
     """The limits of all APIs."""
 
     rate_limits: Many[RateLimit] = ()
@@ -95,7 +90,7 @@ class RateLimits(Wire):
 # Notifications
 
 
-class Delivery(Wire):
+class Delivery(CamelWire):
     """How notifications are delivered."""
 
     endpoint: str = ""
@@ -113,7 +108,7 @@ def _delivery(value: object) -> object:
         return None
 
 
-class Destination(Wire):
+class Destination(CamelWire):
     """An address that eBay delivers to. status: ENABLED, DISABLED (by us) or MARKED_DOWN (by eBay, after failures)."""
 
     destination_id: Name
@@ -121,14 +116,14 @@ class Destination(Wire):
     delivery_config: Annotated[Delivery | None, BeforeValidator(_delivery)] = None
 
 
-class Destinations(Wire):
+class Destinations(CamelWire):
     """A page of destinations."""
 
     next: str | None = None
     destinations: Many[Destination] = ()
 
 
-class Subscribed(Wire):
+class Subscribed(CamelWire):
     """A topic that is told to a destination."""
 
     subscription_id: Name
@@ -137,14 +132,14 @@ class Subscribed(Wire):
     destination_id: str = ""
 
 
-class Subscriptions(Wire):
+class Subscriptions(CamelWire):
     """A page of subscriptions."""
 
     next: str | None = None
     subscriptions: Many[Subscribed] = ()
 
 
-class Payload(Wire):
+class Payload(CamelWire):
     """A shape in which a topic is told."""
 
     schema_version: str = "1.0"
@@ -152,7 +147,7 @@ class Payload(Wire):
     deprecated: bool = False
 
 
-class Topic(Wire):
+class Topic(CamelWire):
     """What can be subscribed to. authorization_scopes: permissions that it asks for."""
 
     topic_id: Name
@@ -161,7 +156,7 @@ class Topic(Wire):
     supported_payloads: Many[Payload] = ()
 
 
-class PublicKey(Wire):
+class PublicKey(CamelWire):
     """The key that a notification was signed with."""
 
     key: Name

@@ -1,4 +1,4 @@
-"""Talks to any system that reads and writes files: a till, an ERP, a shop or marketplace without a connector."""
+"""Any system that reads and writes files: a till, an ERP, a shop or marketplace without a connector."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ from channelsync.sdk.connecting import Guide
 from channelsync.sdk.files.place import FolderPlace, Place
 from channelsync.sdk.files.sftp import SftpPlace
 from channelsync.sdk.http import HttpSettings, HttpTransport
+from channelsync.sdk.other_hosts import own_host
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.settings import own
+from channelsync_files.access import authorization
 from channelsync_files.channel import FilesChannel
-from channelsync_files.documents import Documents, authorization
-from channelsync_files.inspecting import Inspection
-from channelsync_files.orders import NoOrders, OrderDocument, OrderLog, OrderSource
+from channelsync_files.documents import Documents
+from channelsync_files.order_log import OrderLog
+from channelsync_files.orders import NoOrders, OrderDocument, OrderSource
 from channelsync_files.outbox import FileOutbox, HttpOutbox, Outbox
 from channelsync_files.replies import Replies
 from channelsync_files.settings import FilesSettings, budgets, capabilities
+from channelsync_files.setup import Inspection
 from channelsync_files.shown import Shown
+
+USER_AGENT = "channelsync-files"
 
 
 @asynccontextmanager
@@ -66,21 +71,34 @@ def _over_http(mine: FilesSettings, resources: Resources, http: HttpTransport) -
 
 
 def _transport(mine: FilesSettings, resources: Resources) -> HttpTransport:
-    secrets = [one for one in (mine.password, mine.token, authorization(mine)) if one is not None]
-    return HttpTransport(
+    shown = authorization(mine)
+    return own_host(
+        resources,
         HttpSettings(
             channel=resources.channel,
             base_url=mine.place,
-            user_agent="channelsync-files",
-            secrets=secrets,
+            user_agent=USER_AGENT,
+            secrets=mine.secrets if shown is None else (*mine.secrets, shown),
             body_bytes_max=mine.file_bytes_max,
         ),
-        clock=resources.clock,
-        limiter=resources.limiter,
-        breaker=resources.breaker,
-        rng=resources.random,
-        transport=resources.transport,
     )
+
+
+GUIDE = Guide(
+    steps=(
+        "Make a folder that the other system and channelsync can both reach, on this machine or an SFTP server, and"
+        " in it one for orders, one for listings or numbers, and one for our quantities. Or find the addresses at"
+        " which the other system offers the same over HTTPS.",
+        "Let the other system export its orders with their ids, lines, units, status and the time of the last"
+        " change, whole orders in each file, written under another name and renamed when complete.",
+        "Let it export what it offers and the numbers it shows, whole in one file, as often as it can.",
+        "Let it import our quantities, and if it can, write what became of each row.",
+        "For SFTP: make a user for channelsync, and set the server's public key as host_keys; `ssh-keyscan` prints"
+        " it, who runs the server confirms it.",
+        "Write which column holds what in [channel.settings], with one file of each kind beside you, then run"
+        " `channelsync channels check`: it says whether the newest files fit.",
+    )
+)
 
 
 CONNECTOR = Connector(
@@ -90,19 +108,5 @@ CONNECTOR = Connector(
     capabilities=lambda settings: capabilities(own(FilesSettings, settings)),
     budgets=lambda settings: budgets(own(FilesSettings, settings)),
     open=open_channel,
-    guide=Guide(
-        steps=(
-            "Make a folder that the other system and channelsync can both reach, on this machine or an SFTP server, and"
-            " in it one for orders, one for listings or numbers, and one for our quantities. Or find the addresses at"
-            " which the other system offers the same over HTTPS.",
-            "Let the other system export its orders with their ids, lines, units, status and the time of the last"
-            " change, whole orders in each file, written under another name and renamed when complete.",
-            "Let it export what it offers and the numbers it shows, whole in one file, as often as it can.",
-            "Let it import our quantities, and if it can, write what became of each row.",
-            "For SFTP: make a user for channelsync, and set the server's public key as host_keys; `ssh-keyscan` prints"
-            " it, who runs the server confirms it.",
-            "Write which column holds what in [channel.settings], with one file of each kind beside you, then run"
-            " `channelsync channels check`: it says whether the newest files fit.",
-        )
-    ),
+    guide=GUIDE,
 )

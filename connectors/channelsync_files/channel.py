@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import date
 
 from channelsync.sdk.channel import Identity
@@ -19,10 +19,10 @@ from channelsync.sdk.values import (
     QuantityUpdate,
     UnreadableOrder,
 )
-from channelsync_files.inspecting import Inspection
 from channelsync_files.orders import OrderSource
 from channelsync_files.outbox import Outbox, why_not
 from channelsync_files.settings import READS_PER_CALL, FilesSettings, capabilities
+from channelsync_files.setup import Inspection
 from channelsync_files.shown import Shown
 from channelsync_files.translate import Offered
 
@@ -86,14 +86,15 @@ class FilesChannel:
         return await self._shown.read(keys) if keys else []
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
-        """One file. Updates of listings that are not offered, or that a row cannot name, are refused beforehand."""
+        """One file. Refused beforehand: listings that are not offered, not counted, or that a row cannot name."""
         refuse_more_than(capabilities(self._settings).updates_per_push, len(updates))
         refuse_negative(updates)
         if not updates:
             return []
         await self._inspection.prepare()
         offers = await self._offers_of(updates)
-        results = {update.key: self._refused(update, offers) for update in updates}
+        uncounted = await self._shown.uncounted() if self._outbox is not None else frozenset[QuantityKey]()
+        results = {update.key: self._refused(update, offers, uncounted) for update in updates}
         send = [update for update in updates if results[update.key] is None]
         if send and self._outbox is not None:
             results |= await self._outbox.send(send, offers)
@@ -106,11 +107,15 @@ class FilesChannel:
             self._offers = await self._shown.offered()
         return self._offers
 
-    def _refused(self, update: QuantityUpdate, offers: Mapping[str, Offered]) -> PushResult | None:
+    def _refused(
+        self, update: QuantityUpdate, offers: Mapping[str, Offered], uncounted: Collection[QuantityKey]
+    ) -> PushResult | None:
         if self._outbox is None or self._settings.quantities is None:
             return PushResult.refused(update.key, "no `quantities` are set: nothing is written to this system")
         offered = offers.get(update.key.key)
         if offered is None:
             return PushResult.refused(update.key, "the other system offers no such listing")
+        if update.key in uncounted:
+            return PushResult.refused(update.key, "the other system counts nothing for it, and would ignore a number")
         why = why_not(update, offered, self._settings.quantities)
         return PushResult.refused(update.key, why) if why else None

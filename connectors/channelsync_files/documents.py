@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -13,6 +12,8 @@ from channelsync.sdk.answers import Answer, parse_http_date
 from channelsync.sdk.calls import Call
 from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.http import HttpTransport
+from channelsync.sdk.times import utc_text
+from channelsync_files.access import authorization
 from channelsync_files.sections import Section
 from channelsync_files.settings import FilesSettings
 
@@ -21,6 +22,7 @@ SINCE = "{since}"
 
 _TYPES = {"csv": "text/csv", "json": "application/json", "jsonl": "application/x-ndjson"}
 _NOT_MODIFIED = 304
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Documents:
 
     async def get(self, section: Section, since: datetime | None = None) -> Document:
         """The document of a section, whole. Raises AnswerUnreadable for an empty one: none is taken for no rows."""
-        path = "/" + section.path.replace(SINCE, quote(time_text(since or datetime(1970, 1, 1, tzinfo=UTC))))
+        path = "/" + section.path.replace(SINCE, quote(utc_text(since or _BEGINNING, "seconds")))
         held = self._held.get(section.path) if SINCE not in section.path else None
         headers = self._headers()
         if held is not None and held.tag:
@@ -78,18 +80,3 @@ class Documents:
 
     def _headers(self) -> dict[str, str | SecretStr]:
         return {} if self._authorization is None else {"Authorization": self._authorization}
-
-
-def authorization(settings: FilesSettings) -> SecretStr | None:
-    """What every request carries; None where the place asks for nothing."""
-    if settings.token is not None:
-        return SecretStr(f"Bearer {settings.token.get_secret_value()}")
-    if settings.username is not None and settings.password is not None:
-        pair = f"{settings.username}:{settings.password.get_secret_value()}".encode()
-        return SecretStr(f"Basic {base64.b64encode(pair).decode()}")
-    return None
-
-
-def time_text(at: datetime) -> str:
-    """A time as an address carries it, to the second, never later than it is."""
-    return (at.astimezone(UTC) - timedelta(microseconds=at.microsecond)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -12,12 +12,13 @@ from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import AnswerUnreadable, ChannelError, NotSent
 from channelsync.sdk.files.place import Place
 from channelsync.sdk.right_to_write import check_may_write
+from channelsync.sdk.times import utc_text
 from channelsync.sdk.values import PushResult, QuantityKey, QuantityUpdate
 from channelsync_files import record, wire
-from channelsync_files.documents import Documents, time_text
+from channelsync_files.documents import Documents
 from channelsync_files.record import Told
 from channelsync_files.replies import Outcome, Replies, replies_of
-from channelsync_files.sections import AcknowledgementsIn, QuantitiesOut
+from channelsync_files.sections_numbers import AcknowledgementsIn, QuantitiesOut
 from channelsync_files.translate import Offered
 
 LOOKS_PER_WAIT = 20
@@ -145,7 +146,7 @@ class FileOutbox:
         shown = dict(values)
         if self._how.content == "all":
             shown = {key: one.value for key, one in told.written.items() if key.key in offers} | shown
-        at = time_text(self._clock.now())
+        at = utc_text(self._clock.now(), "seconds")
         rows = [row_of(key, shown[key], offers[key.key], self._how, file=number, at=at) for key in sorted(shown)]
         content = await asyncio.to_thread(wire.write, rows, names_of(self._how), self._how)
         check_may_write(f"{self._channel}: quantities")
@@ -188,7 +189,7 @@ class HttpOutbox:
 
     async def send(self, updates: Sequence[QuantityUpdate], offers: Offers) -> dict[QuantityKey, PushResult]:
         """See Outbox."""
-        at = time_text(self._clock.now())
+        at = utc_text(self._clock.now(), "seconds")
         rows = [row_of(one.key, one.value, offers[one.key.key], self._how, file=0, at=at) for one in updates]
         content = await asyncio.to_thread(wire.write, rows, names_of(self._how), self._how)
         idempotency = hashlib.sha256("\n".join(one.idempotency for one in updates).encode()).hexdigest()

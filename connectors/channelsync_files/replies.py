@@ -17,7 +17,7 @@ from channelsync.sdk.values import PushResult, QuantityKey
 from channelsync_files import record, wire
 from channelsync_files.incoming import Arrived, fetched, look, moved_name, put_away
 from channelsync_files.record import Told
-from channelsync_files.sections import AcknowledgementsIn, QuantitiesOut
+from channelsync_files.sections_numbers import AcknowledgementsIn, QuantitiesOut
 from channelsync_files.settings import Source
 from channelsync_files.wire import Row
 

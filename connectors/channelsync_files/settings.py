@@ -14,7 +14,8 @@ from channelsync.sdk.files.sftp import SftpServer
 from channelsync.sdk.http import Timeouts
 from channelsync.sdk.limiter import Budget
 from channelsync.sdk.values import Applies, Deducts, GivesBack, NumberBehaviour, Timing
-from channelsync_files.sections import AcknowledgementsIn, ListingsIn, NumbersIn, OrdersIn, QuantitiesOut
+from channelsync_files.sections_numbers import AcknowledgementsIn, ListingsIn, NumbersIn, QuantitiesOut
+from channelsync_files.sections_orders import OrdersIn
 
 READS_PER_CALL = 1_000
 """A read opens the one file that holds all numbers, so it may as well be asked for many."""
@@ -166,6 +167,11 @@ class FilesSettings(BaseModel):
             host_keys=self.host_keys,
             bytes_max=self.file_bytes_max,
         )
+
+    @property
+    def secrets(self) -> tuple[SecretStr, ...]:
+        """All that must not be shown."""
+        return tuple(one for one in (self.password, self.token, self.private_key, self.passphrase) if one is not None)
 
     @property
     def source(self) -> Source:

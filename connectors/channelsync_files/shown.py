@@ -19,7 +19,7 @@ from channelsync_files import translate, wire
 from channelsync_files.documents import Documents
 from channelsync_files.incoming import newest_entry
 from channelsync_files.replies import Replies
-from channelsync_files.sections import ListingsIn, NumbersIn
+from channelsync_files.sections_numbers import ListingsIn, NumbersIn
 from channelsync_files.settings import FilesSettings
 from channelsync_files.translate import NEVER_TOLD, Number, Offered
 from channelsync_files.wire import Row
@@ -72,6 +72,10 @@ class Snapshots(Generic[T]):
             await self._fetch(self._where, entry)
         assert self._held is not None  # noqa: S101 - `_fetch` has set it, or raised
         return Snapshot(self._held[1], entry.name, asked, self._clock.now(), entry.modified)
+
+    async def known(self) -> T:
+        """What the file that was read last says; where none was yet, the newest. Raises like `newest`."""
+        return (await self.newest()).rows if self._held is None else self._held[1]
 
     async def _fetch(self, place: Place, entry: Entry) -> None:
         name = f"{self._how.path}/{entry.name}"
@@ -173,6 +177,18 @@ class Shown:
             )
             for key, one in zip(keys, found, strict=True)
         ]
+
+    async def uncounted(self) -> frozenset[QuantityKey]:
+        """The keys for which the numbers that were read last say that nothing is counted; they are read where none were
+        yet. Where they cannot be read now nobody says so of any."""
+        with contextlib.suppress(TryLater, ChannelMisbehaved):
+            if self._numbers is not None:
+                rows = await self._numbers.known()
+                return frozenset(key for key, one in rows.items() if one.number is None and not one.problem)
+            if self._listings is not None and self._settings.source == "snapshot":
+                listed = (await self._listings.known()).values()
+                return frozenset(QuantityKey(one.listing) for one in listed if one.number is None and not one.problem)
+        return frozenset()
 
     async def _known(self, offered: Mapping[str, Offered] | None) -> Snapshot[dict[QuantityKey, Number]]:
         """The number of every key, from where the settings say."""

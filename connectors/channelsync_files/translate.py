@@ -20,7 +20,8 @@ from channelsync.sdk.values import (
     QuantityKey,
     UnreadableOrder,
 )
-from channelsync_files.sections import Happens, ListingsIn, OrdersIn
+from channelsync_files.sections_numbers import ListingsIn
+from channelsync_files.sections_orders import Happens, OrdersIn
 from channelsync_files.wire import Row
 
 NEVER_TOLD = -1

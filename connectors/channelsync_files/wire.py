@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from channelsync_files.sections import LINE_FIELDS, Incoming, OrdersIn, Section
+from channelsync_files.sections import Incoming, Section
+from channelsync_files.sections_orders import LINE_FIELDS, OrdersIn
 
 MISSING: Any = object()
 """What is at a path that is not there; null is there, and blank."""

@@ -89,13 +89,8 @@ class MemoryChannel:
                 sales = self._shop.changed_after(change)
             page, more = sales[: self._settings.orders_per_page], len(sales) > self._settings.orders_per_page
             change = page[-1].change if page else change
-            read = [order_of(sale) for sale in page]
-            yield OrderPage(
-                orders=tuple(one for one in read if isinstance(one, OrderSnapshot)),
-                unreadable=tuple(one for one in read if isinstance(one, UnreadableOrder)),
-                cursor=str(change),
-                covered_to=None if more else asked,
-            )
+            found = [order_of(sale) for sale in page]
+            yield OrderPage.of(found, cursor=str(change), covered_to=None if more else asked)
 
     async def orders_by_id(self, orders: Sequence[str]) -> Sequence[OrderSnapshot | UnreadableOrder]:
         with self._asking():
@@ -124,7 +119,7 @@ class MemoryChannel:
             items = [self._shop.items.get(key.key) for key in keys]
         answered = self._clock.now()
         return [
-            KeyRead(key=key, value=item.number if item else None, asked=asked, answered=answered)
+            KeyRead(key=key, value=item.number if item and item.counted else None, asked=asked, answered=answered)
             for key, item in zip(keys, items, strict=True)
         ]
 
@@ -140,6 +135,8 @@ class MemoryChannel:
             return PushResult.refused(update.key, "the shop has no such item")
         if update.value < 0:
             return PushResult.refused(update.key, f"{update.value} is negative")
+        if not item.counted:
+            return PushResult.refused(update.key, "the shop does not count its units, and would ignore it")
         if item.under_review:
             return PushResult.refused(update.key, item.under_review)
         if update.expected not in (None, item.number):
@@ -173,6 +170,7 @@ def order_of(sale: Sale) -> OrderSnapshot | UnreadableOrder:
                 ordered=line.units,
                 shipped=tuple(Moved(units=units, at=at) for units, at in line.shipped),
                 returned=tuple(Moved(units=units, at=at) for units, at in line.returned),
+                withheld=tuple(Moved(units=units, at=at) for units, at in line.kept_back),
             )
             for line in sale.lines
         )
@@ -199,7 +197,8 @@ def _status(sale: Sale) -> OrderStatus:
 def listing_of(item: Item) -> Listing:
     """The item in our words. Its number is kept under its own id."""
     key = QuantityKey(item.id)
-    return Listing(listing=item.id, sku=item.sku, title=item.sku, keys=(key,), shown={key: item.number})
+    shown = {key: item.number} if item.counted else {}
+    return Listing(listing=item.id, sku=item.sku, title=item.sku, keys=(key,), shown=shown, tracked=item.counted)
 
 
 @asynccontextmanager

@@ -35,12 +35,16 @@ class SoldOut(Exception):
 
 @dataclass(slots=True)
 class Item:
-    """Something on the shelf. under_review: why its number cannot be changed; empty when it can."""
+    """Something on the shelf. under_review: why its number cannot be changed; empty when it can.
+
+    counted: whether the shop counts its units; one that it does not count it sells without end.
+    """
 
     id: str
     sku: str
     number: int
     under_review: str = ""
+    counted: bool = True
 
 
 Happened = list[tuple[int, datetime]]
@@ -56,6 +60,7 @@ class SoldLine:
     units: int
     shipped: Happened = field(default_factory=list)
     returned: Happened = field(default_factory=list)
+    kept_back: Happened = field(default_factory=list)
 
     @property
     def open(self) -> int:
@@ -88,6 +93,7 @@ class Shop:
         self.trouble: Exception | None = None
         self.does_it_first = False
         self._clock = clock
+        self._listed = 0
         self._changes = 0
         self._changed_at = clock.now()
 
@@ -108,9 +114,14 @@ class Shop:
 
     def list_item(self, sku: str, number: int) -> Item:
         """A new item on the shelf."""
-        item = Item(f"item-{len(self.items) + 1}", sku, number)
+        self._listed += 1
+        item = Item(f"item-{self._listed}", sku, number)
         self.items[item.id] = item
         return item
+
+    def remove(self, item: Item) -> None:
+        """The item is taken off the shelf for good."""
+        del self.items[item.id]
 
     def buy(self, *wanted: tuple[Item, int], buyer: str = "") -> Sale:
         """A buyer orders. Raises SoldOut, and sells nothing, when an item shows fewer units than wanted."""
@@ -146,6 +157,10 @@ class Shop:
         """Shipped units of the first line come back and go on the shelf."""
         sale.lines[0].item.number += units
         sale.lines[0].returned.append((units, self._changed(sale)))
+
+    def keep_back(self, sale: Sale, units: int) -> None:
+        """Shipped units of the first line come back damaged, and stay off the shelf."""
+        sale.lines[0].kept_back.append((units, self._changed(sale)))
 
     def _changed(self, sale: Sale) -> datetime:
         at = sale.changed_at = self._next_moment()

@@ -40,6 +40,7 @@ class MemoryWorld:
     """A new shop of this name; it takes the place of the one before."""
 
     orders_per_page = 3
+    listings_per_page = 3
     canaries: Collection[str] = CANARY
     secrets: Collection[str] = ()
 
@@ -50,6 +51,12 @@ class MemoryWorld:
     async def offer(self, sku: str, number: int) -> Offered:
         item = self.shop.list_item(sku, number)
         return Offered(item.id, sku, QuantityKey(item.id))
+
+    async def remove(self, offered: Offered) -> None:
+        self.shop.remove(self.shop.items[offered.listing])
+
+    async def stop_counting(self, offered: Offered) -> None:
+        self.shop.items[offered.listing].counted = False
 
     async def number(self, key: QuantityKey) -> int | None:
         item = self.shop.items.get(key.key)
@@ -85,6 +92,9 @@ class MemoryWorld:
 
     async def take_back(self, order: str, units: int) -> None:
         self.shop.take_back(self._sale(order), units)
+
+    async def keep_back(self, order: str, units: int) -> None:
+        self.shop.keep_back(self._sale(order), units)
 
     async def refuse(self, offered: Offered, reason: str) -> None:
         self.shop.items[offered.listing].under_review = reason

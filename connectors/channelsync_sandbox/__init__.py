@@ -1,4 +1,4 @@
-"""Talks HTTP to the marketplaces of the lab, by docs/sandbox-marketplace.md. The layout that every connector has."""
+"""The marketplaces of the lab over HTTP, by docs/sandbox-marketplace.md. The layout that every connector has."""
 
 from __future__ import annotations
 
@@ -10,36 +10,32 @@ from pydantic import BaseModel
 
 from channelsync.sdk.channel import Connector, WebhookScheme
 from channelsync.sdk.connecting import Guide
-from channelsync.sdk.http import HttpSettings, HttpTransport
+from channelsync.sdk.http import HttpSettings
+from channelsync.sdk.other_hosts import own_host
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.settings import own
+from channelsync_sandbox.access import Access
 from channelsync_sandbox.channel import SandboxChannel
-from channelsync_sandbox.client import Access, SandboxClient, budget_observer
+from channelsync_sandbox.client import SandboxClient, budget_observer
 from channelsync_sandbox.settings import SandboxSettings, budgets, capabilities
 from channelsync_sandbox.webhooks import SandboxWebhooks
+
+USER_AGENT = "channelsync-sandbox"
 
 
 @asynccontextmanager
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[SandboxChannel]:
     """The account on the marketplace; nothing is asked before the first call."""
     mine = own(SandboxSettings, settings)
-    http = HttpTransport(
-        HttpSettings(
-            channel=resources.channel,
-            base_url=mine.base_url,
-            user_agent="channelsync-sandbox",
-            secrets=(mine.refresh_token, *mine.webhook_secrets),
-        ),
-        clock=resources.clock,
-        limiter=resources.limiter,
-        breaker=resources.breaker,
-        rng=resources.random,
-        transport=resources.transport,
-        observe_answer=budget_observer(resources.limiter),
+    settings_of_http = HttpSettings(
+        channel=resources.channel,
+        base_url=mine.base_url,
+        user_agent=USER_AGENT,
+        secrets=mine.secrets,
     )
-    async with http:
-        access = Access(http, resources.clock, mine.refresh_token)
-        yield SandboxChannel(resources.channel, mine, SandboxClient(http, access), resources.vault)
+    async with own_host(resources, settings_of_http, budget_observer(resources.limiter)) as http:
+        client = SandboxClient(http, Access(http, resources.clock, mine.refresh_token))
+        yield SandboxChannel(mine, resources, client)
 
 
 def webhooks(settings: BaseModel, resources: Resources) -> WebhookScheme | None:

@@ -155,6 +155,11 @@ class SandboxSettings(Declared):
     """What `check` does when the marketplace declares other values than stand here. stop: the channel stops and says
     what to set. warn: a line in the log, and these values count. Default stop: a wrong value oversells."""
 
+    @property
+    def secrets(self) -> tuple[SecretStr, ...]:
+        """All that must not be shown."""
+        return (self.refresh_token, *self.webhook_secrets)
+
 
 def capabilities(settings: Declared) -> Capabilities:
     """The marketplace that these settings tell of."""

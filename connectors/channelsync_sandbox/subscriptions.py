@@ -18,7 +18,7 @@ KEPT_AS = "webhook_secrets"
 """The name in the vault: a JSON object, webhook id -> secret."""
 
 
-class SandboxSubscriptions:
+class Subscriptions:
     """The account's webhooks. by_hand: the settings hold secrets of webhooks that were registered by hand."""
 
     def __init__(self, client: SandboxClient, vault: Vault, *, by_hand: bool) -> None:

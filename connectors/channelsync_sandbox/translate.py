@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from channelsync.sdk.values import (
     QuantityUpdate,
     UnreadableOrder,
 )
+from channelsync.sdk.wire import why
 from channelsync_sandbox import wire
 
 STATUS = {
@@ -30,12 +30,9 @@ STATUS = {
     "cancelled": OrderStatus.CANCELLED,
 }
 
-NO_ID = "(no id)"
-
 _NOT_ABOUT_THE_BUYER = frozenset(
     {"id", "status", "site", "placed_at", "paid_at", "cancelled_at", "updated_at", "lines"}
 )
-_RAW_CHARACTERS_MAX = 10_000
 
 
 def order_of(row: Any) -> OrderSnapshot | UnreadableOrder:
@@ -43,17 +40,13 @@ def order_of(row: Any) -> OrderSnapshot | UnreadableOrder:
     try:
         return _snapshot(wire.Order.model_validate(row))
     except ValidationError as error:
-        reason = wire.why(error)
+        reason = why(error)
     except BadOrder as error:
         reason = str(error)
     fields = row if isinstance(row, dict) else {}
     kept = {name: value for name, value in fields.items() if name in _NOT_ABOUT_THE_BUYER}
     name = fields.get("id")
-    return UnreadableOrder(
-        order=name if isinstance(name, str) and name else NO_ID,
-        reason=reason,
-        raw=json.dumps(kept, default=str)[:_RAW_CHARACTERS_MAX],
-    )
+    return UnreadableOrder.of(name if isinstance(name, str) else "", reason, kept)
 
 
 def _snapshot(order: wire.Order) -> OrderSnapshot:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr
 
-from channelsync.sdk.errors import AnswerUnreadable
-from channelsync.sdk.http import Answer
-
-Units = Annotated[int, Field(strict=True)]
-"""A whole number in JSON: 1.0, "1" and true are none."""
-
-
-class Wire(BaseModel):
-    """A value never stands in an error: it may be the buyer's."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
-
-
-W = TypeVar("W", bound=Wire)
+from channelsync.sdk.wire import At, Name, Units, Wire
 
 
 class Token(Wire):
     """expires_in: seconds; None: it does not expire by itself."""
 
-    access_token: Annotated[str, Field(min_length=1)]
+    access_token: Name
     expires_in: float | None = None
 
 
@@ -45,7 +32,7 @@ class Refusal(Wire):
 class Seller(Wire):
     """Whose account it is."""
 
-    id: Annotated[str, Field(min_length=1)]
+    id: Name
     title: str = ""
 
 
@@ -54,21 +41,21 @@ class Account(Wire):
 
     account: str
     seller: Seller
-    declares: dict[str, Any] = {}
+    declares: dict[str, Any] = Field(default_factory=dict)
 
 
 class Movement(Wire):
     """Units of a line that something happened to."""
 
     units: Units
-    at: AwareDatetime | None = None
+    at: At | None = None
     location: str | None = None
 
 
 class Line(Wire):
     """A line of an order."""
 
-    id: Annotated[str, Field(min_length=1)]
+    id: Name
     listing: str | None = None
     sku: str | None = None
     ordered: Units
@@ -83,12 +70,12 @@ class Line(Wire):
 class Order(Wire):
     """An order, without its buyer."""
 
-    id: Annotated[str, Field(min_length=1)]
+    id: Name
     status: Literal["awaiting_payment", "open", "done", "cancelled"]
-    placed_at: AwareDatetime
-    updated_at: AwareDatetime
-    paid_at: AwareDatetime | None = None
-    cancelled_at: AwareDatetime | None = None
+    placed_at: At
+    updated_at: At
+    paid_at: At | None = None
+    cancelled_at: At | None = None
     lines: tuple[Line, ...]
 
 
@@ -102,7 +89,7 @@ class OrdersPage(OrdersFound):
     """A page of orders, and where the next begins."""
 
     next: str | None = None
-    as_of: AwareDatetime
+    as_of: At
 
 
 class IdsPage(Wire):
@@ -115,7 +102,7 @@ class IdsPage(Wire):
 class Number(Wire):
     """number: None: there is no such key (any more), or nothing is counted."""
 
-    key: Annotated[str, Field(min_length=1)]
+    key: Name
     location: str = ""
     number: Units | None = None
     committed: Units | None = None
@@ -132,7 +119,7 @@ class Part(Wire):
 class Listing(Wire):
     """A listing."""
 
-    id: Annotated[str, Field(min_length=1)]
+    id: Name
     sku: str | None = None
     title: str = ""
     barcode: str | None = None
@@ -184,7 +171,7 @@ class Results(Wire):
 class Webhook(Wire):
     """A webhook that the account has registered."""
 
-    id: Annotated[str, Field(min_length=1)]
+    id: Name
     url: str
     topics: tuple[str, ...]
 
@@ -205,19 +192,4 @@ class Delivered(Wire):
     """The body of a webhook delivery; `data` is read for ids only."""
 
     type: str
-    data: dict[str, Any] = {}
-
-
-def read(model: type[W], answer: Answer) -> W:
-    """The answer's body. Raises AnswerUnreadable, which names the fields that are wrong and shows no value."""
-    try:
-        return model.model_validate(answer.json())
-    except ValidationError as error:
-        raise AnswerUnreadable(f"{answer.call}: HTTP {answer.status} with {why(error)}") from None
-
-
-def why(error: ValidationError) -> str:
-    """What is wrong where, without any value."""
-    wrong = [f"{'.'.join(map(str, one['loc'])) or 'the answer'}: {one['msg']}" for one in error.errors()]
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    return "; ".join(wrong[:3]) + more
+    data: dict[str, Any] = Field(default_factory=dict)

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from channelsync.sdk.channel import Connector, WebhookScheme
 from channelsync.sdk.connecting import Guide
-from channelsync.sdk.http import Call, HttpSettings, HttpTransport, Timeouts
-from channelsync.sdk.other_hosts import other_host
+from channelsync.sdk.http import Call, HttpSettings, Timeouts
+from channelsync.sdk.other_hosts import other_host, own_host
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.settings import own
 from channelsync_shopify.access import Access
@@ -33,18 +33,13 @@ _REFUSED = (400, 401, 403, 404, 410)
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[ShopifyChannel]:
     """The shop; nothing is asked before the first call."""
     mine = own(ShopifySettings, settings)
-    http = HttpTransport(
-        HttpSettings(channel=resources.channel, base_url=mine.url, user_agent=USER_AGENT, secrets=mine.secrets),
-        clock=resources.clock,
-        limiter=resources.limiter,
-        breaker=resources.breaker,
-        rng=resources.random,
-        transport=resources.transport,
+    settings_of_http = HttpSettings(
+        channel=resources.channel, base_url=mine.url, user_agent=USER_AGENT, secrets=mine.secrets
     )
-    async with http:
+    async with own_host(resources, settings_of_http) as http:
         client = ShopifyClient(http, Access(http, resources.clock, mine, resources.vault), resources.limiter, mine)
         bulk = BulkPull(resources.channel, client, resources.clock, _loader(mine, resources))
-        yield ShopifyChannel(mine, resources, client, Writer(client, resources.random), bulk)
+        yield ShopifyChannel(mine, resources, client, Writer(client, resources.clock, resources.random), bulk)
 
 
 def _loader(settings: ShopifySettings, resources: Resources) -> Fetch:

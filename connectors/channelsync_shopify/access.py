@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, SecretStr, ValidationError
 
+from channelsync.sdk.access_tokens import AccessToken, AccessTokens, code_of_refusal, use_for
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import AnswerUnreadable, NeedsSeller
-from channelsync.sdk.http import Answer, Call, HttpTransport
+from channelsync.sdk.http import Call, HttpTransport
 from channelsync.sdk.vault import Vault
+from channelsync.sdk.wire import read_answer
 from channelsync_shopify import wire
 from channelsync_shopify.settings import ShopifySettings
 
 KEPT_AS = "offline"
 """The name in the vault of what renews the access: see Kept."""
 
-_RENEW_BEFORE = 120.0
-"""Seconds before its end in which an access token is not used any more."""
-_RENEW_SHARE = 0.1
-"""The same, as a share of its life, where that is less."""
-
 _REFUSED = (400, 401, 403)
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    secret: SecretStr
-    use_until: float
-    """On the monotonic clock."""
 
 
 class Kept(BaseModel):
@@ -55,15 +42,14 @@ class _GrantRefused(NeedsSeller):
 
 
 class Access:
-    """One caller at a time gets a new access token, the others wait for it."""
+    """The shop's access; see `HasTokens`."""
 
     def __init__(self, http: HttpTransport, clock: Clock, settings: ShopifySettings, vault: Vault) -> None:
         self._http = http
         self._clock = clock
         self._settings = settings
         self._vault = vault
-        self._token: _Token | None = None
-        self._renewing = asyncio.Lock()
+        self._tokens = AccessTokens(clock, self._renewed)
 
     async def token(self, *, refused: SecretStr | None = None) -> SecretStr:
         """A token to be used now. refused: one that Shopify did not accept, so another is wanted.
@@ -74,19 +60,15 @@ class Access:
             if refused is not None:
                 raise NeedsSeller("Set a new access_token: Shopify does not accept the present one.")
             return self._settings.access_token
-        async with self._renewing:
-            token = self._token
-            if token is None or token.secret is refused or self._clock.monotonic() >= token.use_until:
-                token = self._token = await self._renewed(refused)
-            return token.secret
+        return await self._tokens.token(refused=refused)
 
-    async def _renewed(self, refused: SecretStr | None) -> _Token:
+    async def _renewed(self, refused: SecretStr | None) -> AccessToken:
         if self._settings.refresh_token is None:
-            token, use_for = await self._asked({"grant_type": "client_credentials"})
-            return _Token(SecretStr(token.access_token), self._clock.monotonic() + use_for)
+            token, left = await self._asked({"grant_type": "client_credentials"})
+            return AccessToken(SecretStr(token.access_token), self._clock.monotonic() + left)
         return await self._rotated(self._settings.refresh_token, refused)
 
-    async def _rotated(self, first: SecretStr, refused: SecretStr | None) -> _Token:
+    async def _rotated(self, first: SecretStr, refused: SecretStr | None) -> AccessToken:
         """The kept access token while it is good, else a new pair, which is kept before it is used.
 
         Another process may have renewed it meanwhile: what the vault says counts, also when Shopify refuses a refresh
@@ -100,7 +82,7 @@ class Access:
             return self._usable(kept, now)
         refresh = first.get_secret_value() if kept is None else kept.refresh_token
         try:
-            token, use_for = await self._asked({"grant_type": "refresh_token", "refresh_token": refresh})
+            token, left = await self._asked({"grant_type": "refresh_token", "refresh_token": refresh})
         except _GrantRefused:
             newer, now = await self._kept(digest), self._clock.now()
             if newer is None or newer == kept or not _good(newer, now, refused):
@@ -112,7 +94,7 @@ class Access:
             first=digest,
             refresh_token=token.refresh_token,
             access_token=token.access_token,
-            use_until=now + timedelta(seconds=min(use_for, _A_YEAR)),
+            use_until=now + timedelta(seconds=min(left, _A_YEAR)),
         )
         await self._vault.put(KEPT_AS, SecretStr(kept.model_dump_json()))
         return self._usable(kept, now)
@@ -135,9 +117,9 @@ class Access:
         self._http.keep_secret(SecretStr(kept.refresh_token))
         return kept
 
-    def _usable(self, kept: Kept, now: datetime) -> _Token:
+    def _usable(self, kept: Kept, now: datetime) -> AccessToken:
         left = (kept.use_until - now).total_seconds()
-        return _Token(SecretStr(kept.access_token), self._clock.monotonic() + left)
+        return AccessToken(SecretStr(kept.access_token), self._clock.monotonic() + left)
 
     async def _asked(self, grant: Mapping[str, str]) -> tuple[wire.Token, float]:
         """A new token, and the seconds from now in which it may be used."""
@@ -149,16 +131,13 @@ class Access:
         answer = await self._http.request(call)
         if answer.status in _REFUSED:
             raise _GrantRefused(
-                f"Connect the shop anew: Shopify does not accept the app's {_what(grant)} ({_reason(answer)})."
+                f"Connect the shop anew: Shopify does not accept the app's {_what(grant)} ({code_of_refusal(answer)})."
             )
-        token = wire.read(wire.Token, answer.json(), answer, "token")
+        token = read_answer(wire.Token, answer)
         self._http.keep_secret(SecretStr(token.access_token))
         if token.refresh_token:
             self._http.keep_secret(SecretStr(token.refresh_token))
-        if token.expires_in is None:
-            return token, math.inf
-        took = self._clock.monotonic() - asked
-        return token, token.expires_in - took - min(_RENEW_BEFORE, token.expires_in * _RENEW_SHARE)
+        return token, use_for(token.expires_in) - (self._clock.monotonic() - asked)
 
 
 _A_YEAR = timedelta(days=365).total_seconds()
@@ -173,12 +152,3 @@ def _good(kept: Kept, now: datetime, refused: SecretStr | None) -> bool:
 def _what(grant: Mapping[str, str]) -> str:
     refresh = grant["grant_type"] == "refresh_token"
     return "refresh token" if refresh else "client id and secret"
-
-
-def _reason(answer: Answer) -> str:
-    """The code of a refusal; an answer that carries none is named by its status."""
-    try:
-        code = wire.TokenRefusal.model_validate_json(answer.body).error
-    except ValidationError:
-        code = ""
-    return code[:60] or f"HTTP {answer.status}"

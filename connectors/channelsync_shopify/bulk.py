@@ -10,6 +10,8 @@ import structlog
 
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import AnswerUnreadable
+from channelsync.sdk.jobs import Patience, until_over
+from channelsync.sdk.wire import read_part
 from channelsync_shopify import documents, wire
 from channelsync_shopify.client import ShopifyClient
 
@@ -21,7 +23,7 @@ FILE_BYTES_MAX = 512 * 1024 * 1024
 WAIT_MAX = 3600.0
 """Seconds after which a bulk operation counts as stuck."""
 
-_FIRST_WAIT, _LONGEST_WAIT, _LONGER = 1.0, 30.0, 1.5
+_PATIENCE = Patience(first=1.0, longest=30.0)
 _UNDER_WAY = ("CREATED", "RUNNING")
 
 Fetch = Callable[[str], Awaitable[bytes | None]]
@@ -42,7 +44,7 @@ class BulkPull:
         # Not a write: started twice, it costs nothing but one of five places.
         data, answer = await self._client.ask(documents.BULK_START, {"query": documents.BULK_LISTINGS.text})
         name = documents.BULK_START.name
-        started = wire.read(wire.BulkStarted, data.get("bulkOperationRunQuery"), answer, name)
+        started = read_part(wire.BulkStarted, data.get("bulkOperationRunQuery"), answer, name)
         operation = started.bulk_operation
         if operation is None or started.user_errors:
             why = "; ".join(error.code or error.message for error in started.user_errors)
@@ -65,13 +67,19 @@ class BulkPull:
 
     async def _finished(self, operation: wire.BulkOperation) -> wire.BulkOperation:
         """The operation once it is no longer under way, or after the longest wait."""
-        wait, until = _FIRST_WAIT, self._clock.monotonic() + WAIT_MAX
-        while operation.status in _UNDER_WAY and self._clock.monotonic() < until:
-            await self._clock.sleep(wait)
-            wait = min(_LONGEST_WAIT, wait * _LONGER)
+
+        async def ask() -> wire.BulkOperation:
             data, answer = await self._client.ask(documents.BULK_STATE, {"id": operation.id})
-            operation = wire.read(wire.BulkOperation, data.get("bulkOperation"), answer, documents.BULK_STATE.name)
-        return operation
+            return read_part(wire.BulkOperation, data.get("bulkOperation"), answer, documents.BULK_STATE.name)
+
+        return await until_over(
+            self._clock,
+            operation,
+            ask,
+            under_way=lambda one: one.status in _UNDER_WAY,
+            patience=_PATIENCE,
+            within=WAIT_MAX,
+        )
 
     def _gave_up(self, why: str) -> None:
         log.warning("shopify.bulk_given_up", channel=self._channel, why=why)

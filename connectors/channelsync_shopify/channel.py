@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
-
-import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from channelsync.sdk.channel import Identity
 from channelsync.sdk.connecting import CheckPoint
 from channelsync.sdk.errors import NeedsSeller
-from channelsync.sdk.http import Answer
 from channelsync.sdk.pushes import refuse_more_than, refuse_negative
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.subscriptions import Subscription
+from channelsync.sdk.times import utc_text
 from channelsync.sdk.values import (
     KeyRead,
     Listing,
@@ -27,16 +23,17 @@ from channelsync.sdk.values import (
     QuantityUpdate,
     UnreadableOrder,
 )
-from channelsync_shopify import translate, wire
+from channelsync.sdk.wire import readable_listing
+from channelsync_shopify import translate, translate_listings, wire_listings
 from channelsync_shopify.bulk import BulkPull
 from channelsync_shopify.client import ShopifyClient, next_of
 from channelsync_shopify.documents import ROWS_MAX
+from channelsync_shopify.place import Place
 from channelsync_shopify.quantities import Writer
-from channelsync_shopify.settings import ORDER_OVERLAP, READS_PER_CALL, SKEW, ShopifySettings
-from channelsync_shopify.setup import Subscriptions, inspected, missing_scopes
+from channelsync_shopify.settings import READS_PER_CALL, ShopifySettings
+from channelsync_shopify.setup import inspected, missing_scopes
+from channelsync_shopify.subscriptions import Subscriptions
 from channelsync_shopify.webhooks import TOPICS
-
-log = structlog.get_logger(__name__)
 
 
 class ShopifyChannel:
@@ -91,8 +88,8 @@ class ShopifyChannel:
 
     async def orders(self, *, cursor: str | None) -> AsyncIterator[OrderPage]:
         """Within a round pages follow Shopify's own cursor, which names the last row; between rounds, the time."""
-        place = _Place() if cursor is None else _Place.read(cursor, self._name)
-        query = None if place.since is None else f"updated_at:>='{place.since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
+        place = Place() if cursor is None else Place.read(cursor, self._name)
+        query = None if place.since is None else f"updated_at:>='{utc_text(place.since, 'seconds')}'"
         after: str | None = None
         while True:
             page, answer = await self._client.orders(query=query, after=after)
@@ -101,12 +98,7 @@ class ShopifyChannel:
             orders = tuple(one for one in rows if isinstance(one, OrderSnapshot))
             after = next_of(page, after, answer)
             place = place.done() if after is None else place.moved_on(orders)
-            yield OrderPage(
-                orders=orders,
-                unreadable=tuple(one for one in rows if isinstance(one, UnreadableOrder)),
-                cursor=place.text,
-                covered_to=place.covered_to,
-            )
+            yield OrderPage.of(rows, cursor=place.text, covered_to=place.covered_to)
             if after is None:
                 return
 
@@ -118,7 +110,7 @@ class ShopifyChannel:
     async def order_ids(self, day: date) -> AsyncIterator[str]:
         query = f"created_at:>='{day}T00:00:00Z' AND created_at:<'{day + timedelta(days=1)}T00:00:00Z'"
         async for one in self._client.order_ids(query):
-            if one.created_at.astimezone(UTC).date() == day:
+            if one.created_at.date() == day:
                 yield translate.number_of(one.id)
 
     # Listings and numbers
@@ -154,12 +146,12 @@ class ShopifyChannel:
             items = _gids("InventoryItem", [key.key for key in here])
             if at is None or not items:  # Shopify's names are numbers, so these name nothing, whenever it is asked
                 now = self._clock.now()
-                reads |= {key: translate.read_of(key, None, asked=now, answered=now) for key in here}
+                reads |= {key: translate_listings.read_of(key, None, asked=now, answered=now) for key in here}
                 continue
             rows, answer = await self._client.numbers(at, items)
             found = {translate.number_of(row.id): row for row in rows}
             times = {"asked": answer.asked_at, "answered": answer.answered_at}
-            reads |= {key: translate.read_of(key, found.get(key.key), **times) for key in here}
+            reads |= {key: translate_listings.read_of(key, found.get(key.key), **times) for key in here}
         return [reads[key] for key in keys]
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
@@ -168,71 +160,9 @@ class ShopifyChannel:
         return await self._writer.push(updates)
 
     def _listing(self, row: Any) -> Listing | None:
-        """A listing in our words; one that cannot be read is named in the log, and its neighbours are read on."""
-        try:
-            return translate.listing_of(wire.Variant.model_validate(row))
-        except ValidationError as error:
-            name = row.get("id") if isinstance(row, dict) else None
-            log.warning("listing.unreadable", channel=self._name, listing=name, why=wire.why(error))
-            return None
-
-
-class _Cursor(BaseModel):
-    """A cursor as it is kept. since, as_of: Shopify's clock; asked: ours. See `_Place`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    since: datetime | None = None
-    asked: datetime | None = None
-    as_of: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the search for orders goes on.
-
-    since: changes from here on are wanted; None: all. asked, as_of: when the first page of this round was asked for,
-    by our clock and by Shopify's; what the search found later may be missing among earlier pages, so the next round
-    starts from here.
-    """
-
-    since: datetime | None = None
-    asked: datetime | None = None
-    as_of: datetime | None = None
-    covered_to: datetime | None = None
-
-    @classmethod
-    def read(cls, cursor: str, channel: str) -> _Place:
-        try:
-            kept = _Cursor.model_validate_json(cursor)
-        except ValidationError:
-            raise ValueError(f"{channel}: {cursor[:80]!r} is no cursor of this connector") from None
-        return cls(kept.since, kept.asked, kept.as_of)
-
-    @property
-    def text(self) -> str:
-        """The cursor to be kept."""
-        return _Cursor(since=self.since, asked=self.asked, as_of=self.as_of).model_dump_json()
-
-    def started(self, answer: Answer) -> _Place:
-        """The round has begun, if it had not before. Of two clocks the one that is behind counts."""
-        if self.asked is not None:
-            return self
-        theirs = answer.server_date or answer.answered_at
-        took = answer.answered_at - answer.asked_at
-        return replace(self, asked=answer.asked_at, as_of=min(theirs - took, answer.asked_at))
-
-    def moved_on(self, orders: Sequence[OrderSnapshot]) -> _Place:
-        """To the time of the last order of this page: whoever resumes reads the orders of that second again."""
-        newest = max((one.version for one in orders), default=None)
-        if newest is None or (self.since is not None and newest < self.since):
-            return self
-        return replace(self, since=newest)
-
-    def done(self) -> _Place:
-        """The next round: it goes back a little, for changes that are found late and for times without fractions."""
-        since = None if self.as_of is None else self.as_of - ORDER_OVERLAP - SKEW
-        return _Place(since=since, covered_to=self.asked)
+        """A listing in our words; None for one that cannot be read."""
+        variant = readable_listing(wire_listings.Variant, row, self._name, "id")
+        return None if isinstance(variant, str) else translate_listings.listing_of(variant)
 
 
 def _gids(kind: str, names: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from channelsync.sdk.access_tokens import with_token
 from channelsync.sdk.errors import (
     AnswerUnreadable,
     ChannelMisbehaved,
@@ -17,7 +18,9 @@ from channelsync.sdk.errors import (
 )
 from channelsync.sdk.http import Answer, Call, HttpTransport
 from channelsync.sdk.limiter import Limiter
-from channelsync_shopify import documents, wire, wire_account
+from channelsync.sdk.paging import leads_back, leads_on
+from channelsync.sdk.wire import read_part
+from channelsync_shopify import documents, wire, wire_account, wire_listings, wire_orders
 from channelsync_shopify.access import Access
 from channelsync_shopify.documents import Document
 from channelsync_shopify.settings import ShopifySettings
@@ -70,7 +73,7 @@ class ShopifyClient:
     async def checked(self) -> wire_account.Checked:
         """Whose shop it is, and what we may do in it."""
         data, answer = await self.ask(documents.CHECK, {})
-        return wire.read(wire_account.Checked, data, answer, documents.CHECK.name)
+        return read_part(wire_account.Checked, data, answer, documents.CHECK.name)
 
     async def orders(self, *, query: str | None, after: str | None) -> tuple[wire.Rows, Answer]:
         """One page of whole orders by the time of their last change."""
@@ -80,15 +83,15 @@ class ShopifyClient:
         """These orders as they are now, whole; unknown ones are missing."""
         return await self._nodes(documents.ORDERS_BY_ID, ids)
 
-    async def order_ids(self, query: str) -> AsyncIterator[wire.OrderId]:
+    async def order_ids(self, query: str) -> AsyncIterator[wire_orders.OrderId]:
         """The ids of the orders that a search finds, by the time when they were placed."""
         after: str | None = None
         while True:
             variables = {"first": documents.ROWS_MAX, "query": query, "after": after}
             data, answer = await self.ask(documents.ORDER_IDS, variables, rows=documents.ROWS_MAX)
-            rows = wire.read(wire.Rows, data.get("orders"), answer, documents.ORDER_IDS.name)
+            rows = read_part(wire.Rows, data.get("orders"), answer, documents.ORDER_IDS.name)
             for row in rows.nodes:
-                yield wire.read(wire.OrderId, row, answer, documents.ORDER_IDS.name)
+                yield read_part(wire_orders.OrderId, row, answer, documents.ORDER_IDS.name)
             after = next_of(rows, after, answer)
             if after is None:
                 return
@@ -112,19 +115,21 @@ class ShopifyClient:
         """How many variants there are; 0 where Shopify does not say."""
         data, answer = await self.ask(documents.LISTINGS_COUNT, {})
         told = data.get("productVariantsCount")
-        return 0 if told is None else wire.read(wire.Count, told, answer, documents.LISTINGS_COUNT.name).count
+        return 0 if told is None else read_part(wire_listings.Count, told, answer, documents.LISTINGS_COUNT.name).count
 
-    async def numbers(self, location: str, items: Sequence[str]) -> tuple[list[wire.NumberRow], Answer]:
+    async def numbers(self, location: str, items: Sequence[str]) -> tuple[list[wire_listings.NumberRow], Answer]:
         """The numbers of these items at one location; unknown items are missing."""
         variables = {"ids": list(items), "location": location}
         data, answer = await self.ask(documents.NUMBERS, variables)
-        return [wire.read(wire.NumberRow, row, answer, documents.NUMBERS.name) for row in _found(data, answer)], answer
+        return [
+            read_part(wire_listings.NumberRow, row, answer, documents.NUMBERS.name) for row in _found(data, answer)
+        ], answer
 
     async def set_quantities(self, given: Mapping[str, Any], key: str) -> wire.SetQuantities:
         """Writes numbers, once: after a wait they must be computed anew. The same key changes nothing twice."""
         document = documents.SET_QUANTITIES
         data, answer = await self.ask(document, {"input": given, "key": key}, write=True)
-        return wire.read(wire.SetQuantities, data.get("inventorySetQuantities"), answer, document.name)
+        return read_part(wire.SetQuantities, data.get("inventorySetQuantities"), answer, document.name)
 
     async def ask(
         self, document: Document, variables: Mapping[str, Any], *, rows: int = 0, write: bool = False
@@ -134,7 +139,7 @@ class ShopifyClient:
         cost: float = document.cost(rows)
         while True:
             answer = await self._send(document, variables, min(cost, COST_MAX), write=write)
-            envelope = wire.read(wire.Envelope, answer.json(), answer, document.name)
+            envelope = read_part(wire.Envelope, answer.json(), answer, document.name)
             self._observe(envelope, answer)
             try:
                 return _data(envelope, answer, document, write=write), answer
@@ -171,7 +176,7 @@ class ShopifyClient:
                 return
             data, answer = await self.ask(document, {"id": parent.get("id"), "after": after})
             node = data.get("node")
-            more = wire.read(wire.Rows, node.get(field) if isinstance(node, dict) else None, answer, document.name)
+            more = read_part(wire.Rows, node.get(field) if isinstance(node, dict) else None, answer, document.name)
             nodes += more.nodes
             after = next_of(more, after, answer)
         raise ChannelMisbehaved(f"{document.name}: the list has no end")
@@ -188,7 +193,7 @@ class ShopifyClient:
             except _TooExpensive:
                 self._halve(document)
                 continue
-            rows = wire.read(wire.Rows, data.get(root), answer, document.name)
+            rows = read_part(wire.Rows, data.get(root), answer, document.name)
             await self.complete(rows.nodes)
             return rows, answer
 
@@ -227,11 +232,11 @@ class ShopifyClient:
             json=body,
             accept=(_UNAUTHORISED, *_SELLERS),
         )
-        token = await self._access.token()
-        answer = await self._http.request(_with(call, token))
-        if answer.status == _UNAUTHORISED:
-            token = await self._access.token(refused=token)
-            answer = await self._http.request(_with(call, token))
+        answer, _ = await with_token(
+            self._access,
+            lambda token: self._http.request(_with(call, token)),
+            lambda answer: answer.status == _UNAUTHORISED,
+        )
         if answer.status == _UNAUTHORISED:
             raise NeedsSeller(f"Connect the shop anew: {answer.call} is refused with a new access token too.")
         if answer.status in _SELLERS:
@@ -296,12 +301,11 @@ def _found(data: Mapping[str, Any], answer: Answer) -> list[Any]:
 
 def next_of(rows: wire.Rows, before: str | None, answer: Answer) -> str | None:
     """Where the next page begins; None after the last."""
-    after = rows.page_info.end_cursor
     if not rows.page_info.has_next_page:
         return None
-    if after is None or after == before:
-        raise ChannelMisbehaved(f"{answer.call}: the page leads back to itself, so the rest cannot be read")
-    return after
+    if rows.page_info.end_cursor is None:
+        raise leads_back(answer.call)
+    return leads_on(rows.page_info.end_cursor, before, answer.call)
 
 
 def _goes_on(rows: Mapping[str, Any]) -> bool:

@@ -151,7 +151,7 @@ SET_QUANTITIES = Document(
     "SetQuantities",
     """mutation SetQuantities($input: InventorySetQuantitiesInput!, $key: String!) {
   inventorySetQuantities(input: $input) @idempotent(key: $key) {
-    inventoryAdjustmentGroup { id }
+    inventoryAdjustmentGroup { id changes(quantityNames: ["available"]) { item { id tracked } } }
     userErrors { code field message }
   }
 }""",

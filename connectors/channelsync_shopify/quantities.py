@@ -10,23 +10,24 @@ import hashlib
 import json
 import random
 import uuid
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from channelsync.sdk.errors import ChannelError
-from channelsync.sdk.pushes import row_after
+from channelsync.sdk.clock import Clock
+from channelsync.sdk.pushes import Written, push_in_groups
 from channelsync.sdk.values import PushResult, QuantityUpdate
 from channelsync_shopify import wire
 from channelsync_shopify.client import ShopifyClient
-from channelsync_shopify.translate import gid_of
+from channelsync_shopify.settings import PUSH_SECONDS
+from channelsync_shopify.translate import gid_of, number_of
 
 REASON = "correction"
 """One of the reasons that Shopify allows for `available` (live capture of 2026-05)."""
 
 STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
 FRESH_KEY = frozenset({"IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", "IDEMPOTENCY_KEY_PARAMETER_MISMATCH"})
+UNTRACKED = 'Shopify does not track this item ("Track quantity" is off), so its number stops no sale'
 STILL_RUNNING = "IDEMPOTENCY_CONCURRENT_REQUEST"
 OF_THE_WHOLE_CALL = frozenset({"INVALID_NAME", "INVALID_REASON", "INVALID_REFERENCE_DOCUMENT"})
 
@@ -34,55 +35,41 @@ _ROW_AT = 2
 """In the path of an error: input, quantities, the row's number, its field."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one call came to, by place in the call. done: rows that have their result. again: groups that go again.
+    """What one call came to, by place in the call: see Written. fresh_key: all of it goes again under another key."""
 
-    fresh_key: all of it goes again under another idempotency key.
-    """
-
-    done: dict[int, PushResult] = field(default_factory=dict)
-    again: list[list[int]] = field(default_factory=list)
+    done: Mapping[int, PushResult] = field(default_factory=dict)
+    again: Sequence[Sequence[int]] = ()
     fresh_key: bool = False
 
 
 class Writer:
     """Pushes the numbers of one shop. rng: for the idempotency key of an update that carries none."""
 
-    def __init__(self, client: ShopifyClient, rng: random.Random) -> None:
+    def __init__(self, client: ShopifyClient, clock: Clock, rng: random.Random) -> None:
         self._client = client
+        self._clock = clock
         self._rng = rng
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> list[PushResult]:
-        """One result an update, in their order. Raises what the first call raises.
-
-        Once a call has been answered, nothing is raised any more: rows may be in force by then, and whoever calls must
-        hear of them. What a later call leaves open is unknown; what comes after it is not sent.
-        """
+        """One result an update, in their order. Raises as `push_in_groups` does."""
         results = {place: refused for place, one in enumerate(updates) if (refused := nameless(one)) is not None}
         places = [place for place in range(len(updates)) if place not in results]
-        waiting = deque([places] if places else [])
-        answered = False
-        while waiting:
-            some = waiting.popleft()
-            try:
-                verdict = await self._write([updates[place] for place in some])
-            except ChannelError as error:
-                if not answered:
-                    raise
-                results |= {place: row_after(error, updates[place].key) for place in some}
-                late = f"a part of the push failed before it: {error}"
-                results |= {one: PushResult.not_sent(updates[one].key, late) for rest in waiting for one in rest}
-                break
-            answered = True
-            results |= {some[place]: result for place, result in verdict.done.items()}
-            waiting += [[some[place] for place in group] for group in verdict.again]
+
+        async def write(some: Sequence[int]) -> Written:
+            verdict = await self._write([updates[place] for place in some])
+            done = {some[place]: result for place, result in verdict.done.items()}
+            return Written(done, [[some[place] for place in group] for group in verdict.again])
+
+        groups = [places] if places else []
+        results |= await push_in_groups(updates, groups, write, clock=self._clock, seconds=PUSH_SECONDS)
         return [results[place] for place in range(len(updates))]
 
     async def _write(self, updates: Sequence[QuantityUpdate]) -> Verdict:
         """One call, or two where the first one's idempotency key is used up."""
         salt = "" if all(one.idempotency for one in updates) else str(self._rng.getrandbits(64))
-        verdict = Verdict(fresh_key=True)
+        verdict = Verdict()
         for tries_left in (1, 0):
             key = key_of(updates, salt)
             answer = await self._client.set_quantities(rows_of(updates, key), key)
@@ -130,9 +117,23 @@ def key_of(updates: Sequence[QuantityUpdate], salt: str = "") -> str:
 def verdict_of(updates: Sequence[QuantityUpdate], answer: wire.SetQuantities, *, may_change_key: bool) -> Verdict:
     """What an answer means for each of these updates."""
     if not answer.user_errors:
-        return Verdict(done={place: PushResult.accepted(one.key) for place, one in enumerate(updates)})
+        untracked = untracked_in(answer)
+        return Verdict(done={place: _taken(one, untracked) for place, one in enumerate(updates)})
     whole = _of_the_whole_call(updates, answer.user_errors, may_change_key=may_change_key)
     return whole or _by_row(updates, answer)
+
+
+def untracked_in(answer: wire.SetQuantities) -> frozenset[str]:
+    """The items that Shopify does not track: it took their numbers, and goes on selling without end."""
+    group = answer.inventory_adjustment_group
+    changed = () if group is None else group.changes
+    return frozenset(number_of(one.item.id) for one in changed if one.item is not None and not one.item.tracked)
+
+
+def _taken(update: QuantityUpdate, untracked: Collection[str]) -> PushResult:
+    if update.key.key in untracked:
+        return PushResult.refused(update.key, UNTRACKED)
+    return PushResult.accepted(update.key)
 
 
 def _of_the_whole_call(

@@ -19,8 +19,12 @@ READS_PER_CALL = 100
 READ_COST = 3
 """However many items are asked for: a list costs as much as one of its objects, `nodes` too (GraphQL Admin API rate
 limits; a live capture of 2025-01 with four ids). Items at a location: the item, its level, its numbers."""
-PUSH_COST = 10
-"""A mutation costs 10 points however many rows it has (live captures of 2026-04)."""
+PUSH_COST = 12
+"""A mutation costs 10 points however many rows it has, what it changed and of which items 1 each (live captures of
+2026-04)."""
+
+PUSH_SECONDS = 60.0
+"""A push is several calls where rows are refused; none is begun after so long."""
 
 RATES = {"standard": 100, "advanced": 200, "plus": 1000, "enterprise": 2000}
 """Points regained each second, by plan (GraphQL Admin API rate limits). The bucket holds 20 times as many: live
@@ -139,8 +143,8 @@ def capabilities(_settings: ShopifySettings) -> Capabilities:
         timing=Timing(
             staleness=STALENESS,
             skew=SKEW,
-            # A write is in force with its answer. Counted from the sending where none came, so a request must fit in.
-            grace=timedelta(seconds=Timeouts().total) + STALENESS,
+            # A write is in force with its answer. Counted from the sending where none came, so a push must fit in.
+            grace=timedelta(seconds=PUSH_SECONDS + Timeouts().total) + STALENESS,
             applies=Applies.AT_ONCE,
             never_negative=False,
         ),

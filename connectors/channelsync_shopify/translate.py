@@ -1,4 +1,4 @@
-"""Between Shopify's words and ours: pure, so that every odd answer can be tried in a test.
+"""Between Shopify's orders and ours: pure, so that every odd answer can be tried in a test.
 
 Orders, by the states that the schema documents:
 
@@ -26,41 +26,23 @@ Orders, by the states that the schema documents:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
-from channelsync.sdk.values import (
-    BadOrder,
-    KeyRead,
-    Listing,
-    ListingState,
-    Moved,
-    OrderLine,
-    OrderSnapshot,
-    OrderStatus,
-    QuantityKey,
-    UnreadableOrder,
-)
-from channelsync_shopify import wire
-
-NO_ID = "(no id)"
+from channelsync.sdk.values import BadOrder, Moved, OrderLine, OrderSnapshot, OrderStatus, UnreadableOrder
+from channelsync.sdk.wire import why
+from channelsync_shopify import wire, wire_orders
 
 UNPAID = frozenset({None, "PENDING", "EXPIRED", "VOIDED"})
 """Values of displayFinancialStatus of an order that may never be paid."""
 
-HOLDS = frozenset({"reserved", "damaged", "quality_control", "safety_stock"})
-"""Names of numbers that hold what was taken off `available`; `committed` is what open orders hold."""
-
 _NOT_ABOUT_THE_BUYER = ("createdAt", "updatedAt", "cancelledAt", "displayFinancialStatus")
 _OF_A_LINE = ("id", "sku", "quantity", "currentQuantity", "unfulfilledQuantity")
 _GID = re.compile(r"gid://shopify/\w+/\d+")
-_RAW_CHARACTERS_MAX = 10_000
 
 
 def number_of(gid: str) -> str:
@@ -77,23 +59,17 @@ def _place(location: wire.Ref | None) -> str | None:
     return None if location is None else number_of(location.id)
 
 
-# Orders
-
-
 def order_of(row: Any) -> OrderSnapshot | UnreadableOrder:
     """An order as it came, in our words; one that cannot be understood is kept as it came, without the buyer."""
     try:
-        return _snapshot(wire.Order.model_validate(row))
+        return _snapshot(wire_orders.Order.model_validate(row))
     except ValidationError as error:
-        reason = wire.why(error)
+        reason = why(error)
     except BadOrder as error:
         reason = str(error)
     name = row.get("id") if isinstance(row, dict) else None
-    return UnreadableOrder(
-        order=number_of(name) if isinstance(name, str) and _GID.fullmatch(name) else NO_ID,
-        reason=reason,
-        raw=json.dumps(_without_buyer(row), default=str)[:_RAW_CHARACTERS_MAX],
-    )
+    known = number_of(name) if isinstance(name, str) and _GID.fullmatch(name) else ""
+    return UnreadableOrder.of(known, reason, _without_buyer(row))
 
 
 def _without_buyer(row: Any) -> dict[str, Any]:
@@ -126,7 +102,7 @@ class _Happened:
     places: list[tuple[int, int, str | None]] = field(default_factory=list)
 
 
-def _snapshot(order: wire.Order) -> OrderSnapshot:
+def _snapshot(order: wire_orders.Order) -> OrderSnapshot:
     happened = {line.id: _Happened() for line in order.line_items.nodes}
     _note_places(order, happened)
     _note_parcels(order, happened)
@@ -145,7 +121,7 @@ def _snapshot(order: wire.Order) -> OrderSnapshot:
     )
 
 
-def _status(order: wire.Order, lines: Sequence[OrderLine]) -> OrderStatus:
+def _status(order: wire_orders.Order, lines: Sequence[OrderLine]) -> OrderStatus:
     if order.cancelled_at is not None:
         return OrderStatus.CANCELLED
     if lines and all(line.to_ship == 0 for line in lines):
@@ -153,7 +129,7 @@ def _status(order: wire.Order, lines: Sequence[OrderLine]) -> OrderStatus:
     return OrderStatus.PENDING if order.display_financial_status in UNPAID else OrderStatus.OPEN
 
 
-def _note_places(order: wire.Order, happened: Mapping[str, _Happened]) -> None:
+def _note_places(order: wire_orders.Order, happened: Mapping[str, _Happened]) -> None:
     for one in order.fulfillment_orders.nodes:
         if one.status == "CANCELLED":
             continue
@@ -163,7 +139,7 @@ def _note_places(order: wire.Order, happened: Mapping[str, _Happened]) -> None:
                 happened[row.line_item.id].places.append((row.remaining_quantity, row.total_quantity, location))
 
 
-def _note_parcels(order: wire.Order, happened: Mapping[str, _Happened]) -> None:
+def _note_parcels(order: wire_orders.Order, happened: Mapping[str, _Happened]) -> None:
     for parcel in order.fulfillments:
         for row in parcel.fulfillment_line_items.nodes:
             noted = happened.get(row.line_item.id)
@@ -176,7 +152,7 @@ def _note_parcels(order: wire.Order, happened: Mapping[str, _Happened]) -> None:
                 noted.waiting += row.quantity
 
 
-def _note_returns(order: wire.Order, happened: Mapping[str, _Happened]) -> set[tuple[str, str]]:
+def _note_returns(order: wire_orders.Order, happened: Mapping[str, _Happened]) -> set[tuple[str, str]]:
     """The (return, line) pairs that have dispositions: what their refunds say of a restock would count it twice."""
     disposed: set[tuple[str, str]] = set()
     for one in order.returns.nodes:
@@ -195,7 +171,7 @@ def _note_returns(order: wire.Order, happened: Mapping[str, _Happened]) -> set[t
     return disposed
 
 
-def _note_refunds(order: wire.Order, happened: Mapping[str, _Happened], disposed: set[tuple[str, str]]) -> None:
+def _note_refunds(order: wire_orders.Order, happened: Mapping[str, _Happened], disposed: set[tuple[str, str]]) -> None:
     for refund in order.refunds:
         for row in refund.refund_line_items.nodes:
             noted = happened.get(row.line_item.id)
@@ -213,7 +189,7 @@ def _note_refunds(order: wire.Order, happened: Mapping[str, _Happened], disposed
                 noted.unsaid.append((moved, row.restock_type == "LEGACY_RESTOCK"))
 
 
-def _line(line: wire.LineItem, noted: _Happened, *, cancelled: bool) -> OrderLine:
+def _line(line: wire_orders.LineItem, noted: _Happened, *, cancelled: bool) -> OrderLine:
     """The line. Whatever the refunds say, as many units are to ship as Shopify says are."""
     to_ship = sum(remaining for remaining, _, _ in noted.places) if noted.places else line.unfulfilled_quantity
     kept = _units(noted.cancelled) + _units(noted.shipped) + noted.waiting + to_ship
@@ -256,80 +232,3 @@ def _found_out(unsaid: Iterable[tuple[Moved, bool]], gone: int) -> tuple[list[Mo
 
 def _units(moved: Iterable[Moved]) -> int:
     return sum(one.units for one in moved)
-
-
-# Listings and numbers
-
-
-def available(quantities: Iterable[wire.Quantity]) -> int | None:
-    """The number that buyers may buy; None where it is not among these."""
-    return next((one.quantity for one in quantities if one.name == "available"), None)
-
-
-def held(quantities: Iterable[wire.Quantity]) -> int:
-    """Units that were taken off the number for a cause that Shopify names: a draft order, damage, a safety margin."""
-    return sum(one.quantity for one in quantities if one.name in HOLDS)
-
-
-def read_of(key: QuantityKey, row: wire.NumberRow | None, *, asked: datetime, answered: datetime) -> KeyRead:
-    """A read of one key; row None: there is no such item. Where nothing is counted or kept there is no number."""
-    if row is None or not row.tracked or row.inventory_level is None:
-        return KeyRead(key=key, value=None, asked=asked, answered=answered)
-    told = row.inventory_level.quantities
-    return KeyRead(key=key, value=available(told), held=held(told), asked=asked, answered=answered)
-
-
-def listing_of(variant: wire.Variant) -> Listing:
-    """A variant in our words.
-
-    A key for each location of the seller's own where the item is kept. A bundle's parent has none: Shopify computes
-    its number from the parts. Where only other companies keep the item, its units are not ours.
-    """
-    item = number_of(variant.inventory_item.id)
-    levels = variant.inventory_item.inventory_levels.nodes
-    own = [level for level in levels if not level.location.is_fulfillment_service]
-    bundle = variant.requires_components or bool(variant.product_variant_components.nodes)
-    keys = () if bundle else tuple(QuantityKey(item, number_of(level.location.id)) for level in own)
-    tracked = variant.inventory_item.tracked
-    counted = list(zip(keys, (level.quantities for level in own), strict=False)) if tracked else []
-    shown = {key: number for key, told in counted if (number := available(told)) is not None}
-    state, reasons = _sellable(variant, sum(max(0, one) for one in shown.values()), kept=bundle or bool(levels))
-    return Listing(
-        listing=number_of(variant.id),
-        sku=variant.sku or None,
-        title=variant.display_name,
-        barcode=variant.barcode or None,
-        state=state,
-        reasons=reasons,
-        keys=keys,
-        shown=shown,
-        held={key: held(told) for key, told in counted if key in shown},
-        tracked=tracked or bundle,
-        sells_below_zero=variant.inventory_policy == "CONTINUE",
-        fulfilled_by_channel=bool(levels) and not own and not bundle,
-        parts=tuple(
-            (number_of(one.product_variant.id), one.quantity) for one in variant.product_variant_components.nodes
-        ),
-    )
-
-
-def _sellable(variant: wire.Variant, units: int, *, kept: bool) -> tuple[ListingState, tuple[str, ...]]:
-    """Whether buyers can buy it, and why not. units: that are there for them."""
-    status = variant.parent.status
-    if status == "ARCHIVED":
-        return ListingState.ENDED, ("the product's status is ARCHIVED",)
-    reasons = []
-    if status not in ("ACTIVE", "UNLISTED"):
-        reasons.append(f"the product's status is {status}")
-    published, healthy = variant.parent.resource_publications_count, variant.parent.available_publications_count
-    if published is not None and published.count == 0:
-        reasons.append("the product is published on no sales channel")
-    elif published is not None and healthy is not None and healthy.count == 0:
-        reasons.append(
-            f"all {published.count} sales channels that it is published on report a problem with the product"
-        )
-    if variant.inventory_item.tracked and not kept:
-        reasons.append("it is stocked at no location")
-    if not reasons and units > 0 and not variant.available_for_sale:
-        reasons.append("Shopify says that it is not available for sale, though there are units")
-    return (ListingState.INACTIVE if reasons else ListingState.ACTIVE), tuple(reasons)

@@ -16,11 +16,12 @@ from typing import Annotated
 from pydantic import Field, SecretStr, ValidationError
 
 from channelsync.sdk.values import QuantityKey
-from channelsync.sdk.webhooks import TOLERANCE, WebhookHint, plain_keys, signed_by
-from channelsync_shopify import wire
+from channelsync.sdk.webhooks import TOLERANCE, TOO_LATE, Harmless, WebhookHint, plain_keys, signed_by
+from channelsync.sdk.wire import CamelWire
 
 LATEST = timedelta(hours=6)
-"""How old a delivery may be: Shopify repeats one for four hours. What comes later the polls have found."""
+"""How old a delivery may be: Shopify repeats one for four hours. What comes later, as some do by a day (Best practices
+for webhooks), the polls have found. It is answered all the same: Shopify ends a subscription after eight refusals."""
 
 TOPICS: Mapping[str, Sequence[str]] = {
     "orders/create": ("id",),
@@ -48,15 +49,15 @@ _EVENT = re.compile(r"[0-9A-Za-z-]{8,64}")
 Number = Annotated[int, Field(ge=1)]
 
 
-class _Named(wire.Wire):
+class _Named(CamelWire):
     id: Number | None = None
 
 
-class _Edit(wire.Wire):
+class _Edit(CamelWire):
     order_id: Annotated[Number | None, Field(alias="order_id")] = None
 
 
-class _Body(wire.Wire):
+class _Body(CamelWire):
     """What is read of a body: the ids of what to ask for. Everything about the buyer is left where it is."""
 
     id: Number | None = None
@@ -77,17 +78,19 @@ class ShopifyWebhooks:
         self._shop = shop
         self._keys = plain_keys(secrets)
 
-    async def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookHint | None:
+    async def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookHint | Harmless | None:
         """What a genuine delivery is about. One that is signed but cannot be read hints that something is new."""
         found = {name.lower(): value for name, value in headers.items()}
         if not signed_by(self._keys, body, found.get("x-shopify-hmac-sha256", "")):
             return None
         topic = found.get("x-shopify-topic", "")
         sent_at = _time(found.get("x-shopify-triggered-at", ""))
-        if sent_at is None or not -TOLERANCE <= now - sent_at <= LATEST:
+        if sent_at is None or now - sent_at < -TOLERANCE:
             return None
         if not _TOPIC.fullmatch(topic) or found.get("x-shopify-shop-domain", "").lower() != self._shop:
             return None
+        if now - sent_at > LATEST:
+            return TOO_LATE
         read = _read(body)
         return WebhookHint(
             topic=topic,

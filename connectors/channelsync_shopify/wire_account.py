@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from channelsync_shopify.wire import Gid, UserError, Wire
+from channelsync.sdk.wire import CamelWire
+from channelsync_shopify.wire import Gid, UserError
 
 
-class Scope(Wire):
+class Scope(CamelWire):
     """One thing that the app may do."""
 
     handle: str
 
 
-class App(Wire):
+class App(CamelWire):
     """The app itself. webhook_api_version: by which its deliveries are written."""
 
     webhook_api_version: str = ""
 
 
-class Installation(Wire):
+class Installation(CamelWire):
     """All that the app may do."""
 
     access_scopes: tuple[Scope, ...]
     app: App = App()
 
 
-class Shop(Wire):
+class Shop(CamelWire):
     """Whose account it is."""
 
     id: Gid
@@ -32,14 +33,14 @@ class Shop(Wire):
     myshopify_domain: str = ""
 
 
-class Checked(Wire):
+class Checked(CamelWire):
     """The shop, and what we may do in it."""
 
     shop: Shop
     current_app_installation: Installation
 
 
-class Location(Wire):
+class Location(CamelWire):
     """A place of the shop. is_fulfillment_service: another company's."""
 
     id: Gid
@@ -49,7 +50,7 @@ class Location(Wire):
     fulfills_online_orders: bool = True
 
 
-class Webhook(Wire):
+class Webhook(CamelWire):
     """A webhook subscription. include_fields: what its deliveries hold; empty: all."""
 
     id: Gid
@@ -60,7 +61,7 @@ class Webhook(Wire):
     include_fields: tuple[str, ...] = ()
 
 
-class Changed(Wire):
+class Changed(CamelWire):
     """What became of the wish to change a webhook subscription."""
 
     user_errors: tuple[UserError, ...]

@@ -1,4 +1,4 @@
-"""Talks to a WooCommerce shop over its REST API v3."""
+"""WooCommerce, by its REST API v3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from channelsync.sdk.channel import Connector, WebhookScheme
 from channelsync.sdk.connecting import Guide
-from channelsync.sdk.http import HttpSettings, HttpTransport
+from channelsync.sdk.http import HttpSettings
+from channelsync.sdk.other_hosts import own_host
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.settings import own
 from channelsync_woocommerce.access import Access
@@ -18,30 +19,24 @@ from channelsync_woocommerce.client import WooClient
 from channelsync_woocommerce.settings import TIMEOUTS, WooSettings, budgets, capabilities
 from channelsync_woocommerce.webhooks import WooWebhooks
 
+USER_AGENT = "channelsync-woocommerce"
+
 
 @asynccontextmanager
 async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterator[WooChannel]:
     """The shop; nothing is asked before the first call."""
     mine = own(WooSettings, settings)
     access = Access(mine, resources.clock)
-    http = HttpTransport(
-        HttpSettings(
-            channel=resources.channel,
-            base_url=mine.base_url,
-            user_agent="channelsync-woocommerce",
-            secrets=(mine.consumer_key, mine.consumer_secret, *mine.webhook_secrets),
-            timeouts=TIMEOUTS,
-            sign=access.sign,
-        ),
-        clock=resources.clock,
-        limiter=resources.limiter,
-        breaker=resources.breaker,
-        rng=resources.random,
-        transport=resources.transport,
+    settings_of_http = HttpSettings(
+        channel=resources.channel,
+        base_url=mine.base_url,
+        user_agent=USER_AGENT,
+        secrets=mine.secrets,
+        timeouts=TIMEOUTS,
+        sign=access.sign,
     )
-    async with http:
-        client = WooClient(http, access, resources.channel)
-        yield WooChannel(mine, client, resources)
+    async with own_host(resources, settings_of_http) as http:
+        yield WooChannel(mine, resources, WooClient(http, access, resources.channel))
 
 
 def webhooks(settings: BaseModel, resources: Resources) -> WebhookScheme:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from datetime import date, datetime
+from typing import Any
 from urllib.parse import urlsplit
-
-import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from channelsync.sdk.channel import Identity
 from channelsync.sdk.connecting import CheckPoint
-from channelsync.sdk.errors import ChannelError, ChannelMisbehaved
 from channelsync.sdk.http import Answer
-from channelsync.sdk.pushes import refuse_more_than, refuse_negative, row_after
+from channelsync.sdk.pushes import refuse_more_than, refuse_negative
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.subscriptions import Subscription
 from channelsync.sdk.values import (
@@ -28,13 +23,15 @@ from channelsync.sdk.values import (
     QuantityUpdate,
     UnreadableOrder,
 )
-from channelsync_woocommerce import pushes, translate, wire
+from channelsync.sdk.wire import readable_listing
+from channelsync_woocommerce import translate, translate_listings, wire
 from channelsync_woocommerce.client import WooClient, id_of
-from channelsync_woocommerce.settings import BATCH_MAX, PUSH_SECONDS, WooSettings, capabilities
-from channelsync_woocommerce.setup import OPTIONS, Subscriptions, checkpoints
+from channelsync_woocommerce.place import Place
+from channelsync_woocommerce.quantities import Writer
+from channelsync_woocommerce.settings import BATCH_MAX, WooSettings, capabilities
+from channelsync_woocommerce.setup import inspected
+from channelsync_woocommerce.subscriptions import Subscriptions
 from channelsync_woocommerce.webhooks import TOPICS
-
-log = structlog.get_logger(__name__)
 
 _HOME = 'rel="https://api.w.org/"'
 
@@ -42,11 +39,12 @@ _HOME = 'rel="https://api.w.org/"'
 class WooChannel:
     """One WooCommerce shop."""
 
-    def __init__(self, settings: WooSettings, client: WooClient, resources: Resources) -> None:
+    def __init__(self, settings: WooSettings, resources: Resources, client: WooClient) -> None:
         self._name = resources.channel
         self._settings = settings
-        self._client = client
         self._clock = resources.clock
+        self._client = client
+        self._writer = Writer(client, resources.clock)
         self._webhooks = Subscriptions(client, resources.vault, settings.webhook_secrets)
         self._capabilities = capabilities(settings)
 
@@ -59,7 +57,7 @@ class WooChannel:
 
     async def inspect(self) -> Sequence[CheckPoint]:
         """Settings of the shop that make units wrong when they differ from ours."""
-        return checkpoints(self._settings, {name: await self._client.option(name) for name in OPTIONS})
+        return await inspected(self._settings, self._client)
 
     # Webhooks
 
@@ -77,7 +75,7 @@ class WooChannel:
         await self._webhooks.renew(subscription)
 
     async def unsubscribe(self, subscription: Subscription) -> None:
-        await self._client.drop_webhook(int(subscription.name))
+        await self._webhooks.unsubscribe(subscription)
 
     # Orders
 
@@ -87,7 +85,7 @@ class WooChannel:
         The trash is a search of its own, because no other shows it. It comes first: what is trashed later in the round
         is found by the next.
         """
-        place = _Place() if cursor is None else _Place.read(cursor, self._name)
+        place = Place() if cursor is None else Place.read(cursor, self._name)
         while True:
             found = await self._client.orders(
                 since=place.since,
@@ -104,9 +102,8 @@ class WooChannel:
             else:
                 place = place.done(self._capabilities.order_overlap + self._capabilities.timing.skew)
             covered_to = place.covered_to
-            yield OrderPage(
-                orders=tuple(one for one in orders if isinstance(one, OrderSnapshot)),
-                unreadable=tuple(one for one in orders if isinstance(one, UnreadableOrder)),
+            yield OrderPage.of(
+                orders,
                 cursor=place.text,
                 covered_to=None if covered_to is None else covered_to - self._capabilities.timing.staleness,
             )
@@ -142,8 +139,8 @@ class WooChannel:
             row = self._row(raw)
             if row is None:
                 continue
-            if not translate.varies(row):
-                listing = translate.product_of(row)
+            if not translate_listings.varies(row):
+                listing = translate_listings.product_of(row)
                 if listing is not None:
                     yield listing
                 continue
@@ -156,12 +153,12 @@ class WooChannel:
             yield one
 
     async def listings_by_id(self, listings: Sequence[str]) -> Sequence[Listing]:
-        names = [found for found in map(translate.ids_of, listings) if found is not None]
+        names = [found for found in map(translate_listings.ids_of, listings) if found is not None]
         products = await self._client.products_by_id(sorted({top for top, _ in names}))
         rows = [row for row in (self._row(found.row) for found in products) if row is not None]
-        made = [one for one in map(translate.product_of, rows) if one is not None]
+        made = [one for one in map(translate_listings.product_of, rows) if one is not None]
         wanted = {name for name in names if name[1]}
-        made += await self._under([row for row in rows if translate.varies(row)], wanted)
+        made += await self._under([row for row in rows if translate_listings.varies(row)], wanted)
         found = {one.listing: one for one in made}
         return [found[one] for one in listings if one in found]
 
@@ -171,11 +168,11 @@ class WooChannel:
         parents = {roof.id: roof for roof in roofs}
         found = await self._client.variations_by_id({parent: ids for parent, ids in wanted.items() if ids})
         rows = [(one.parent, self._row(one.row)) for one in found]
-        return [translate.variation_of(row, parents[parent]) for parent, row in rows if row is not None]
+        return [translate_listings.variation_of(row, parents[parent]) for parent, row in rows if row is not None]
 
     async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
         refuse_more_than(BATCH_MAX, len(keys))
-        names = {key: translate.ids_of_key(key) for key in keys}
+        names = {key: translate_listings.ids_of_key(key) for key in keys}
         known = sorted({name for name in names.values() if name is not None})
         begun = self._clock.now()
         found = await self._client.products_by_id([top for top, variation in known if not variation])
@@ -190,60 +187,25 @@ class WooChannel:
         unreadable: dict[tuple[int, int], str] = {}
         for one in found:
             name = (one.parent, id_of(one.row)) if one.parent else (id_of(one.row), 0)
-            row = self._row_or_why(one.row)
+            row = readable_listing(wire.Row, one.row, self._name, "id")
             if isinstance(row, str) and id_of(one.row):
                 unreadable[name] = row
             elif not isinstance(row, str):
-                numbers[name] = (translate.number_of(row), one.answer)
+                numbers[name] = (translate_listings.number_of(row), one.answer)
         return [
             _read(key, numbers.get(name), unreadable.get(name, ""), begun, ended)
             for key, name in ((key, names[key] or (0, 0)) for key in keys)
         ]
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
-        """Products go in one batch, the variations of each parent in another: the shop takes them no other way.
-
-        Once a batch was answered nothing is raised, because it was written: what got no answer is unknown then, so
-        that it is read, and what comes after a failure is not sent.
-        """
         refuse_more_than(self._settings.updates_per_push, len(updates))
         refuse_negative(updates)
-        results: dict[QuantityKey, PushResult] = {}
-        begun, failure = self._clock.monotonic(), ""
-        for parent, batch in pushes.batches_of(updates).items():
-            if not failure and self._clock.monotonic() - begun > PUSH_SECONDS:
-                failure = f"the batches before it took over {PUSH_SECONDS:.0f} s"
-            if not failure:
-                try:
-                    results |= {one.key: one for one in await self._batch(parent, batch)}
-                    continue
-                except ChannelError as error:
-                    if not results:
-                        raise
-                    failure = f"a part of the push failed before it: {error}"
-                    results |= {update.key: row_after(error, update.key) for _, update in batch}
-                    continue
-            results |= {update.key: PushResult.not_sent(update.key, failure) for _, update in batch}
-        return [results.get(update.key) or _no_such_key(update.key) for update in updates]
-
-    async def _batch(self, parent: int, batch: Sequence[tuple[int, QuantityUpdate]]) -> list[PushResult]:
-        answered = await self._client.update(parent, pushes.batch_body(batch))
-        if isinstance(answered, wire.Error):
-            return [PushResult.refused(update.key, pushes.reason_of(answered)) for _, update in batch]
-        return pushes.results_of(batch, answered)
+        return await self._writer.push(updates)
 
     def _row(self, raw: Any) -> wire.Row | None:
-        """A row as the shop names things; one that cannot be read is named in the log, its neighbours are read on."""
-        row = self._row_or_why(raw)
+        """A row as the shop names things; None for one that cannot be read."""
+        row = readable_listing(wire.Row, raw, self._name, "id")
         return None if isinstance(row, str) else row
-
-    def _row_or_why(self, raw: Any) -> wire.Row | str:
-        """A row as the shop names things, or why it cannot be read, which the log says too."""
-        try:
-            return wire.Row.model_validate(raw)
-        except ValidationError as error:
-            log.warning("listing.unreadable", channel=self._name, listing=id_of(raw) or None, why=wire.why(error))
-            return wire.why(error)
 
 
 def home_of(links: str) -> str | None:
@@ -258,73 +220,6 @@ def home_of(links: str) -> str | None:
     return None
 
 
-class _Cursor(BaseModel):
-    """A cursor as it is kept. See `_Place`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    begin: datetime | None = None
-    since: datetime | None = None
-    asked: datetime | None = None
-    stream: Literal["trash", "any"] = "trash"
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the search for orders goes on.
-
-    begin: changes from here on are wanted in this round; None: all. since: how far it has come; the whole second is
-    asked for again, because the shop tells no smaller part. seen: the orders of that second, and those that tell no
-    time, which have been given already. asked: when the round's first page was asked for: what changed later may be
-    missing among earlier pages, so the next round starts from here.
-    """
-
-    begin: datetime | None = None
-    since: datetime | None = None
-    asked: datetime | None = None
-    stream: Literal["trash", "any"] = "trash"
-    covered_to: datetime | None = None
-    seen: frozenset[int] = field(default_factory=frozenset)
-
-    @classmethod
-    def read(cls, cursor: str, channel: str) -> _Place:
-        try:
-            kept = _Cursor.model_validate_json(cursor)
-        except ValidationError:
-            raise ValueError(f"{channel}: {cursor[:80]!r} is no cursor of this connector") from None
-        return cls(kept.begin, kept.since, kept.asked, kept.stream)
-
-    @property
-    def text(self) -> str:
-        """The cursor to be kept. What was seen is not in it: a second is read again after a restart."""
-        return _Cursor(begin=self.begin, since=self.since, asked=self.asked, stream=self.stream).model_dump_json()
-
-    def started(self, asked: datetime) -> _Place:
-        """The round has begun, if it had not before."""
-        return self if self.asked is not None else replace(self, asked=asked)
-
-    def moved_on(self, rows: Iterable[Any], channel: str) -> _Place:
-        """To the last second of this page."""
-        told = [translate.place_of(row) for row in rows]
-        new = {number for number, _ in told if number is not None} - self.seen
-        if not new:
-            raise ChannelMisbehaved(f"{channel}: the search for orders leads back to the page that it came from")
-        last = max((at for _, at in told if at is not None), default=None)
-        if last is None or (self.since is not None and last <= self.since):
-            return replace(self, seen=self.seen | new)
-        same = {number for number, at in told if number is not None and (at is None or at >= last)}
-        return replace(self, since=last, seen=frozenset(same))
-
-    def on_to_the_others(self) -> _Place:
-        """The round's second search."""
-        return replace(self, since=self.begin, stream="any", seen=frozenset())
-
-    def done(self, back: timedelta) -> _Place:
-        """The next round: it goes back a little, for changes that are found late."""
-        begin = None if self.asked is None else self.asked - back
-        return _Place(begin=begin, since=begin, covered_to=self.asked)
-
-
 def _read(
     key: QuantityKey, found: tuple[int | None, Answer] | None, unreadable: str, begun: datetime, ended: datetime
 ) -> KeyRead:
@@ -332,7 +227,3 @@ def _read(
         return KeyRead(key=key, value=None, asked=begun, answered=ended, unreadable=unreadable)
     value, answer = found
     return KeyRead(key=key, value=value, asked=answer.asked_at, answered=answer.answered_at)
-
-
-def _no_such_key(key: QuantityKey) -> PushResult:
-    return PushResult.refused(key, f"{key.key!r} names no product or variation of the shop")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,6 +11,8 @@ from pydantic import SecretStr
 
 from channelsync.sdk.errors import ChannelMisbehaved, NeedsSeller, OutcomeUnknown
 from channelsync.sdk.http import Answer, Call, HttpTransport
+from channelsync.sdk.paging import PageNumbers, in_batches, leads_back
+from channelsync.sdk.wire import read_answer, read_part
 from channelsync_woocommerce import wire
 from channelsync_woocommerce.access import Access
 from channelsync_woocommerce.settings import BATCH_MAX
@@ -104,7 +106,7 @@ class WooClient:
         """These orders as they came; unknown ones are missing. Lists leave out the trash: what is in it is asked for
         one by one."""
         rows: list[Any] = []
-        for some in _in_batches(ids, BATCH_MAX):
+        for some in in_batches(ids, BATCH_MAX):
             params: Params = {"include": _list_text(some), "_fields": ORDER_FIELDS}
             found = [row async for new, _ in self._pages(f"{_API}/orders", params, len(some)) for row in new]
             listed = {id_of(row) for row in found}
@@ -177,7 +179,7 @@ class WooClient:
             )
         )
         if answer.status < _BAD_REQUEST:
-            return wire.read(wire.Batch, answer).update
+            return read_answer(wire.Batch, answer).update
         if answer.status == _TOO_LARGE:
             raise NeedsSeller(f"Lower updates_per_push of {self._channel}: the shop takes no batch of this size (413).")
         error = wire.refusal(answer)
@@ -191,7 +193,7 @@ class WooClient:
         """All webhooks of the shop, ours and those of others."""
         params = {"status": "all", "_fields": "id,status,topic,delivery_url"}
         return [
-            wire.row(wire.Webhook, row, answer)
+            read_part(wire.Webhook, row, answer)
             async for rows, answer in self._pages(f"{_API}/webhooks", params, BATCH_MAX)
             for row in rows
         ]
@@ -229,13 +231,13 @@ class WooClient:
         params: Params = {"_fields": "value"}
         call = Call("GET", f"{_API}/settings/products/{name}", "read", params=params, accept=(_NOT_FOUND,))
         answer = await self._ask(call, optional=True)
-        return None if answer.status == _NOT_FOUND else wire.read(wire.Preference, answer).value
+        return None if answer.status == _NOT_FOUND else read_answer(wire.Preference, answer).value
 
     # How
 
     async def _included(self, path: str, parent: int, ids: Sequence[int]) -> list[Found]:
         found: list[Found] = []
-        for some in _in_batches(ids, BATCH_MAX):
+        for some in in_batches(ids, BATCH_MAX):
             # Not found: the parent is no more.
             async for rows, answer in self._pages(path, _these(some), len(some), accept=(_NOT_FOUND,)):
                 found += [Found(parent, row, answer) for row in rows]
@@ -244,7 +246,7 @@ class WooClient:
     async def _over_all_products(self, parents: Mapping[int, int]) -> list[Found] | None:
         """Variations by id whatever their parents, many a call; None where the shop is too old for it."""
         found: list[Found] = []
-        for some in _in_batches(list(parents), BATCH_MAX):
+        for some in in_batches(list(parents), BATCH_MAX):
             path, params = f"{_API}/variations", _these(some)
             async for rows, answer in self._pages(path, params, len(some), accept=(_NOT_FOUND,), optional=True):
                 self._flat = answer.status != _NOT_FOUND
@@ -268,11 +270,10 @@ class WooClient:
         where rows are named by id, their number. accept: an answer of such a status is given without rows, and is the
         last. optional: see `_ask`.
         """
-        page, furthest = 1, 0
+        page, furthest = PageNumbers(first=1), 0
         seen: set[int] = set()
-        total: int | None = None
         while True:
-            paging: Params = {"page": page, "per_page": per_page, "orderby": "id", "order": "asc"}
+            paging: Params = {"page": page.now, "per_page": per_page, "orderby": "id", "order": "asc"}
             call = Call("GET", path, "read", params={**params, **paging}, accept=accept)
             answer = await self._ask(call, optional=optional)
             if answer.status in accept:
@@ -284,17 +285,14 @@ class WooClient:
             seen |= {id_of(row) for row in new} - {0}
             if "include" in params and len(seen) >= per_page:
                 return  # all that was named
-            again, furthest = page <= furthest, max(page, furthest)
-            before, total = total, _count(answer, "x-wp-total")
-            if page > 1 and before is not None and total is not None and total < before:
-                page -= 1
-                continue
-            if rows and not new and not again:
-                raise ChannelMisbehaved(f"{answer.call}: the page leads back to itself, so the rest cannot be read")
-            pages = _count(answer, "x-wp-totalpages")
-            if not (len(rows) >= per_page if pages is None else page < pages):
-                return
-            page += 1
+            this, again, furthest = page.now, page.now <= furthest, max(page.now, furthest)
+            page.go_on(_count(answer, "x-wp-total"))
+            if page.now > this:
+                if rows and not new and not again:
+                    raise leads_back(answer.call)
+                pages = _count(answer, "x-wp-totalpages")
+                if not (len(rows) >= per_page if pages is None else this < pages):
+                    return
 
     async def _ask(self, call: Call, *, optional: bool = False) -> Answer:
         """The answer to a call. optional: the shop may be too old for it, and then answers 404."""
@@ -321,10 +319,6 @@ class WooClient:
 
 def _these(ids: Sequence[int]) -> Params:
     return {"include": _list_text(ids), "status": "any", "_fields": ROW_FIELDS}
-
-
-def _in_batches(ids: Sequence[int], most: int) -> Iterator[Sequence[int]]:
-    return (ids[at : at + most] for at in range(0, len(ids), most))
 
 
 def _list_text(ids: Collection[int]) -> str:

@@ -104,6 +104,11 @@ class WooSettings(BaseModel):
         return self.base_url.lower().startswith("https:")
 
     @property
+    def secrets(self) -> tuple[SecretStr, ...]:
+        """All that must not be shown."""
+        return (self.consumer_key, self.consumer_secret, *self.webhook_secrets)
+
+    @property
     def way_in(self) -> Literal["basic", "query", "oauth"]:
         """How the key is shown."""
         if self.auth == "auto":

@@ -16,12 +16,14 @@ from pydantic import SecretStr, ValidationError
 
 from channelsync.sdk.values import QuantityKey
 from channelsync.sdk.vault import Vault
-from channelsync.sdk.webhooks import TOLERANCE, Harmless, WebhookHint, signed_by
-from channelsync_woocommerce import translate, wire
+from channelsync.sdk.webhooks import TOLERANCE, TOO_LATE, Harmless, WebhookHint, signed_by
+from channelsync_woocommerce import wire
+from channelsync_woocommerce.translate_listings import name_of
 
 OLDEST = timedelta(hours=12)
 """A body is made when it is sent and tells when its row last changed. A genuine delivery of an older change is seldom,
-and a poll has seen it; one that was recorded and is sent again later is not taken for ever."""
+and a poll has seen it; one that was recorded and is sent again later is not taken for ever. It is answered all the
+same: a shop sends nothing while nobody visits it, and switches a webhook off at the seventh refusal in a row."""
 
 TOPICS = ("order.created", "order.updated", "order.deleted", "order.restored", "product.updated")
 """What a shop is asked to tell us of."""
@@ -62,8 +64,10 @@ class WooWebhooks:
         except ValidationError:
             return WebhookHint(topic=topic, event=event, sent_at=now)
         changed = delivered.date_modified_gmt
-        if changed is not None and not now - OLDEST <= changed <= now + TOLERANCE:
+        if changed is not None and changed > now + TOLERANCE:
             return None
+        if changed is not None and changed < now - OLDEST:
+            return TOO_LATE
         resource = topic.partition(".")[0]
         return WebhookHint(
             topic=topic,
@@ -96,9 +100,9 @@ def _is_ping(body: bytes) -> bool:
 def _keys(delivered: wire.Delivered) -> tuple[QuantityKey, ...]:
     """The numbers that a change of a product may concern. A sold variation is told of as its parent's change."""
     if delivered.type == "variation":
-        return (QuantityKey(translate.name_of(delivered.parent_id, delivered.id)),) if delivered.parent_id else ()
-    own = QuantityKey(translate.name_of(delivered.id))
+        return (QuantityKey(name_of(delivered.parent_id, delivered.id)),) if delivered.parent_id else ()
+    own = QuantityKey(name_of(delivered.id))
     if not delivered.variations:
         return (own,)
-    under = [QuantityKey(translate.name_of(delivered.id, one)) for one in delivered.variations]
+    under = [QuantityKey(name_of(delivered.id, one)) for one in delivered.variations]
     return tuple([own, *under] if delivered.manage_stock is True else under)[:_HINTS_MAX]

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
+from channelsync.sdk.answers import Answer
 from channelsync.sdk.errors import AnswerUnreadable
-from channelsync.sdk.http import Answer
+from channelsync.sdk.wire import Name, Wire, in_utc
 
 
 def _whole(value: object) -> object:
     """PHP writes 2.0 where a plugin made a number a float; 1.5 stays what it is, and is refused."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _in_utc(at: datetime) -> datetime:
-    """The fields called ..._gmt carry no zone."""
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 Units = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
@@ -28,16 +24,8 @@ Id = Annotated[int, Field(strict=True, ge=1)]
 NoId = Annotated[int, Field(strict=True, ge=0)]
 """0: none."""
 
-Gmt = Annotated[datetime, AfterValidator(_in_utc)]
-
-
-class Wire(BaseModel):
-    """A value never stands in an error: it may be the buyer's."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
-
-
-W = TypeVar("W", bound=Wire)
+Gmt = Annotated[datetime, AfterValidator(in_utc)]
+"""The fields called ..._gmt carry no zone."""
 
 
 class Error(Wire):
@@ -75,7 +63,7 @@ class Order(Wire):
     """An order, without its buyer."""
 
     id: Id
-    status: Annotated[str, Field(min_length=1)]
+    status: Name
     date_created_gmt: Gmt
     date_modified_gmt: Gmt | None = None
     date_paid_gmt: Gmt | None = None
@@ -166,19 +154,6 @@ class Delivered(Wire):
     date_modified_gmt: Gmt | None = None
 
 
-def read(model: type[W], answer: Answer) -> W:
-    """The answer's body. Raises AnswerUnreadable, which names the fields that are wrong and shows no value."""
-    return row(model, answer.json(), answer)
-
-
-def row(model: type[W], found: Any, answer: Answer) -> W:
-    """One row of an answer. Raises AnswerUnreadable likewise."""
-    try:
-        return model.model_validate(found)
-    except ValidationError as error:
-        raise AnswerUnreadable(f"{answer.call}: HTTP {answer.status} with {why(error)}") from None
-
-
 def rows(answer: Answer) -> list[Any]:
     """The answer's body, a list of rows as they came: a broken one spoils no other."""
     found = answer.json()
@@ -193,10 +168,3 @@ def refusal(answer: Answer) -> Error:
         return Error.model_validate_json(answer.body)
     except ValidationError:
         return Error()
-
-
-def why(error: ValidationError) -> str:
-    """What is wrong where, without any value."""
-    wrong = [f"{'.'.join(map(str, one['loc'])) or 'the answer'}: {one['msg']}" for one in error.errors()]
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    return "; ".join(wrong[:3]) + more

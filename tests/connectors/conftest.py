@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from channelsync.sdk.channel import WebhookScheme
 from channelsync.sdk.clock import Clock
@@ -59,3 +67,65 @@ async def judge_delivery(clock: Clock) -> AsyncIterator[Callable[..., Awaitable[
                 return True
 
             yield judge
+
+
+class Signers:
+    """Every vendor whose deliveries we take, as it signs: `signers.signed["shopify"](body)` are the headers.
+
+    at: when it sends. secret, ebays_key: what it signs with.
+    """
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+        self.secret = "hush-hush, and longer than that"
+        self.ebays_key = ec.generate_private_key(ec.SECP256R1())
+        self.signed: dict[str, Callable[[bytes], dict[str, str]]] = {
+            "ebay": self._ebay,
+            "sandbox": self._sandbox,
+            "shopify": self._shopify,
+            "woocommerce": self._woocommerce,
+        }
+
+    @property
+    def whsec(self) -> str:
+        """The secret as Standard Webhooks spells it."""
+        return "whsec_" + base64.b64encode(self.secret.encode()).decode()
+
+    async def ebays(self, kid: str) -> Any:
+        """eBay's key of this id, as `Keys.key` gives it; None: it has none."""
+        if kid != "9936261a-7d7b":
+            return None
+        return SimpleNamespace(public=self.ebays_key.public_key(), digest=hashes.SHA1)
+
+    def _mac(self, body: bytes) -> str:
+        return base64.b64encode(hmac.digest(self.secret.encode(), body, hashlib.sha256)).decode()
+
+    def _shopify(self, body: bytes) -> dict[str, str]:
+        return {
+            "X-Shopify-Topic": "orders/updated",
+            "X-Shopify-Shop-Domain": "example.myshopify.com",
+            "X-Shopify-Triggered-At": self.at.isoformat(),
+            "X-Shopify-Hmac-Sha256": self._mac(body),
+        }
+
+    def _woocommerce(self, body: bytes) -> dict[str, str]:
+        return {"X-WC-Webhook-Topic": "product.updated", "X-WC-Webhook-Signature": self._mac(body)}
+
+    def _sandbox(self, body: bytes) -> dict[str, str]:
+        stamp = str(int(self.at.timestamp()))
+        return {
+            "webhook-id": "msg",
+            "webhook-timestamp": stamp,
+            "webhook-signature": f"v1,{self._mac(f'msg.{stamp}.'.encode() + body)}",
+        }
+
+    def _ebay(self, body: bytes) -> dict[str, str]:
+        signature = base64.b64encode(self.ebays_key.sign(body, ec.ECDSA(hashes.SHA1()))).decode()  # noqa: S303 - as it does
+        told = json.dumps({"alg": "ecdsa", "kid": "9936261a-7d7b", "signature": signature})
+        return {"X-EBAY-SIGNATURE": base64.b64encode(told.encode()).decode()}
+
+
+@pytest.fixture(scope="session")
+def signers() -> Signers:
+    """See `Signers`."""
+    return Signers()

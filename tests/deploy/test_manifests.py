@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -77,6 +77,7 @@ def loaded(etc: Path, text: str, variables: Mapping[str, str], secrets: Path | N
         name: value.replace(str(INSIDE), str(etc)) for name, value in (image_variables() | dict(variables)).items()
     }
     path = Path(moved.pop("CHANNELSYNC_CONFIG"))
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text.replace(str(INSIDE), str(etc)))
     return load(path, moved, secrets_folder=secrets or etc / "none")
 
@@ -158,6 +159,7 @@ def test_compose_says_what_its_specification_knows_and_waits_for_services_that_a
         "profiles",
     }
     known |= {"command", "environment", "secrets", "volumes", "depends_on", "ports", "restart", "deploy", "healthcheck"}
+    known |= {"logging"}
     told = compose()
     assert {name for name in told if not name.startswith("x-")} == {"services", "secrets", "volumes"}
     for name, one in told["services"].items():
@@ -170,6 +172,45 @@ def test_compose_says_what_its_specification_knows_and_waits_for_services_that_a
             assert source.startswith("./") or source in told["volumes"], name
         for port in one.get("ports", ()):
             assert port.startswith("127.0.0.1:"), f"{name} is open to the world"
+
+
+def test_what_compose_runs_for_long_comes_back_and_has_time_to_end_and_its_log_does_not_fill_the_disk() -> None:
+    once = {"channelsync-upgrade", "upgrade"}
+    for name, one in compose()["services"].items():
+        assert one.get("restart", "no") == ("no" if name in once else "unless-stopped"), name
+        assert int(re.sub("m$", "60", one["stop_grace_period"].removesuffix("s"))) > 10, name
+        assert {"max-size", "max-file"} <= set(one["logging"]["options"]), name
+
+
+def test_compose_has_two_workers_and_one_receiver_on_postgresql_and_one_process_on_sqlite() -> None:
+    found = {
+        (one["profiles"][0], one["command"][0], one.get("deploy", {}).get("replicas", 1))
+        for one in services().values()
+        if "restart" in one
+    }
+    assert found == {("sqlite", "run", 1), ("postgresql", "run", 2), ("postgresql", "webhooks", 1)}
+
+
+def test_an_edited_configuration_is_seen_in_the_container_for_it_is_mounted_as_a_folder() -> None:
+    # A file that is mounted alone stays the one that it was, though its name is another one's now.
+    for name, one in services().items():
+        mounted = {
+            inside: PurePosixPath(source) for source, inside, _ in map(parts, one["volumes"]) if source[0] == "."
+        }
+        assert list(mounted) == [str(PurePosixPath(one["environment"]["CHANNELSYNC_CONFIG"]).parent)], name
+        assert [source.suffix for source in mounted.values()] == [""], name
+    for path in KUBERNETES:
+        for workload, pod in pods(path):
+            for one in containers(pod):
+                assert not any("subPath" in mount for mount in one["volumeMounts"]), workload["metadata"]["name"]
+                (config,) = (x["value"] for x in one["env"] if x["name"] == "CHANNELSYNC_CONFIG")
+                assert str(PurePosixPath(config).parent) in {mount["mountPath"] for mount in one["volumeMounts"]}
+
+
+def parts(mounted: str) -> tuple[str, str, str]:
+    """Source, place inside and mode of a volume in short form."""
+    source, inside, *mode = mounted.split(":")
+    return source, inside, mode[0] if mode else "rw"
 
 
 @pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.stem)
@@ -214,6 +255,13 @@ def test_probes_and_ports_of_kubernetes_are_those_that_are_served(path: Path, et
 @pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.stem)
 def test_what_selects_pods_of_kubernetes_finds_some_and_names_that_are_used_are_there(path: Path) -> None:
     everything = objects(path)
+    assert {one["kind"] for one in everything} <= {
+        "ConfigMap",
+        "Service",
+        "Deployment",
+        "StatefulSet",
+        "PodDisruptionBudget",
+    }
     labels = [workload["spec"]["template"]["metadata"]["labels"] for workload, _ in pods(path)]
     for one in everything:
         assert {"apiVersion", "kind", "metadata"} <= set(one)
@@ -226,3 +274,6 @@ def test_what_selects_pods_of_kubernetes_finds_some_and_names_that_are_used_are_
         assert {one["configMap"]["name"] for one in pod["volumes"] if "configMap" in one} <= maps
         single = workload["kind"] == "StatefulSet"
         assert workload["spec"]["replicas"] == (1 if single else 2)
+        strategy = workload["spec"].get("strategy", {}).get("type", "RollingUpdate")
+        upgrades = bool(pod.get("initContainers"))
+        assert single or strategy == ("Recreate" if upgrades else "RollingUpdate"), "the old version runs meanwhile"

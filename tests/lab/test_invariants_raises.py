@@ -122,6 +122,13 @@ def test_a_sale_that_the_number_never_told_of_is_hidden() -> None:
     assert judge(tolerance=later).breaches == []
 
 
+def test_a_sale_that_our_own_write_swallowed_is_hidden_until_the_marketplace_could_be_read() -> None:
+    ours = NumberChange(at(5), NumberKey("b-MUG"), 4, 3, "write")
+    assert judge(read_at=5, more=[ours], failed_at=1).breaches == []
+    assert [breach.invariant for breach in judge(read_at=5, more=[ours]).breaches] == ["4"]
+    assert [breach.invariant for breach in judge(read_at=4, more=[ours], failed_at=1).breaches] == ["4"]
+
+
 def test_a_drop_that_was_too_large_to_be_plausible_was_released_by_the_rules() -> None:
     assert judge(excess=1).breaches == []
     assert judge(units=2, excess=1).breaches != []

@@ -30,7 +30,7 @@ from channelsync.lab.marketplace_http import Reply, Request
 from channelsync.lab.marketplace_rules import MarketplaceRules
 from channelsync.lab.marketplace_site import Site, open_site
 from channelsync.lab.marketplace_values import NumberKey, Order, units
-from channelsync.lab.stage import LOCATION, StagedListing, Wares, open_stage
+from channelsync.lab.stage import LOCATION, StagedListing, Wares, open_stage, recipes_by_item
 from channelsync.lab.virtual_time import loopback_server
 from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.clock import SystemClock
@@ -46,7 +46,14 @@ from channelsync.sync.stock_moves import Receipt, receive
 HANG_GUARD = 300.0
 CLOCK = SystemClock()
 _WRITE = metadata.tables["quantity_write"]
-COMMAND = "import sys; from channelsync.runtime.cli import main; sys.exit(main())"
+COMMAND = """\
+import sys
+from channelsync.sdk.calls import Timeouts
+Timeouts.__init__.__defaults__ = (2.0, 2.0, 3.0, 3.0, 3.0, 60.0)
+from channelsync.runtime.cli import main
+sys.exit(main())
+"""
+"""Less patient than a user's: so long a write whose answer nobody heard counts as on its way, and a test waits."""
 RULES = {
     # Its writes are checked against the number that they replace, and answered with the one in force.
     "agora": MarketplaceRules(
@@ -167,7 +174,8 @@ class WatchedApi:
 class Day:
     """The marketplaces, the database and the daemon's configuration. received: units that came in, by SKU.
 
-    left: the referee's count of what may still be sold. closing: the buyers go home.
+    left: the referee's count of what may still be sold. closing: the buyers go home. warehouse: nothing is received
+    while somebody else holds it, as where a test takes the database away. environment: of the processes, beside ours.
     """
 
     sites: dict[str, Site]
@@ -178,14 +186,41 @@ class Day:
     received: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    warehouse: asyncio.Lock = field(default_factory=asyncio.Lock)
+    environment: dict[str, str] = field(default_factory=dict)
+    wares: Wares = WARES
 
     def start(self) -> subprocess.Popen[bytes]:
         """The daemon, as a user starts it."""
-        environment = {name: value for name, value in os.environ.items() if name != "CHANNELSYNC_CONFIG"}  # noqa: TID251
         with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-c", COMMAND, "--config", str(self.config), "run"], stderr=log, env=environment
-            )
+            return subprocess.Popen(self._command("run"), stderr=log, env=self._environment())
+
+    async def runs(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Runs a command as the seller does; it must end with this code."""
+        done = await asyncio.to_thread(
+            subprocess.run,
+            self._command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=HANG_GUARD,
+            check=False,
+            env=self._environment(),
+        )
+        assert done.returncode == code, f"{done.stdout}{done.stderr}\n{self.tail()}"
+        return done
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-c", COMMAND, "--config", str(self.config), *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        ours = {name: value for name, value in os.environ.items() if name != "CHANNELSYNC_CONFIG"}  # noqa: TID251
+        return ours | self.environment
+
+    def configure(self, before: str, after: str) -> None:
+        """Changes the configuration: `before` stands there once."""
+        text = self.config.read_text()
+        assert text.count(before) == 1, before
+        self.config.write_text(text.replace(before, after))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[subprocess.Popen[bytes]]:
@@ -225,7 +260,6 @@ class Day:
 
     async def buyers(self) -> None:
         """Buy, change their minds and get their parcels at random, and the seller receives what runs out."""
-        setup = Setup(channels={}, locations=(LOCATION,))
         while not self.closing.is_set():
             await asyncio.sleep(self.dice.expovariate(12))
             market = self.sites[self.dice.choice(list(self.sites))].marketplace
@@ -242,15 +276,19 @@ class Day:
             else:
                 market.ship(self.dice.choice(live).id)
             scarce = min(SKUS, key=lambda sku: self.left[sku])
-            if self.left[scarce] < 2 and self.dice.random() < 0.2:
-                by = By(actor="user:test", run="lab-0", now=CLOCK.now())
-                await self.database.transact(
-                    lambda c, by=by, sku=scarce: receive(
-                        c, setup, by, Receipt(place=place(c, setup, sku, LOCATION), units=10)
-                    )
-                )
-                self.received[scarce] += 10
-                self.left[scarce] += 10
+            if self.left[scarce] < 2 and self.dice.random() < 0.2 and not self.warehouse.locked():
+                async with self.warehouse:
+                    await self.receives(scarce)
+
+    async def receives(self, sku: str) -> None:
+        """Ten units come in."""
+        setup = Setup(channels={}, locations=(LOCATION,), recipes=recipes_by_item(WARES.recipes))
+        by = By(actor="user:test", run="lab-0", now=CLOCK.now())
+        await self.database.transact(
+            lambda c: receive(c, setup, by, Receipt(place=place(c, setup, sku, LOCATION), units=10))
+        )
+        self.received[sku] += 10
+        self.left[sku] += 10
 
     async def settled(self, process: subprocess.Popen[bytes]) -> None:
         """Waits until it has asked for orders and the database and the marketplaces agree; fails when it ends first."""

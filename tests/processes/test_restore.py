@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +11,6 @@ from channelsync.lab.marketplace import Wanted
 from channelsync.sync.verify import verify
 
 pytestmark = pytest.mark.processes
-
-COMMAND = "import sys; from channelsync.runtime.cli import main; sys.exit(main())"
-
-
-async def runs(day: Any, *arguments: str) -> str:
-    """Runs a command as the seller does, and returns what it said; it must end with 0."""
-    command = [sys.executable, "-c", COMMAND, "--config", str(day.config), *arguments]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
 
 
 def before_their_orders(calls: list[tuple[str, str, Any]], names: set[str]) -> list[str]:
@@ -47,13 +34,13 @@ async def test_a_daemon_on_a_restored_backup_reads_the_orders_since_then_before_
         async with day.running() as process:
             agora.buy("agora-SKU-1", 2)
             await day.settled(process)
-            await runs(day, "backup", "create", str(tmp_path / "morning.zip"))
+            await day.runs("backup", "create", str(tmp_path / "morning.zip"))
             agora.buy("agora-SKU-1", 3)
             bazaar.buy("bazaar-SKU-4", 5)
             agora.cancel(agora.place([Wanted("agora-SKU-6", 1)], order="regretted").order.id)
             await day.settled(process)
-        said = await runs(day, "backup", "restore", str(tmp_path / "morning.zip"), "--replace")
-        assert "before-restore-" in said
+        said = await day.runs("backup", "restore", str(tmp_path / "morning.zip"), "--replace")
+        assert "before-restore-" in said.stdout + said.stderr
         bazaar.buy("bazaar-SKU-1", 1)
         since = len(day.wire.calls)
         async with day.running() as process:

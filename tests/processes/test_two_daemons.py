@@ -12,10 +12,15 @@ import pytest
 from sqlalchemy import Connection, select
 
 from channelsync.runtime.wiring import worker_name
+from channelsync.sdk.clock import SystemClock
 from channelsync.store.tables import metadata
 from channelsync.sync.verify import verify
 
 pytestmark = [pytest.mark.processes, pytest.mark.postgresql]
+
+CLOCK = SystemClock()
+LEASE = 2.0
+"""Seconds, as the configuration of the day says."""
 
 _LEASE = metadata.tables["lease"]
 _RUN = metadata.tables["run"]
@@ -57,6 +62,34 @@ async def test_a_daemon_that_is_stopped_past_its_leases_and_goes_on_stays_safe(
         assert set((await day.database.query(holders)).values()) == {""}
 
 
+@pytest.mark.fault(50, "as processes: they share the accounts; one is killed, and the other has them within the lease")
+async def test_the_accounts_of_a_daemon_that_is_killed_are_taken_over_within_the_lease(
+    open_day: Any, postgresql_url: str
+) -> None:
+    async with open_day(postgresql_url, 50) as day:
+        first = day.start()
+        try:
+            await day.until(lambda: started(day, 1))  # so that we know which is which
+            async with day.running() as second:
+                await day.until(lambda: shared(day))
+                dead, _ = await day.database.query(daemons)
+                first.kill()
+                killed = CLOCK.monotonic()
+                await day.until(lambda: taken_over(day, dead))
+                took = CLOCK.monotonic() - killed
+                print(f"taken over after {took:.1f} s, of a lease of {LEASE:.0f} s")  # noqa: T201 - a figure
+                assert took < 10 * LEASE, "a guard: it hangs"
+                for name, site in day.sites.items():
+                    site.marketplace.buy(f"{name}-SKU-3", 1)
+                await day.settled(second)
+                assert dead not in (await day.database.query(holders)).values()
+        finally:
+            first.kill()
+            first.wait()
+        assert (await day.database.query(verify, snapshot=True)).problems == []
+        assert day.wire.never_back()
+
+
 async def stop_one(day: Any, processes: list[subprocess.Popen[bytes]], *, at_a_write: bool) -> None:
     """Stops the daemon that has agora's account until the other has everything and has written; then it goes on."""
 
@@ -87,6 +120,11 @@ async def stop_one(day: Any, processes: list[subprocess.Popen[bytes]], *, at_a_w
 
 async def started(day: Any, many: int) -> bool:
     return len(await day.database.query(daemons)) == many
+
+
+async def shared(day: Any) -> bool:
+    """Whether each of two daemons has an account."""
+    return len(set((await day.database.query(holders)).values()) - {""}) == len(day.sites)
 
 
 async def taken_over(day: Any, sleeper: str) -> bool:

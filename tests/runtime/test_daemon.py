@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from channelsync.domain.ledger import Cause, EntryKind, Movement
 from channelsync.domain.quantities import PositionKey
 from channelsync.domain.rules import Fixed, Rule, RuleScope, RuleValues
 from channelsync.lab.virtual_time import LabClock, run_virtual
+from channelsync.runtime import daemon
 from channelsync.runtime.config import Loaded, load
-from channelsync.runtime.daemon import LONGEST_PAUSE, STEADY_AFTER, run_daemon
+from channelsync.runtime.daemon import STEADY_AFTER, run_daemon
+from channelsync.runtime.pauses import LONGEST_PAUSE
 from channelsync.runtime.wiring import open_agent, open_run, setup_of
 from channelsync.sdk.discovery import Catalogue, catalogue_with
 from channelsync.sdk.values import PushResult, QuantityUpdate
 from channelsync.store import items, ledger
-from channelsync.store.database_errors import PublisherRunning
+from channelsync.store.database_errors import DatabaseUnavailable, PublisherRunning
 from channelsync.store.items import Item, item_id
 from channelsync.store.listings import set_mapping
 from channelsync.sync.pull_listings import identify, pull_listings
@@ -236,6 +239,26 @@ def test_a_channel_that_failed_begins_again_with_growing_pauses_and_goes_on_when
             await stand.minutes(STEADY_AFTER / 60)
             (finding,) = await stand.rows("SELECT * FROM finding WHERE kind = 'task failed'")
             assert finding.closed_why == "it runs well again"
+
+    play(story, sqlite_url)
+
+
+def test_after_a_long_time_without_the_database_every_part_is_back_within_seconds(
+    play: Any, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[float] = []
+
+    async def story(stand: Stand) -> None:
+        async def away(*_given: Any) -> None:
+            tried.append(stand.clock.monotonic())
+            raise DatabaseUnavailable
+
+        monkeypatch.setattr(daemon, "keep_following", away)
+        async with stand.daemon():
+            await stand.minutes(20)
+        pauses = [later - earlier for earlier, later in pairwise(tried)]
+        assert max(pauses) <= 15
+        assert len(tried) < 200
 
     play(story, sqlite_url)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,9 @@ def test_a_channel_that_waited_for_the_seller_goes_on_once_it_is_connected(play:
         await stand.minutes(5)
         (failed,) = await stand.rows("SELECT orders_failed FROM channel WHERE name = 'shop'")
         assert failed.orders_failed == "Connect shop anew."
+        (market,) = await stand.rows("SELECT orders_failed, covered_to FROM channel WHERE name = 'market'")
+        assert market.orders_failed == ""
+        assert stand.clock.now() - datetime.fromisoformat(f"{market.covered_to}+00:00") <= timedelta(minutes=5)
         await stand.connects("fresh")
         await stand.minutes(2)
         (well,) = await stand.rows("SELECT orders_failed, breaker FROM channel WHERE name = 'shop'")

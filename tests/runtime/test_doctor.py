@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
+from channelsync.runtime.cli import main
 from channelsync.runtime.cli.health_command import address_of
 
 
@@ -65,6 +68,31 @@ def test_a_secret_file_that_everybody_may_read_is_wrong(shopkeeper: Any, tmp_pat
     assert "secret-address" not in ran.out
     secret.chmod(0o600)
     assert shopkeeper.runs("doctor").code == 0
+
+
+def test_the_vaults_key_that_everybody_may_read_is_wrong(shopkeeper: Any, tmp_path: Path) -> None:
+    key = tmp_path / "channelsync.key"
+    key.write_text(Fernet.generate_key().decode())
+    shopkeeper.config.write_text('[secrets]\nkeys = [{ file = "channelsync.key" }]\n' + shopkeeper.config.read_text())
+    key.chmod(0o644)
+    ran = shopkeeper.runs("doctor", "--json", "--only-wrong")
+    (wrong,) = [row for row in ran.rows if row["what"] == "files" and row["level"] == "wrong"]
+    assert "channelsync.key" in wrong["found"]
+    key.chmod(0o600)
+    assert shopkeeper.runs("doctor").code == 0
+
+
+def test_after_init_nothing_is_wrong_and_only_the_owner_may_read_what_it_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.toml"
+    assert main(["--config", str(path), "init"], {}) == 0
+    assert {one.name: oct(one.stat().st_mode & 0o777) for one in tmp_path.iterdir()} == dict.fromkeys(
+        ("config.toml", "channelsync.key", "channelsync.db"), "0o600"
+    )
+    assert main(["--config", str(path), "doctor", "--json"], {}) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert {row["what"] for row in rows if row["level"] != "fine"} == {"daemon", "clock"}
 
 
 def test_status_shows_every_channel_and_ends_with_1_without_a_daemon(shopkeeper: Any) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from channelsync.domain.rules import Fixed, Rule, RuleScope, RuleValues
 from channelsync.runtime.config import load
 from channelsync.runtime.first_look import look_before_publishing
+from channelsync.runtime.vitals import daemon_life, keep_showing
 from channelsync.runtime.wiring import database_file, open_agent
 from channelsync.store import channels, findings
 from channelsync.store.place import mark_of, remember_run
+from channelsync.store.tables import metadata
 from channelsync.sync.agent import Agent
 
 CONFIG = """
@@ -57,7 +61,7 @@ def kinds(agent: Agent) -> Awaitable[list[str]]:
 def test_a_database_that_knows_the_last_daemon_was_not_restored(looked: Any) -> None:
     async def story(agent: Agent, file: Path) -> None:
         await look_before_publishing(agent, file)
-        assert mark_of(file).read_text() == f"{agent.run}\n"
+        assert mark_of(file).read_text().split()[0] == agent.run
         await look_before_publishing(agent, file)
         assert await kinds(agent) == []
 
@@ -66,13 +70,34 @@ def test_a_database_that_knows_the_last_daemon_was_not_restored(looked: Any) -> 
 
 def test_a_database_that_is_older_than_the_last_daemon_catches_up(looked: Any) -> None:
     async def story(agent: Agent, file: Path) -> None:
-        remember_run(mark_of(file), "r-20260101-000000-abcdef")
+        remember_run(mark_of(file), "r-20260101-000000-abcdef", agent.clock.now())
         await look_before_publishing(agent, file)
         assert await kinds(agent) == ["catching up"]
         state = (await agent.database.query(channels.channel_states))["shop"]
         assert state.catch_up_since is not None
         assert agent.setup.orders_since is not None
-        assert mark_of(file).read_text() == f"{agent.run}\n"
+        assert mark_of(file).read_text().split()[0] == agent.run
+
+    looked(story)
+
+
+def test_a_copy_from_days_ago_is_noticed_though_the_same_daemon_ran_then(looked: Any) -> None:
+    async def story(agent: Agent, file: Path) -> None:
+        shown = asyncio.Event()
+        life = daemon_life(agent, {}, file)
+
+        def seen(at: datetime) -> None:
+            life.shown(at)
+            shown.set()
+
+        showing = asyncio.create_task(keep_showing(replace(life, shown=seen), lambda _wish: None))
+        await shown.wait()
+        then = agent.clock.now() - timedelta(days=3)
+        await agent.database.transact(lambda c: c.execute(update(metadata.tables["daemon"]).values(beat_at=then)))
+        await look_before_publishing(agent, file)
+        assert await kinds(agent) == ["catching up"]
+        showing.cancel()
+        await asyncio.wait([showing])
 
     looked(story)
 

@@ -14,6 +14,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import BaseModel, SecretStr
 
+from channelsync.runtime import receiver as receiver_of_process
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_errors import BadWebhookSecret
 from channelsync.runtime.daemon import run_daemon
@@ -213,6 +214,40 @@ async def test_a_secret_that_no_key_unseals_closes_the_door(door: Any, read_conf
     await locked.doors.refresh()
     assert await locked.takes("one") is None
     assert "none of the keys of [secrets] unseals its 'hook'" in locked.doors.open["shop"].closed
+
+
+async def test_a_connector_that_cannot_make_its_door_closes_no_other(door: Any) -> None:
+    def broken(_settings: BaseModel, _resources: Resources) -> Any:
+        raise ZeroDivisionError
+
+    made = door(("deaf", "{}"), ("shop", "{}"))
+    made.doors.catalogue = catalogue_with(HOOKED, replace(HOOKED, name="deaf", webhooks=broken))
+    await made.doors.refresh()
+    assert made.doors.open["deaf"].closed == "ZeroDivisionError"
+    assert made.doors.open["shop"].scheme is not None
+
+
+async def test_an_unforeseen_error_does_not_end_the_looks_at_secrets(
+    database: Database, read_config: Any, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = read_config(config(database.url, ("shop", "{}")))
+    looks, enough = 0, asyncio.Event()
+    right = Doors.refresh
+
+    async def refresh(doors: Doors) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise ZeroDivisionError
+        await right(doors)
+        if looks == 3:
+            enough.set()
+
+    monkeypatch.setattr(Doors, "refresh", refresh)
+    monkeypatch.setattr(receiver_of_process, "LOOK_EVERY", 0.01)
+    async with receiving(lambda: loaded, catalogue, database, SystemClock(), ReceiverCounters(), lambda: None):
+        async with asyncio.timeout(60):
+            await enough.wait()
 
 
 async def test_what_comes_out_of_the_vault_is_hidden_in_logs(door: Any) -> None:

@@ -93,6 +93,27 @@ class TestReadsOfUnknownOutcome(Sabotaged):
     connector = memory_connector(UnsureOfReads)
 
 
+class NeverRecovers(MemoryChannel):
+    """A failure is remembered as long as the process lives."""
+
+    failed: set[int] = set()  # noqa: RUF012 - the sabotage
+
+    @contextmanager
+    def _asking(self, *, write=False):
+        if id(self._shop) in self.failed:
+            raise TryLater("it failed before")
+        try:
+            with super()._asking(write=write):
+                yield
+        except TryLater:
+            self.failed.add(id(self._shop))
+            raise
+
+
+class TestNeverRecovers(Sabotaged):
+    connector = memory_connector(NeverRecovers)
+
+
 class GarbledWorld(MemoryWorld):
     """Its unreadable answers come as the parser's own error, which shows the whole answer."""
 
@@ -192,6 +213,17 @@ class NamesEventsBySecond(Scheme):
         return None if hint is None else replace(hint, event=str(int(hint.sent_at.timestamp())))
 
 
+class HintsAtNothing(Scheme):
+    async def verify(self, headers, body, now):
+        hint = await super().verify(headers, body, now)
+        return None if hint is None else replace(hint, orders=())
+
+
+class MindsSpelling(Scheme):
+    async def verify(self, headers, body, now):
+        return await super().verify(headers, body, now) if "webhook-id" in headers else None
+
+
 class NamelessWorld(TellingWorld):
     async def delivery(self, order):
         return replace(await super().delivery(order), event=None)
@@ -213,6 +245,14 @@ class TestForgeriesBelieved(Telling):
 
 class TestStaleDeliveriesBelieved(Telling):
     connector = replace(memory_connector(), webhooks=lambda _settings, _resources: BelievesForEver())
+
+
+class TestDeliveriesHintAtNothing(Telling):
+    connector = replace(memory_connector(), webhooks=lambda _settings, _resources: HintsAtNothing())
+
+
+class TestHeadersSpelledOneWay(Telling):
+    connector = replace(memory_connector(), webhooks=lambda _settings, _resources: MindsSpelling())
 
 
 class TestForgeriesRaise(Telling):

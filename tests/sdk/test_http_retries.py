@@ -141,6 +141,7 @@ async def test_a_date_to_wait_for_is_of_the_channels_clock(rig: Callable[..., An
 
 @pytest.mark.parametrize(("header", "seconds"), [("6", 6.0), (None, 0.5)])
 @respx.mock
+@pytest.mark.fault(23, "the whole account waits, not only the call that was refused")
 async def test_after_a_429_the_whole_account_waits_not_only_this_call(
     header: str | None, seconds: float, rig: Callable[..., Any]
 ) -> None:

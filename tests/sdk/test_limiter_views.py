@@ -90,6 +90,7 @@ def test_a_higher_number_from_the_server_wakes_who_waits() -> None:
     simulate(main)
 
 
+@pytest.mark.fault(23, "the bucket is empty, and nothing leaves before the time that the channel said")
 def test_after_a_429_nothing_leaves_before_its_time_not_even_urgent_and_the_bucket_is_empty() -> None:
     async def main(clock: LabClock) -> None:
         limiter = Limiter([TEN], clock)

@@ -3,11 +3,12 @@
 import httpx
 import pytest
 
+from channelsync.sdk.answers import Answer
 from channelsync.sdk.budgets import Budget
 from channelsync.sdk.contract import ContractClock
 from channelsync.sdk.errors import ChannelMisbehaved, TryLater
 from channelsync.sdk.http import Call, HttpSettings
-from channelsync.sdk.other_hosts import other_host
+from channelsync.sdk.other_hosts import other_host, own_host
 from channelsync.sdk.resources import Resources, unused
 
 FILES = HttpSettings(channel="shop", base_url="https://files.example", user_agent="test")
@@ -51,6 +52,30 @@ async def test_its_calls_are_paid_from_the_accounts_budget(resources: Resources)
     async with other_host(resources, FILES) as http:
         await http.request(FILE)
     assert resources.limiter.available(bucket="files") == 9
+
+
+async def test_closing_the_channels_own_closes_the_transport(resources: Resources, wire: Wire) -> None:
+    async with own_host(resources, FILES) as http:
+        assert (await http.request(FILE)).body == b"files.example"
+    assert wire.closed
+    assert resources.limiter.available(bucket="files") == 9
+
+
+async def test_the_failures_of_the_channels_own_close_the_way_to_the_api(resources: Resources, wire: Wire) -> None:
+    wire.status = 503
+    async with own_host(resources, FILES) as http:
+        for _ in range(20):
+            with pytest.raises(TryLater):
+                await http.request(FILE)
+    with pytest.raises(TryLater):
+        resources.breaker.check(cheap_read=False)
+
+
+async def test_the_answers_of_the_channels_own_are_seen(resources: Resources) -> None:
+    seen: list[Answer] = []
+    async with own_host(resources, FILES, seen.append) as http:
+        answer = await http.request(FILE)
+    assert seen == [answer]
 
 
 async def test_its_failures_do_not_close_the_way_to_the_api(resources: Resources, wire: Wire) -> None:

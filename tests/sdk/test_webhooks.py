@@ -91,6 +91,7 @@ def test_a_delivery_within_the_tolerance_passes_and_one_beyond_it_does_not(off: 
 
 
 @pytest.mark.parametrize("missing", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+@pytest.mark.fault(8, "without one of its headers it is a forgery")
 def test_a_delivery_without_one_of_its_headers_is_refused(missing: str) -> None:
     sent = headers()
     del sent[missing]
@@ -116,6 +117,7 @@ def test_every_changed_byte_of_the_body_is_noticed() -> None:
 @pytest.mark.parametrize(
     "text", ["v1,", "v1,===", "v1,!", "v1,é", "v1,\ud800", "v1", ",", " ", "v1,AAAA=A", "\x00", "v1," + "A" * 100_000]
 )
+@pytest.mark.fault(8, "a signature that is no base64 is a refusal and never an error")
 def test_a_malformed_signature_is_a_refusal_and_never_an_exception(text: str) -> None:
     assert SCHEME.verified(headers() | {"webhook-signature": text}, BODY, NOW) is None
 

@@ -145,6 +145,7 @@ async def test_every_use_is_in_flight_and_no_wait_is(database_url: str, monkeypa
     assert depth == 0
 
 
+@pytest.mark.fault(53, "when the attempts end the error is raised, and nothing was written")
 async def test_a_conflict_is_repeated_as_a_whole_until_the_attempts_end(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,7 +18,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MORNING = NOON - timedelta(hours=6)
 
 
-def seen(name: str, page: str = "") -> SeenListing:
+def seen(name: str, page: str = "", *further: str) -> SeenListing:
     return SeenListing(
         listing=f"L-{name}",
         sku=None,
@@ -33,6 +32,7 @@ def seen(name: str, page: str = "") -> SeenListing:
         sells_below_zero=False,
         fulfilled_by_channel=False,
         page=page,
+        further_pages=further,
     )
 
 
@@ -68,7 +68,8 @@ async def sent(
     database: Database, *records: KeyRecord, since: datetime = MORNING, most: int = 9
 ) -> dict[str, list[int]]:
     """Minutes after noon, by page or key."""
-    names = {counted_as(one): one.page or one.key for one in records}
+    counted = await database.query(lambda c: sent_writes.counted_as(c, records))
+    names = {name: name.page or one.key for one in records for name in counted[one.id]}
     found = await database.query(lambda c: sent_writes.sent_since(c, records, since, most))
     return {names[counted]: minutes_of(times) for counted, times in found.items() if counted in names}
 
@@ -81,7 +82,8 @@ async def test_the_writes_of_all_keys_of_a_page_count_together(
     assert await sent(database, records["red"]) == {"mugs": [1, 2, 4]}
     assert await sent(database, records["blue"], records["cup"]) == {"mugs": [1, 2, 4], "cup": [3]}
     assert await sent(database, records["green"]) == {"mugs": [5]}
-    assert counted_as(records["cup"]) == Counted("seller", "", records["cup"].id)
+    cup = records["cup"]
+    assert await database.query(lambda c: counted_as(c, [cup])) == {cup.id: (Counted("seller", "", cup.id),)}
 
 
 async def test_what_never_left_does_not_count_and_what_was_refused_or_not_answered_does(
@@ -126,7 +128,29 @@ async def test_a_listing_that_moves_to_another_page_takes_its_writes_along_and_k
     assert moved == {"cup": "mugs", "red": "mugs", "blue": "", "green": "mugs"}
     assert now[cup.id].state.watermark is not None
     assert await sent(database, now[red.id]) == {"mugs": [1, 2]}
-    assert counted_as(replace(red, page="")) != counted_as(red)
+    assert await database.query(lambda c: counted_as(c, [now[records["blue"].id]])) == {
+        records["blue"].id: (Counted("seller", "", records["blue"].id),)
+    }
+
+
+async def test_what_is_shown_on_several_pages_counts_on_each_and_on_no_other_any_more(
+    database: Database, records: dict[str, KeyRecord]
+) -> None:
+    several = [seen("red", "mugs", "mugs-uk"), seen("blue", "mugs-uk"), seen("cup", "cups", "mugs-uk", "cups-de")]
+    await database.transact(lambda c: listings.save_listings(c, "shop", "seller", several, NOON))
+    now = {one.key: one for one in (await database.query(lambda c: keys.load_keys(c, _ids(records)))).values()}
+    for name, minute in (("red", 1), ("blue", 2), ("cup", 3), ("green", 4)):
+        await database.transact(lambda c, name=name, minute=minute: write(c, now[name], minute))
+    assert await sent(database, now["red"]) == {"mugs": [1], "mugs-uk": [1, 2, 3]}
+    assert await sent(database, now["blue"]) == {"mugs-uk": [1, 2, 3]}
+    assert await sent(database, now["cup"]) == {"cups": [3], "mugs-uk": [1, 2, 3], "cups-de": [3]}
+    await database.transact(lambda c: listings.save_listings(c, "shop", "seller", [seen("red", "mugs")], NOON))
+    assert await sent(database, now["red"]) == {"mugs": [1]}
+    assert await sent(database, now["blue"]) == {"mugs-uk": [2, 3]}
+
+
+def _ids(records: dict[str, KeyRecord]) -> list[int]:
+    return [one.id for one in records.values()]
 
 
 async def test_what_was_predicted_counts_where_the_channel_showed_another_number(
@@ -158,7 +182,7 @@ async def test_the_rows_are_found_by_indexes(sqlite_database: Database) -> None:
     for statement in (sent_writes._select_sent("sqlite"), sent_writes._select_predicted("sqlite")):
         compiled = statement.compile(compile_kwargs={"render_postcompile": True})
         sql = str(compiled)
-        given = {"ids": "[1]", "pages": '["x"]', "since": "2026-03-02", "most": 9}
+        given = {"ids": "[1]", "pages": '["x"]', "further": '["x"]', "since": "2026-03-02", "most": 9}
         wanted = compiled.params | {name: value for name, value in given.items() if f":{name}" in sql}
         found = await sqlite_database.query(
             lambda c, sql=sql, wanted=wanted: c.execute(text(f"EXPLAIN QUERY PLAN {sql}"), wanted).all()

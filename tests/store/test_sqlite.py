@@ -33,6 +33,17 @@ def shops(connection: Connection) -> list[str]:
     return list(connection.execute(select(LEASE.c.identity).order_by(LEASE.c.identity)).scalars())
 
 
+def modes(folder: Path) -> dict[str, str]:
+    return {one.name: oct(one.stat().st_mode & 0o777) for one in folder.iterdir()}
+
+
+async def test_a_new_file_and_those_beside_it_may_be_read_by_their_owner_only(tmp_path: Path) -> None:
+    async with open_database(f"sqlite:///{tmp_path}/new.db") as database:
+        await database.transact(lambda c: c.exec_driver_sql("CREATE TABLE some (thing TEXT)"))
+        found = modes(tmp_path)
+    assert found == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), "0o600")
+
+
 async def test_writers_are_served_in_the_order_of_asking(sqlite_database: Database) -> None:
     served: list[int] = []
     await asyncio.gather(*(sqlite_database.transact(lambda _, n=n: served.append(n)) for n in range(20)))

@@ -9,7 +9,15 @@ import pytest
 from sqlalchemy import Connection
 
 from channelsync.store import api_answers, runs
-from channelsync.sync.api_runs import ANSWERS_KEPT, Answered, Keyed, KeyUsed, prune_api_answers, run_for_caller
+from channelsync.sync.api_runs import (
+    ANSWERS_KEPT,
+    Answered,
+    Keyed,
+    KeyUsed,
+    forget_answers,
+    prune_api_answers,
+    run_for_caller,
+)
 from channelsync.sync.stock import By
 from channelsync.sync.tokens import Caller
 
@@ -52,6 +60,21 @@ async def test_a_key_is_answered_as_the_first_time_and_wakes_nobody(seller: Any)
     assert len(await made(seller)) == 1
     with pytest.raises(KeyUsed, match="used for another request"):
         await run_for_caller(seller.agent, TILL, "orders book", answering, keyed=Keyed("k", "other"))
+
+
+async def test_a_clock_that_leaps_a_day_ahead_forgets_no_answer(seller: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seller.clock, "monotonic", lambda: 3_600.0)
+    seller.agent.clock_watch.look(seller.clock.now(), 0.0, ())
+    first = await run_for_caller(seller.agent, TILL, "orders book", answering, keyed=Keyed("k", "d"))
+    seller.clock.at += timedelta(hours=1)
+    seller.agent.clock_watch.look(seller.clock.now(), 3_600.0, ())
+    assert await forget_answers(seller.agent) == "0 answers taken away"
+    seller.clock.at += ANSWERS_KEPT
+    seller.agent.clock_watch.look(seller.clock.now(), 3_600.0, ())
+    assert "leapt" in await forget_answers(seller.agent)
+    seller.clock.at -= ANSWERS_KEPT
+    again = await run_for_caller(seller.agent, TILL, "orders book", answering, keyed=Keyed("k", "d"))
+    assert (again.body, again.repeated) == (first.body, True)
 
 
 async def test_answers_are_pruned_when_they_are_too_old(seller: Any) -> None:

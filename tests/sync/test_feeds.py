@@ -491,6 +491,50 @@ async def test_a_file_that_breaks_the_import_is_set_aside(
     assert (await seller.position("MUG")).on_hand == 8
 
 
+async def test_a_file_that_only_the_seller_can_set_right_holds_up_no_other(
+    seller: Any, folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = FolderPlace._fetch
+
+    def may_not(place: FolderPlace, where: str, name: str) -> bytes:
+        if name.endswith("a.csv"):
+            raise PermissionError(13, "Permission denied")
+        return right(place, where, name)
+
+    monkeypatch.setattr(FolderPlace, "_fetch", may_not)
+    erp = folder()
+    erp.write("sku,units\nMUG,7\n", "a.csv")
+    erp.write("sku,units\nMUG,8\n", "b.csv")
+    for name in ("b.csv", "c.csv"):
+        seller.clock.at += timedelta(minutes=1)
+        with pytest.raises(NeedsSeller, match="right to read"):
+            await erp.watch.look()
+        assert (erp.names("taking"), name in erp.names("done")) == (["a.csv"], True)
+        erp.write("sku,units\nMUG,9\n", "c.csv")
+    monkeypatch.undo()
+    (erp.base / "c.csv").unlink()
+    await erp.watch.look()
+    assert (erp.names("taking"), (await seller.position("MUG")).on_hand) == ([], 9), "an older number changes nothing"
+
+
+async def test_a_file_that_was_changed_after_its_import_is_told_and_holds_up_no_other(
+    seller: Any, folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erp = folder()
+    erp.write("sku,units\nMUG,7\n", "a.csv")
+    monkeypatch.setattr(FolderPlace, "put", None)  # it dies after the import
+    with pytest.raises(TypeError):
+        await erp.watch.look()
+    monkeypatch.undo()
+    (left,) = (erp.base / "taking").iterdir()
+    left.write_text("sku,units\nMUG,70\n")
+    erp.write("sku,units\nMUG,8\n", "b.csv")
+    seller.clock.at += timedelta(minutes=1)
+    with pytest.raises(KeyUsedBefore):
+        await erp.again().look()
+    assert ((await seller.position("MUG")).on_hand, erp.names("taking")) == (8, ["a.csv"])
+
+
 async def test_a_file_of_nobody_in_taking_is_left_there(seller: Any, folder: Any) -> None:
     erp = folder()
     await erp.watch.look()

@@ -175,6 +175,21 @@ async def test_a_second_count_takes_the_place_of_the_first_and_the_plan_is_settl
         await decides(seller, "r-late", held.id)
 
 
+async def test_two_runs_that_would_hold_one_number_at_once_come_one_after_the_other(
+    guarded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second has looked before the first has committed: it is repeated as a whole, and takes the number over."""
+    seller = await guarded()
+    await seller.sells("MUG", 8)
+    await settled(seller)
+    (first,) = await counts(seller, "run-a", 20)
+    holding, early = plans.holding, [True]
+    monkeypatch.setattr(plans, "holding", lambda c, ids: {} if early and early.pop() else holding(c, ids))
+    (second,) = await counts(seller, "run-b", 30)
+    states = {one.id: one.state for one in await seller.database.query(plans.list_plans)}
+    assert states == {first.id: "settled", second.id: "open"}
+
+
 async def test_a_count_of_what_is_shown_ends_the_hold(guarded: Any) -> None:
     seller = await guarded()
     listing = await seller.sells("MUG", 8)

@@ -166,6 +166,19 @@ async def test_malformed_messages_are_counted_and_taken_out_and_hold_up_nobody(q
     assert await hinted(queued) == ["o-1"]
 
 
+@pytest.mark.parametrize("name", ["o\x00-1", "o-\ud800", "o" * 5_000], ids=["NUL", "surrogate", "long"])
+async def test_names_that_no_database_takes_hold_up_nobody(queued: Any, name: str) -> None:
+    """Not to be noted, their message would come again and again."""
+    queue = queue_of(queued)
+    queue.send(about(name), about(keys=[name]), about("o-1"))
+
+    assert await take(queued) == 3
+
+    assert queue.acknowledged == ["m0", "m1", "m2"]
+    assert await hinted(queued) == ["o-1"]
+    assert queued.channel().hints.malformed == 2
+
+
 async def test_an_empty_queue_costs_no_transaction(queued: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any) -> None:
         raise AssertionError

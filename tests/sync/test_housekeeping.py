@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from channelsync.store import agenda, keys
 from channelsync.store.database import open_database
+from channelsync.store.items import item_id
 from channelsync.store.tables import metadata
-from channelsync.sync.clock_watch import LEAP_GUARD
+from channelsync.sync.clock_watch import LEAP_GUARD, ClockWatch
 from channelsync.sync.housekeeping import keep_house, usual_tasks, watch_clock
 from channelsync.sync.pruning import Keep, care_for_file, prune_old
+from channelsync.sync.publish import publish_tick
 from channelsync.sync.take_orders import poll_orders
 from channelsync.sync.verify import verify
 
@@ -24,7 +27,7 @@ async def steady(seller: Any, minutes: int) -> None:
     """Time passes, by both clocks."""
     for _ in range(minutes):
         seller.clock.at += MINUTE
-        watch_clock(seller.agent)
+        await watch_clock(seller.agent)
 
 
 @pytest.fixture
@@ -72,6 +75,65 @@ async def test_a_clock_that_leaps_ahead_ends_no_reservation(pending: Any) -> Non
     await steady(pending, int(LEAP_GUARD / MINUTE) + 1)
     await keep_house(pending.agent)
     assert await reserved(pending) == 2, "it is right again, and the hour is not over"
+
+
+async def goes_round(seller: Any) -> None:
+    for channel in seller.agent.channels.values():
+        await poll_orders(seller.agent, channel)
+        await publish_tick(seller.agent, channel)
+
+
+@pytest.fixture
+async def selling(open_seller: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Eight of MUG are shown at two shops; a clock that went ahead by a day was that of the last rounds."""
+    seller = await open_seller("shop", "market")
+    await seller.sells("MUG", 8)
+    listing = await seller.lists("MUG", 8, channel="market")
+    await seller.pull("market")
+    await seller.map(listing, "MUG", channel="market")
+    began = seller.clock.at
+    monkeypatch.setattr(seller.clock, "monotonic", lambda: (seller.clock.at - began).total_seconds() % 86_400)
+    await watch_clock(seller.agent)
+    seller.clock.at += timedelta(days=1)
+    await watch_clock(seller.agent)
+    await goes_round(seller)
+    await seller.clock.sleep(60)
+    await goes_round(seller)
+    return seller
+
+
+def shown(seller: Any) -> list[int]:
+    return [item.number for shop in seller.shops.values() for item in shop.items.values()]
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["the same process", "a new process"])
+async def test_a_clock_that_went_back_holds_up_no_number(selling: Any, anew: bool) -> None:
+    item = next(iter(selling.shop().items.values()))
+    selling.clock.at -= timedelta(days=1)
+    selling.shop().buy((item, 2))  # by the shop's own clock, which is right
+    selling.clock.at += timedelta(days=1)
+    await poll_orders(selling.agent, selling.channel("shop"))
+    selling.clock.at -= timedelta(days=1)
+    if anew:
+        selling.agent.clock_watch = ClockWatch()
+    await watch_clock(selling.agent)
+    for _ in range(3):
+        await goes_round(selling)
+        await selling.clock.sleep(60)
+    assert shown(selling) == [6, 6]
+    await selling.has("MUG", 4)
+    now = selling.clock.now()
+    await selling.database.transact(lambda c: keys.mark_due(c, [item_id("MUG")], now))
+    for _ in range(3):
+        await goes_round(selling)
+        await selling.clock.sleep(60)
+    assert shown(selling) == [10, 10]
+    item.number -= 1  # an order that the shop does not list yet
+    await selling.database.transact(lambda c: keys.want_reads(c, agenda.chosen_keys(c)))
+    for _ in range(3):
+        await goes_round(selling)
+        await selling.clock.sleep(60)
+    assert shown(selling) == [9, 9], "a drop is seen again"
 
 
 async def test_a_clock_that_channels_contradict_is_a_finding_while_they_do(pending: Any) -> None:

@@ -19,7 +19,7 @@ from channelsync.sdk.values import QuantityKey
 from channelsync.sdk.webhooks import WebhookHint
 from channelsync.store import inbox, keys, orders
 from channelsync.store.inbox import Delivery
-from channelsync.sync.inbox import ATTEMPTS, Inbox, arrived, follow_new, keep_following, prune, prune_inbox, replay
+from channelsync.sync.inbox import ATTEMPTS, Inbox, arrived, follow_new, keep_following, prune_inbox, replay
 from channelsync.sync.leasing import Leases
 from channelsync.sync.take_orders import HINT_ATTEMPTS, poll_orders, read_hinted
 from channelsync.sync.vault import Seals
@@ -86,6 +86,17 @@ async def test_one_that_names_nothing_wakes_the_poll(seller: Any) -> None:
     await comes(seller, "e-1", topic="carts/update")
     await follow_new(seller.agent, seller.channel())
     assert seller.channel().wake_orders.is_set()
+
+
+async def test_a_delivery_that_comes_to_two_receivers_at_once_is_a_copy_at_the_second(
+    seller: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second has looked before the first has committed."""
+    assert await comes(seller, "e1") == "new"
+    known, early = inbox._known, [True]
+    monkeypatch.setattr(inbox, "_known", lambda c, some: {} if early and early.pop() else known(c, some))
+    assert await comes(seller, "e1") == "copy"
+    assert [(row.event, row.copies) for row in await rows(seller)] == [("e1", 1)]
 
 
 async def test_what_was_followed_is_not_followed_again(seller: Any) -> None:
@@ -197,7 +208,7 @@ async def test_bodies_go_after_days_and_rows_after_weeks(seller: Any) -> None:
     await comes(seller, "old", "o-2", body=b"another")
     seller.clock.at += timedelta(days=25)
     await comes(seller, "young", "o-3")
-    await prune_inbox(seller.agent)
+    await prune_inbox(seller.database, seller.clock)
     assert [(row.event, row.has_body) for row in await rows(seller)] == [
         ("old", False),
         ("old", False),
@@ -206,11 +217,33 @@ async def test_bodies_go_after_days_and_rows_after_weeks(seller: Any) -> None:
     assert FindingKind.WEBHOOKS in await seller.kinds()
 
     seller.clock.at += timedelta(days=6)
-    assert await prune_inbox(seller.agent) == (0, 2)
+    assert await prune_inbox(seller.database, seller.clock) == (0, 2)
     assert [row.event for row in await rows(seller)] == ["young"]
     assert FindingKind.WEBHOOKS not in await seller.kinds(), "nothing of it is there any more"
-    now = seller.clock.now()
-    assert await seller.database.transact(lambda c: prune(c, now, timedelta(days=1), timedelta(days=6))) == (1, 0)
+    assert await prune_inbox(seller.database, seller.clock, timedelta(days=1), timedelta(days=7)) == (1, 0)
+
+
+async def test_much_that_is_old_goes_in_small_steps(seller: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each transaction is short, and others get their turn in between."""
+    from channelsync.sync import inbox as following
+
+    monkeypatch.setattr(following, "_PRUNED_AT_ONCE", 3)
+    for number in range(8):
+        await comes(seller, f"e-{number}")
+    taken: list[int] = []
+
+    def counted(step: Any) -> Any:
+        def work(*given: Any) -> int:
+            taken.append(step(*given))
+            return taken[-1]
+
+        return work
+
+    for step in ("drop_bodies", "drop_deliveries"):
+        monkeypatch.setattr(inbox, step, counted(getattr(inbox, step)))
+    seller.clock.at += timedelta(days=31)
+    assert await prune_inbox(seller.database, seller.clock) == (8, 8)
+    assert taken == [3, 3, 2, 3, 3, 2, 0]
 
 
 async def test_what_waits_is_counted_by_channel_and_state(seller: Any) -> None:

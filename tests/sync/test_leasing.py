@@ -13,7 +13,10 @@ from sqlalchemy import text
 
 from channelsync.sdk.clock import SystemClock
 from channelsync.sdk.right_to_write import may_write
+from channelsync.store.database_errors import DatabaseBusy
+from channelsync.store.leases import hook_lease, take_lease
 from channelsync.store.sessions import session_of
+from channelsync.store.standing import leases_standing
 from channelsync.sync.agent import Agent
 from channelsync.sync.leasing import Leases
 from channelsync.sync.measures import measure
@@ -112,6 +115,30 @@ async def test_leases_are_kept_while_a_block_runs_and_given_up_at_its_end(worker
     assert await second.take("shop") is not None
 
 
+@pytest.mark.postgresql
+async def test_an_account_is_not_given_up_because_the_database_could_not_be_asked_once(
+    workers: Any, postgresql_database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = workers("a"), workers("b")
+    first._agent.channels.update(shop=Channel("shop"))
+    await first.take("shop")
+    asked = 0
+
+    async def busy(*_given: Any) -> list[str]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise DatabaseBusy
+        assert await second.take("shop") is None
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(first, "_shared", busy)
+    with pytest.raises(asyncio.CancelledError):
+        await first.keep()
+    assert asked == 2
+    assert await second.take("shop") is not None, "given up when it was told to stop"
+
+
 class Channel:
     """As much of a channel as leases look at."""
 
@@ -190,6 +217,50 @@ async def test_who_takes_an_account_over_is_not_held_up_by_what_the_last_holder_
     assert await second.take("shop") is not None
     with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
         await stuck.fetch("SELECT 1")
+
+
+@pytest.mark.postgresql
+async def test_who_takes_a_hook_over_ends_nobodys_sessions(
+    workers: Any, postgresql_database: Any, postgresql_url: str, clock: Any
+) -> None:
+    now = clock.now()
+    for owner in ("slow", "b"):
+        await postgresql_database.transact(lambda c: c.execute(text("UPDATE lease SET until = now() - interval '1s'")))
+        taken = await postgresql_database.transact(
+            lambda c, owner=owner: take_lease(c, hook_lease("wms"), owner, now, LASTS, ends_sessions=False)
+        )
+        assert taken is not None
+        if owner == "slow":
+            busy = await asyncpg.connect(postgresql_url, server_settings={"application_name": session_of("slow")})
+    assert await busy.fetchval("SELECT 1") == 1
+    await busy.close()
+
+
+async def test_a_lease_on_sqlite_that_a_wrong_clock_made_is_free(sqlite_database: Any, clock: Any) -> None:
+    async def taken(owner: str) -> Any:
+        now = clock.now()
+        return await sqlite_database.transact(lambda c: take_lease(c, hook_lease("wms"), owner, now, LASTS))
+
+    clock.at += timedelta(days=1)
+    assert await taken("killed") is not None
+    assert await taken("b") is None
+    clock.at -= timedelta(days=1)
+    assert await taken("b") is not None
+
+
+async def test_hooks_are_no_accounts_when_workers_share_them(postgresql_database: Any, clock: Any) -> None:
+    first, second = (sharing(postgresql_database, clock, name) for name in ("a", "b"))
+    now = clock.now()
+    for number in range(6):
+        await postgresql_database.transact(
+            lambda c, number=number: take_lease(c, hook_lease(f"wms-{number}"), "a", now, LASTS)
+        )
+    for _ in range(6):
+        await rounds(first)
+        await rounds(second)
+    assert (len(first.accounts()), len(second.accounts())) == (2, 2)
+    told = await postgresql_database.query(leases_standing)
+    assert [one.identity for one in told] == ["shop-0", "shop-1", "shop-2", "shop-3"]
 
 
 async def test_two_workers_come_to_share_the_accounts_evenly(postgresql_database: Any, clock: Any) -> None:

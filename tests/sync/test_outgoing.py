@@ -18,11 +18,12 @@ import standardwebhooks
 from pydantic import SecretStr
 
 from channelsync.domain.findings import Finding, FindingKind
-from channelsync.sdk.outbound import Outbound
+from channelsync.sdk.outbound import Outbound, Posted
 from channelsync.store import findings, outgoing
 from channelsync.store.items import item_id
 from channelsync.sync import outgoing_changes
-from channelsync.sync.outgoing import SENT_AT_ONCE, Courier, replay, send_test
+from channelsync.sync.outgoing import LEASE_LASTS, SENT_AT_ONCE, Courier, replay, send_test
+from channelsync.sync.outgoing_changes import LOOK_BACK
 from channelsync.sync.outgoing_events import HookSetup, payload_of
 from channelsync.sync.outgoing_plan import RETRY_PLAN, verdict_of, wait_after
 from channelsync.sync.take_orders import poll_orders
@@ -216,7 +217,7 @@ async def test_a_hook_that_is_new_hears_of_what_comes_and_not_of_what_was(
     seller: Any, told: Told, receiver: Receiver
 ) -> None:
     await told.has("MUG", 2)
-    seller.clock.at += timedelta(minutes=6)
+    seller.clock.at += LOOK_BACK * 1.1
     told.hook = replace(told.hook, name="late")
     await told.look()
     await told.look()
@@ -273,6 +274,21 @@ async def test_a_message_that_is_refused_holds_up_no_other(seller: Any, told: To
     seller.clock.at += RETRY_PLAN[2] * 1.1
     await told.look()
     assert (await told.waiting(), await seller.kinds()) == (0, [])
+
+
+async def test_what_changed_since_a_message_was_refused_is_told_at_once(
+    seller: Any, told: Told, receiver: Receiver
+) -> None:
+    receiver.statuses = [422, 422, 204]
+    await told.has("MUG", 2)
+    await told.look()
+    seller.clock.at += RETRY_PLAN[0] * 1.1
+    await told.look()
+    seller.clock.at += timedelta(seconds=2)
+    await told.has("MUG", 1)
+    await told.look()
+    assert receiver.numbers == [("MUG", 2), ("MUG", 2), ("MUG", 3)]
+    assert await told.waiting() == 0
 
 
 async def test_a_message_that_is_always_refused_is_given_up_in_the_end(
@@ -362,14 +378,14 @@ async def test_a_replay_tells_again_what_changed_since_a_moment(seller: Any, tol
 
 
 async def test_what_becomes_visible_late_is_told_and_nothing_twice(seller: Any, told: Told, receiver: Receiver) -> None:
-    """A transaction that began four minutes ago ends now; the look since then has seen what was recorded after it."""
+    """A transaction that began nine minutes ago ends now; the look since then has seen what was recorded after it."""
     began = seller.clock.at
-    seller.clock.at = began + timedelta(minutes=4)
+    seller.clock.at = began + timedelta(minutes=9)
     await told.has("MUG", 2)
     await told.look()
     seller.clock.at = began
     await told.has("CUP", 1)
-    seller.clock.at = began + timedelta(minutes=4, seconds=2)
+    seller.clock.at = began + timedelta(minutes=9, seconds=2)
     await told.look()
     assert receiver.numbers == [("MUG", 2), ("CUP", 1)]
 
@@ -383,6 +399,19 @@ async def test_a_clock_that_went_back_hides_nothing(seller: Any, told: Told, rec
     await told.has("CUP", 1)
     await told.look()
     assert receiver.numbers == [("MUG", 2), ("CUP", 1)]
+
+
+async def test_what_changes_while_nobody_looks_is_told_though_the_clock_was_ahead_once(
+    seller: Any, told: Told, receiver: Receiver
+) -> None:
+    seller.clock.at += timedelta(days=1)
+    await told.look()
+    seller.clock.at -= timedelta(days=1)
+    await told.look()
+    await told.has("MUG", 2)
+    seller.clock.at += timedelta(hours=1)
+    await told.look()
+    assert receiver.numbers == [("MUG", 2)]
 
 
 async def test_a_queue_that_is_full_takes_no_more_and_loses_nothing(
@@ -404,7 +433,7 @@ async def test_a_queue_that_is_full_takes_no_more_and_loses_nothing(
 async def test_accepted_messages_are_forgotten_in_time(seller: Any, told: Told, receiver: Receiver) -> None:
     await told.has("MUG", 2)
     await told.look()
-    seller.clock.at += timedelta(days=3, minutes=6)
+    seller.clock.at += timedelta(days=3) + LOOK_BACK * 1.1
     await told.look()
     forgotten = await seller.database.transact(lambda c: outgoing.forget_delivered(c, "wms"))
     assert (forgotten, len(receiver.came)) == (0, 1)
@@ -423,6 +452,119 @@ async def test_only_one_worker_sends_for_a_hook(seller: Any, told: Told, receive
         await one[0]._give_up()
     await told.rounds(other)
     assert receiver.numbers == [("MUG", 2), ("MUG", 3)]
+
+
+@dataclass(slots=True)
+class Slow:
+    """An address that takes its time. seconds: for each answer."""
+
+    clock: Any
+    seconds: float
+    came: int = 0
+
+    async def post(self, content: bytes, headers: Any) -> Posted:
+        self.came += 1
+        self.clock.at += timedelta(seconds=self.seconds)
+        return Posted(204)
+
+
+async def test_an_address_that_answers_slowly_never_outlasts_the_right_to_send(seller: Any, told: Told) -> None:
+    for number in range(SENT_AT_ONCE):
+        await told.has(f"SKU-{number}", 1)
+    slow: Any = Slow(seller.clock, 14.9)
+    courier, _ = await told.courier()
+    rounds = 0
+    while await told.waiting() or not rounds:
+        began = seller.clock.at
+        await courier.round(slow)
+        assert seller.clock.at - began < LEASE_LASTS * 0.9
+        rounds += 1
+    assert slow.came == SENT_AT_ONCE
+
+
+async def test_where_nothing_has_come_nothing_is_looked_through(
+    seller: Any, told: Told, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a large import there would be much, every two seconds; what comes late, or is to be told anew, is seen."""
+    looks: list[int] = []
+    right = outgoing.changed_positions
+    monkeypatch.setattr(outgoing, "changed_positions", lambda *given: looks.append(1) or right(*given))  # type: ignore[func-returns-value]
+    courier = await told.courier()
+
+    async def looked() -> int:
+        before = len(looks)
+        for _ in range(3):
+            seller.clock.at += timedelta(seconds=2)
+            await told.rounds(courier)
+        return len(looks) - before
+
+    await told.has("MUG", 2)
+    assert await looked() == 2, "one finds it, one finds nothing"
+    assert await looked() == 0
+    now = seller.clock.at
+    seller.clock.at = now - timedelta(minutes=9)
+    await told.has("CUP", 1)
+    seller.clock.at = now
+    assert await looked() == 2
+    await seller.database.transact(lambda c: replay(c, "wms", now - timedelta(hours=1), now))
+    assert await looked() == 2
+    assert receiver.numbers == [("MUG", 2), ("CUP", 1), ("CUP", 1), ("MUG", 2)]
+    seller.clock.at += timedelta(hours=1)
+    await looked()
+    assert (await told.state()).told_to >= seller.clock.at - timedelta(minutes=1), "it is told up to now all the same"
+
+
+async def test_a_look_that_takes_long_is_followed_by_a_long_pause(
+    seller: Any, told: Told, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from channelsync.sync import outgoing as serving
+
+    looks: list[timedelta] = []
+
+    def slow_look(*given: Any) -> Any:
+        looks.append(seller.clock.at - began)
+        seller.clock.at += timedelta(seconds=3)
+        return outgoing_changes.fresh_messages(*given)
+
+    monkeypatch.setattr(serving, "fresh_messages", slow_look)
+    courier = await told.courier()
+    began = seller.clock.at
+    while seller.clock.at - began < timedelta(seconds=62):
+        await told.rounds(courier)
+        seller.clock.at += timedelta(seconds=1)
+        await seller.has("MUG", 1)
+    assert [round(one.total_seconds()) for one in looks] == [0, 30, 60]
+
+
+async def test_a_replay_of_much_is_looked_through_in_parts(
+    seller: Any, told: Told, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.hook = replace(told.hook, events=("position.changed", "order.changed"))
+    monkeypatch.setattr(outgoing_changes, "MADE_AT_ONCE", 2)
+    made: list[int] = []
+    right = outgoing.changed_positions
+
+    def counted(*given: Any) -> Any:
+        found = right(*given)
+        made.append(len(found))
+        return found
+
+    monkeypatch.setattr(outgoing, "changed_positions", counted)
+    for number in range(7):
+        await told.has(f"SKU-{number}", number + 1)
+    seller.clock.at += timedelta(milliseconds=1)
+    listing = await seller.sells("MUG", 3)
+    shop = seller.shop()
+    for _ in range(3):
+        shop.buy((shop.items[listing], 1))
+    await poll_orders(seller.agent, seller.channel())
+    courier = await told.courier()
+    for _ in range(12):
+        await told.rounds(courier)
+        seller.clock.at += timedelta(seconds=2)
+    assert receiver.numbers == [*((f"SKU-{number}", number + 1) for number in range(7)), ("MUG", 3)]
+    assert sum(one["type"] == "order.changed" for one in receiver.told) == 3
+    assert max(made) == 3
 
 
 class Killed(BaseException):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from channelsync.store.archive import BackupStopped, until_stopped
 from channelsync.store.database import Database
 from channelsync.sync import backup
 from channelsync.sync.scheduled_backup import is_sound, make_scheduled_backup, prune
@@ -28,7 +31,7 @@ class Days:
 
 @pytest.fixture
 def agent(database: Database) -> Any:
-    return SimpleNamespace(database=database, clock=Days())
+    return SimpleNamespace(database=database, clock=Days(), stopping=False)
 
 
 @pytest.fixture
@@ -97,3 +100,36 @@ async def test_the_newest_backup_that_is_whole_stays_however_old_it_is(agent: An
         (kept / spoilt).write_bytes(b"no backup")
     assert prune(kept, 2) == [f"channelsync-202611{day}-020000.zip" for day in (22, 24, 25)]
     assert names(kept) == [f"channelsync-202611{day}-020000.zip" for day in (23, 26, 27)]
+
+
+async def test_what_was_just_made_stays_though_a_wrong_clock_named_others_later(agent: Any, kept: Path) -> None:
+    make = make_scheduled_backup(agent, kept, keep=2, version="9.9")
+    for ahead in (365, 366, 0, 1):
+        agent.clock.at = BEGAN + timedelta(days=ahead)
+        await make()
+    assert names(kept) == ["channelsync-20261123-020000.zip", "channelsync-20271123-020000.zip"]
+
+
+async def test_a_backup_under_way_ends_when_the_agent_stops(agent: Any, kept: Path) -> None:
+    """As if it was cancelled: it did not fail, and is due as before."""
+    make = make_scheduled_backup(agent, kept, keep=2, version="9.9")
+    await make()
+    agent.clock.at += timedelta(days=1)
+    agent.stopping = True
+    with pytest.raises(asyncio.CancelledError):
+        await make()
+    assert names(kept) == ["channelsync-20261122-020000.zip"], "nothing half is left"
+
+
+def test_whoever_is_stopped_in_the_midst_of_many_rows_reads_no_more() -> None:
+    read: list[int] = []
+
+    def rows() -> Iterator[int]:
+        for number in range(100_000):
+            read.append(number)
+            yield number
+
+    with pytest.raises(BackupStopped):
+        for _ in until_stopped(rows(), lambda: len(read) > 5_000):
+            pass
+    assert len(read) < 10_000

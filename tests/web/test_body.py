@@ -88,6 +88,7 @@ async def test_a_body_beyond_the_limit_is_refused_before_it_is_sent(
     writer.close()
 
 
+@pytest.mark.fault(14, "chunks without end are cut off at the cap, and are not held in memory")
 async def test_a_body_of_chunks_without_end_is_refused_at_the_limit_and_is_not_held(address: tuple[str, int]) -> None:
     tracemalloc.start()
     reader, writer = await asyncio.open_connection(*address)
@@ -107,6 +108,7 @@ async def test_a_body_of_chunks_without_end_is_refused_at_the_limit_and_is_not_h
     assert peak < 10_000_000 + sent / 4
 
 
+@pytest.mark.fault(14, "a body that is shorter than announced is no body")
 async def test_a_body_that_is_shorter_than_announced_is_no_body(address: tuple[str, int], endpoint: Endpoint) -> None:
     reader, writer = await asyncio.open_connection(*address)
     writer.write(HEAD + b"Content-Length: 50\r\n\r\nonly this")

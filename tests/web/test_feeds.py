@@ -11,9 +11,11 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import Connection
+from structlog.testing import capture_logs
 
 from channelsync.domain.quantities import PositionKey
 from channelsync.lab.virtual_time import loopback_server
+from channelsync.runtime.logging import Redactor
 from channelsync.store import items, ledger, runs
 from channelsync.store.database import Database
 from channelsync.store.database_errors import DatabaseUnavailable
@@ -25,9 +27,11 @@ from channelsync.sync.orders_by_hand import by_hand
 from channelsync.sync.setup import BY_HAND, Setup
 from channelsync.sync.stock_import_file import Layout
 from channelsync.sync.tokens import SCOPES, create_token
+from channelsync.web import feeds
 from channelsync.web.app import build_app
-from channelsync.web.feeds import feed_routes
+from channelsync.web.feeds import AT_ONCE, feed_routes
 
+HANG_GUARD = 60.0
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 FEEDS = {
     "wms": FeedSetup(
@@ -156,6 +160,24 @@ async def test_only_who_may_operate_may_send(wms: Wms) -> None:
     assert await wms.on_hand() == 3
 
 
+async def test_who_sent_a_file_and_who_was_not_let_in_is_logged_without_a_token(wms: Wms) -> None:
+    with capture_logs() as logs:
+        await wms.send()
+        await wms.send(scope="")
+        await wms.send(scope="read")
+        await wms.send(scope="", authorization=f"Bearer cs_{'A' * 43}")
+    told = [one for one in logs if one["event"] in ("feed.answered", "feed.denied")]
+    assert [(one["event"], one["status"], one.get("caller"), one["log_level"]) for one in told] == [
+        ("feed.answered", 200, "operate", "info"),
+        ("feed.denied", 401, None, "warning"),
+        ("feed.denied", 403, "read", "warning"),
+        ("feed.denied", 401, "", "warning"),
+    ]
+    assert all((one["feed"], one["address"]) == ("wms", "127.0.0.1") for one in told)
+    assert all(Redactor(())(None, "info", dict(one)) == one for one in told), "a log that hides its words tells nothing"
+    assert not any(token in str(logs) for token in wms.tokens.values())
+
+
 @pytest.mark.parametrize("path", ["/feeds/other", "/feeds/folder", "/feeds/", "/feeds/wms/more"])
 async def test_only_feeds_over_http_take_files(wms: Wms, path: str) -> None:
     assert (await wms.send(path=path)).status_code == 404
@@ -189,8 +211,30 @@ async def test_an_agent_that_stops_takes_no_file(wms: Wms) -> None:
     assert await wms.on_hand() == 0
 
 
-async def test_two_of_one_body_at_once_are_one_file(wms: Wms) -> None:
+async def test_so_many_files_are_taken_at_once_and_the_next_is_to_come_again(
+    wms: Wms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came, go_on = [asyncio.Event() for _ in range(AT_ONCE)], asyncio.Event()
+    waiting = iter(came)
+    real = feeds.take_file
 
+    async def slow(*given: Any) -> Any:
+        next(waiting).set()
+        await go_on.wait()
+        return await real(*given)
+
+    monkeypatch.setattr(feeds, "take_file", slow)
+    async with asyncio.timeout(HANG_GUARD):
+        first = [asyncio.create_task(wms.send(f"sku,units\nMUG,+{number}\n")) for number in range(1, AT_ONCE + 1)]
+        await asyncio.gather(*(one.wait() for one in came))
+        refused = await wms.send("sku,units\nMUG,+9\n")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        go_on.set()
+        assert [(await one).status_code for one in first] == [200] * AT_ONCE
+    assert await wms.on_hand() == sum(range(1, AT_ONCE + 1))
+
+
+async def test_two_of_one_body_at_once_are_one_file(wms: Wms) -> None:
     answers = await asyncio.gather(wms.send(), wms.send(), return_exceptions=False)
     assert {one.status_code for one in answers} <= {200, 503}
     assert await wms.on_hand() == 3

@@ -29,6 +29,7 @@ from channelsync.sync.group_commit import TooMuchWaiting
 from channelsync.sync.inbox import Inbox, unsealed_body
 from channelsync.sync.receiving import Door, Receiver
 from channelsync.sync.vault import Seals
+from channelsync.web import receiver as receiver_module
 from channelsync.web.app import build_app
 from channelsync.web.receiver import ReceiverCounters, receiver_routes
 
@@ -427,6 +428,35 @@ async def test_a_burst_over_a_socket_is_all_kept(database: Database) -> None:
             answers = await asyncio.gather(*(send(number) for number in range(300)))
         assert set(answers) == {200}
         assert len({row.event for row in await world.rows()}) == 300
+
+
+async def test_all_bodies_together_take_no_more_memory_than_is_set_aside_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(receiver_module, "BODIES_AT_ONCE", 2)
+    began, go_on = asyncio.Queue[None](), asyncio.Event()
+
+    async def held() -> AsyncIterator[bytes]:
+        yield b"x" * 9_000
+        began.put_nowait(None)
+        await go_on.wait()
+        yield b"x"
+
+    async with opened(NoDatabase()) as world, asyncio.timeout(60):
+
+        async def send(content: AsyncIterator[bytes] | bytes) -> httpx.Response:
+            return await world.client.post("/webhooks/shop", content=content)
+
+        waiting = [asyncio.create_task(send(held())) for _ in range(2)]
+        for _ in waiting:
+            await began.get()
+        refused = await send(b"x" * 2_100)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        assert (await send(b"x" * 1_900)).status_code == 401, "a short one has room still"
+        go_on.set()
+        assert [(await one).status_code for one in waiting] == [401, 401]
+        assert (await send(b"x" * 9_000)).status_code == 401, "and what was taken is given back"
+        assert world.counters.refused == {("shop", "no room"): 1, ("shop", "forged"): 4}
 
 
 @given(path=st.text(max_size=30), body=st.binary(max_size=200), signed=st.booleans())

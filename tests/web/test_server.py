@@ -177,6 +177,25 @@ async def test_a_body_that_goes_on_after_its_answer_is_cut_off(
         writer.close()
 
 
+async def test_beyond_so_many_connections_requests_are_to_come_again(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "CONNECTIONS_MAX", 3)
+    async with serving() as (host, port):
+
+        async def asked() -> int:
+            async with httpx.AsyncClient() as client:
+                return (await client.get(f"http://{host}:{port}/")).status_code
+
+        assert await asked() == 200
+        idle = [(await asyncio.open_connection(host, port))[1] for _ in range(2)]
+        assert await asked() == 503
+        for one in idle:
+            one.close()
+        while await asked() != 200:
+            pass
+
+
 async def test_a_request_that_states_its_length_twice_is_refused(serving: Serving) -> None:
     async with serving() as (host, port):
         reader, writer = await asyncio.open_connection(host, port)

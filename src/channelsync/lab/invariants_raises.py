@@ -269,7 +269,7 @@ class _Judge:
             return True
         if its is not None and tolerance.cap is not None and its.after >= tolerance.cap:
             return True
-        until = min(sent.at, sale.at + tolerance.window + tolerance.settles)
+        until = self._unread_until(sale, sent, tolerance)
         doubts = self._day.witness.uncertain.get(sale.key, [])
         if any(sale.at - tolerance.doubt <= doubt <= sent.at for doubt in doubts):
             return True
@@ -277,6 +277,16 @@ class _Judge:
             change.why == "write" and sale.at < change.at <= until and self._swallows(sale.key, change, tolerance)
             for change in changes[at:]
         )
+
+    def _unread_until(self, sale: _Sale, sent: Sent, tolerance: Tolerance) -> datetime:
+        """Until when it may be that no read has told of a sale: longer where its marketplace could not be read."""
+        until = min(sent.at, sale.at + tolerance.window + tolerance.settles)
+        failed = self._day.witness.failed.get(sale.key.marketplace, [])
+        if not any(sale.at <= at <= until for at in failed):
+            return until
+        reads = self._day.witness.reads.get(sale.key, [])
+        told = min((asked for asked, _ in reads if asked >= sale.at + tolerance.blur), default=sent.at)
+        return min(sent.at, max(until, told))
 
     def _swallows(self, key: Name, change: NumberChange, tolerance: Tolerance) -> bool:
         """Whether a write put its number over sales that nobody had seen."""

@@ -79,6 +79,11 @@ class Marketplace:
         self._numbered = 0
 
     @property
+    def shelf(self) -> Shelf:
+        """What it offers, with the numbers behind it; a marketplace that keeps numbers otherwise puts its own there."""
+        return self._shelf
+
+    @property
     def offers(self) -> Mapping[str, Offer]:
         """All listings by id, as they are now."""
         return self._shelf.offers

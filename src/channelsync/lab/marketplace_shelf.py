@@ -42,7 +42,7 @@ class Shelf:
         self, name: str, rules: MarketplaceRules, rng: random.Random, told: Callable[[NumberChange], None]
     ) -> None:
         self.offers: dict[str, Offer] = {}
-        self.numbers = Numbers(rules, rng, self._number_changed)
+        self.numbers = Numbers(rules, rng, self.number_changed)
         self.changes: list[NumberChange] = []
         self._name = name
         self._rules = rules
@@ -124,7 +124,8 @@ class Shelf:
 
     # What the numbers do to the listings
 
-    def _number_changed(self, change: NumberChange) -> None:
+    def number_changed(self, change: NumberChange) -> None:
+        """A number is another now: the log has it, and the listings that show it follow."""
         self.changes.append(change)
         if change.why == "dropped write":
             return

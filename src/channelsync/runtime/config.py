@@ -44,7 +44,7 @@ from channelsync.runtime.secrets import (
 )
 from channelsync.sdk.discovery import Catalogue, ConnectorProblem, installed
 from channelsync.sdk.redaction import HIDDEN
-from channelsync.sync.vault import StoredSettings
+from channelsync.sync.vault import Place, StoredSettings
 
 DEFAULT_PATH = Path("config.toml")
 PATH_VARIABLE = "CHANNELSYNC_CONFIG"
@@ -52,6 +52,9 @@ SECRETS_FOLDER = Path("/run/secrets")
 """Where container engines mount secrets."""
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+_IN_VAULT = ("hook", "feed")
+"""Tables besides [channel.settings] whose secrets may be in the vault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,11 @@ class Loaded:
 
     values: every setting, in the order of the models, fit to be shown.
     origins: where each value came from, by full name ("channel.shop-uk.mode": "config.toml line 14"; "default").
-        Tables of an array have one too: "channel.shop-uk", "rule.2".
+        Tables of an array have one too: "channel.shop-uk", "rule.2"; and what a list took from elsewhere:
+        "secrets.keys.1".
     secrets: the texts that no log line may contain; those of the vault join them when they come up.
     stored: by channel, its settings where some of them are in the vault.
+    wanted: by hook and feed ("hook wms"), where its settings take a secret from the vault, and its name there.
     """
 
     config: Config
@@ -80,6 +85,7 @@ class Loaded:
     origins: Mapping[str, str]
     secrets: HiddenTexts = field(repr=False)
     stored: Mapping[str, StoredSettings] = field(default_factory=dict, repr=False)
+    wanted: Mapping[str, Mapping[Place, str]] = field(default_factory=dict)
 
 
 def environment() -> Mapping[str, str]:
@@ -141,9 +147,10 @@ def _known_settings(draft: Draft, catalogue: Catalogue) -> SettingsModels:
 
 
 def _resolve(draft: Draft, environ: Mapping[str, str], models: SettingsModels) -> None:
-    """Reads what `{ env }` and `{ file }` name, everywhere, and notes what `{ stored }` names in settings."""
+    """Reads what `{ env }` and `{ file }` name, everywhere, and notes what `{ stored }` names where it may stand."""
     references = References(environ, draft.file.path.parent)
     for key in draft.values:
+        references.vault = key in _IN_VAULT
         draft.values[key] = references.resolve(draft.values[key], annotation_of(Config, key), (key,))
     references.vault = True
     for number, channel in enumerate(draft.values.get("channel", [])):
@@ -193,13 +200,15 @@ def _loaded(draft: Draft, config: Config, models: SettingsModels) -> Loaded:
         for path in draft.file.lines
         if isinstance(path[-1], int) or path[-1] == "rules"
     }
+    listed = {dotted(path, draft.values): draft.origin(path) for path in draft.references if isinstance(path[-1], int)}
     return Loaded(
         config=config,
         path=draft.file.path,
         values=values,
-        origins=MappingProxyType({**tables, **{one.key: one.origin for one in values}}),
+        origins=MappingProxyType({**tables, **listed, **{one.key: one.origin for one in values}}),
         secrets=HiddenTexts({*found_in(config), *draft.secrets.values()} - {PLACEHOLDER}),
         stored=MappingProxyType(_stored_settings(draft, models)),
+        wanted=MappingProxyType(_wanted(draft)),
     )
 
 
@@ -214,6 +223,16 @@ def _stored_settings(draft: Draft, models: SettingsModels) -> dict[str, StoredSe
                 model=models[number], values=channel["settings"], wanted=MappingProxyType(wanted)
             )
     return found
+
+
+def _wanted(draft: Draft) -> dict[str, Mapping[Place, str]]:
+    """By hook and feed, where its settings take a secret from the vault, and its name there."""
+    found: dict[str, dict[Place, str]] = {}
+    for (kind, *place), name in draft.stored.items():
+        if kind in _IN_VAULT:
+            number, *setting = place
+            found.setdefault(f"{kind} {draft.values[str(kind)][number]['name']}", {})[tuple(setting)] = name
+    return dict(found)
 
 
 def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:

@@ -44,7 +44,8 @@ class FeedConfig(Group):
     """sftp: who we are."""
 
     password: Annotated[Secret | None, Field(examples=[{"env": "ERP_PASSWORD"}])] = None
-    """sftp: the password of `username`."""
+    """sftp: the password of `username`. { stored = "NAME" }, here and in the two below, takes a secret from the vault,
+    where `channelsync secrets put` keeps it."""
 
     private_key: Annotated[Secret | None, Field(examples=[{"file": "/run/secrets/erp_key"}])] = None
     """sftp: our private key, as OpenSSH writes it."""

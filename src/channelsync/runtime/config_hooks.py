@@ -31,8 +31,8 @@ class HookConfig(Group):
 
     secrets: Annotated[tuple[SecretStr, ...], Field(min_length=1, max_length=4, examples=[[{"env": "WMS_SECRET"}]])]
     """What messages are signed with: base64 of 24 to 64 bytes behind `whsec_`; `channelsync hooks secret` makes one.
-    With several each message has a signature by each: add the new one, let the receiver change, take the old one
-    away."""
+    { stored = "NAME" } takes one from the vault, where `channelsync secrets put` keeps it. With several each message
+    has a signature by each: add the new one, let the receiver change, take the old one away."""
 
     events: Events = EVENTS
     """What it is told of: position.changed, order.changed, finding.opened, finding.closed. Default all."""

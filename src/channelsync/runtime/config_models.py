@@ -92,6 +92,11 @@ class WebConfig(Group):
     """Bytes that the body of a request may have; what is longer is cut off and refused. Default 1000000: no channel
     sends more."""
 
+    api_rate: Annotated[int, Field(strict=True, ge=6, le=1_000_000)] = 600
+    """Requests a minute that each token of the API may make, a sixth of them at once; what comes sooner is answered
+    429 with the wait. Default 600: more than a script needs, and little enough that one that runs wild harms nobody
+    else."""
+
     keep_bodies: Duration = timedelta(days=7)
     """How long the sealed body of a webhook is kept, to look at. It holds what the channel knows of the buyer. Default
     7d. Without keys below [secrets] no body is kept at all."""

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import structlog
 from pydantic import SecretStr
@@ -24,12 +25,14 @@ from channelsync.runtime.config_models import ChannelConfig
 from channelsync.runtime.first_look import look_before_publishing
 from channelsync.runtime.hooks import keep_hooks
 from channelsync.runtime.logging import bound, lost_lines
+from channelsync.runtime.pauses import first_of_all, pause_after
 from channelsync.runtime.receiver import refuse_bad_secrets
-from channelsync.runtime.reload import ChannelParts, Reloader, Reread
+from channelsync.runtime.reload import ChannelParts, Reloader
+from channelsync.runtime.reload_wishes import Reread
 from channelsync.runtime.signals import on_signals
 from channelsync.runtime.tasks import tasks_kept
 from channelsync.runtime.ticker import keep_schedule
-from channelsync.runtime.vitals import keep_beating, keep_showing, publishing_workers, serve_metrics
+from channelsync.runtime.vitals import daemon_life, keep_beating, keep_showing, publishing_workers, serve_metrics
 from channelsync.runtime.web import Web, daemon_routes, listener_of
 from channelsync.runtime.wiring import database_file, open_agent, opened_channel, worker_name
 from channelsync.sdk.clock import Clock
@@ -52,9 +55,6 @@ from channelsync.sync.wake_ups import hear_others, tell_others
 from channelsync.web.metrics import Meter
 
 log = structlog.get_logger(__name__)
-
-LONGEST_PAUSE = 300.0
-"""Seconds before a part that keeps failing is begun again; the pauses double up to this."""
 
 STEADY_AFTER = 300.0
 """Seconds after which a part that was begun again counts as well: its finding is closed."""
@@ -116,7 +116,7 @@ async def run_daemon(
                 only_observe=only_observe,
                 keeps_level=keeps_level,
             )
-            stop_it, reload = stopped.set, daemon.reloader.ask
+            stop_it, reload = stopped.set, daemon.reloader.wishes.ask
             stack.enter_context(on_signals({signal.SIGTERM: stop_it, signal.SIGINT: stop_it, signal.SIGHUP: reload}))
             await daemon.say_started()
             await look_before_publishing(agent, database_file(loaded.config))
@@ -195,7 +195,7 @@ class Daemon:
             self._kept("hooks", lambda: keep_hooks(agent, lambda: self.loaded)),
             self._kept("inbox", lambda: keep_following(agent, leases, web.arrived)),
             self._kept("beat", lambda: keep_beating(agent.beats, agent.clock)),
-            self._kept("life", lambda: keep_showing(agent, "run", self._facts(), self._wish)),
+            self._kept("life", lambda: keep_showing(daemon_life(agent, self._facts(), self._file), self._wish)),
             self._kept("metrics", lambda: serve_metrics(agent, meter, metrics, stopped)),
         ]
         if self.reloader is not None:
@@ -205,9 +205,13 @@ class Daemon:
     def _facts(self) -> dict[str, object]:
         return {"config": str(self.loaded.path.resolve()), "listen": self.loaded.config.web.listen}
 
+    @property
+    def _file(self) -> Path | None:
+        return database_file(self.loaded.config)
+
     def _wish(self, run: str) -> None:
         if self.reloader is not None:
-            self.reloader.ask(run)
+            self.reloader.wishes.ask(run)
 
     def take(self, loaded: Loaded) -> None:
         """From now on this configuration is in use."""
@@ -242,7 +246,7 @@ class Daemon:
             if error is None:
                 return
             failures = 1 if self.agent.clock.monotonic() - began >= STEADY_AFTER else failures + 1
-            pause = min(LONGEST_PAUSE, 2.0**failures)
+            pause = pause_after(failures, first_of_all(error))
             log.error("part.failed", part=name, reason=self._reason(error), again_in=pause, exc_info=error)
             await self._report(name, channel, error)
             await self.agent.clock.sleep(pause)
@@ -267,9 +271,7 @@ class Daemon:
             await self.agent.database.transact(lambda c: findings.close_findings(c, closed, "it runs well again", now))
 
     def _reason(self, error: BaseException) -> str:
-        first = error
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
+        first = first_of_all(error)
         secrets = tuple(SecretStr(one) for one in self.loaded.secrets)
         return redact_text(f"{type(first).__name__}: {first}", secrets)
 
@@ -296,6 +298,7 @@ class Daemon:
     async def _run_open(self, config: ChannelConfig, leases: Leases, schedule: Schedule) -> None:
         """One channel until it is off or its account was connected anew. Raises what opening it raises."""
         async with opened_channel(self.agent, self.loaded, config, self.catalogue) as channel:
+            channel.setup = self._setup(config.name)  # a reload may have come in between
             self.agent.add_channel(channel)
             with bound(channel=config.name):
                 log.info("channel.opened", mode=await self._mode(config.name))

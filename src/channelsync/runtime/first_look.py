@@ -35,7 +35,7 @@ async def look_before_publishing(agent: Agent, file: Path | None) -> None:
         log.warning("database.restored", channels=", ".join(names), reason="it is older than the last daemon")
     if mark is not None:
         with suppress(OSError):  # a folder that nothing can be written to: then nothing is noticed
-            place.remember_run(mark, agent.run)
+            place.remember_run(mark, agent.run, now)
     asked = Review(run=agent.run, now=now)
     held = await agent.database.transact(lambda c: review_configuration(c, agent.setup, agent.measures, asked))
     for plan in held:

@@ -6,11 +6,17 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import structlog
 
+from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.runtime.config import Loaded
+from channelsync.runtime.config_hooks import HookConfig
+from channelsync.runtime.vault_owners import with_secrets
 from channelsync.runtime.wiring import worker_name
+from channelsync.sdk.errors import NeedsSeller
+from channelsync.store import findings
 from channelsync.store.database_errors import DatabaseError
 from channelsync.sync.agent import Agent
 from channelsync.sync.outgoing import Courier
@@ -23,20 +29,62 @@ _AGAIN_AFTER = 5.0
 
 
 async def keep_hooks(agent: Agent, loaded: Callable[[], Loaded]) -> None:
-    """Serves every configured hook until it is cancelled. One that was changed is served anew, as it is then."""
+    """Serves every configured hook until it is cancelled. One that was changed is served anew, as it is then.
+
+    So is one whose secret in the vault was changed; one whose secret is not there waits for it, with a finding.
+    """
     served: dict[HookSetup, asyncio.Task[None]] = {}
+    secrets_of = _Secrets(agent)
     try:
         while True:
-            wanted = {one.setup for one in loaded().config.hooks}
-            await _ended([served.pop(one) for one in list(served) if one not in wanted])
-            for one in wanted - served.keys():
-                served[one] = asyncio.create_task(_serve(agent, one), name=f"hook {one.name}")
+            wanted = set[HookSetup]()
+            for one in loaded().config.hooks:
+                try:
+                    wanted |= await secrets_of.setup(loaded(), one)
+                except DatabaseError:  # whoever serves it waits by itself
+                    wanted |= {known for known in served if known.name == one.name}
+            await _ended([served.pop(known) for known in list(served) if known not in wanted])
+            for setup in wanted - served.keys():
+                served[setup] = asyncio.create_task(_serve(agent, setup), name=f"hook {setup.name}")
             for task in served.values():
                 if task.done():
                     task.result()  # only an error ends it: the part that keeps all of them tells it
             await agent.clock.sleep(_LOOK_EVERY)
     finally:
         await _ended(list(served.values()))
+
+
+@dataclass(slots=True)
+class _Secrets:
+    """The secrets of hooks, and findings about those that are not in the vault. lacking: why, by hook; "": none is."""
+
+    agent: Agent
+    lacking: dict[str, str] = field(default_factory=dict)
+
+    async def setup(self, loaded: Loaded, hook: HookConfig) -> set[HookSetup]:
+        """The hook with its secrets; nothing where one is not there. Raises DatabaseError."""
+        try:
+            found, why = {(await with_secrets(loaded, hook, self.agent.database, self.agent.clock)).setup}, ""
+        except NeedsSeller as error:
+            found, why = set[HookSetup](), error.what_to_do
+        if self.lacking.get(hook.name) != why:
+            await self._tell(hook.name, why)
+            self.lacking[hook.name] = why
+        return found
+
+    async def _tell(self, name: str, why: str) -> None:
+        now = self.agent.clock.now()
+        finding = Finding(
+            kind=FindingKind.HOOK_FAILING, subject=(name, "secret"), summary=f"Hook {name} cannot be served. {why}"
+        )
+        if why:
+            log.warning("hook.waits", hook=name, reason=why)
+            await self.agent.database.transact(lambda c: findings.open_findings(c, [finding], now))
+        else:
+            closed = [fingerprint(FindingKind.HOOK_FAILING, name, "secret")]
+            await self.agent.database.transact(
+                lambda c: findings.close_findings(c, closed, "its secrets are there", now)
+            )
 
 
 async def _serve(agent: Agent, hook: HookSetup) -> None:

@@ -51,7 +51,7 @@ class Doors:
     clock: Clock
     vaults: RememberedVaults
     open: dict[str, Door] = field(default_factory=dict)
-    _filled: dict[str, tuple[BaseModel, WebhookScheme | None]] = field(default_factory=dict)
+    _filled: dict[str, tuple[str, BaseModel, WebhookScheme | None]] = field(default_factory=dict)
 
     async def refresh(self) -> None:
         """Looks at the vault, and makes what has changed. Raises DatabaseError; what was known stays.
@@ -75,16 +75,20 @@ class Doors:
         try:
             settings = await filled_settings(loaded, channel, vault)
             known = self._filled.get(channel.name)
-            if known is None or known[0] != settings:
-                known = (settings, _scheme(channel.name, connector, settings, self.clock, vault))
+            if known is None or known[:2] != (connector.name, settings):
+                known = (connector.name, settings, _scheme(channel.name, connector, settings, self.clock, vault))
                 self._filled[channel.name] = known
-        except (ChannelError, ValueError) as error:
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - also a connector's bug closes one door only
             self._filled.pop(channel.name, None)
+            told = str(error) if isinstance(error, ChannelError | ValueError) else ""
+            why = told or type(error).__name__
             before = self.open.get(channel.name)
-            if before is None or before.closed != str(error):
-                log.warning("webhooks.closed", channel=channel.name, reason=str(error))
-            return Door(channel.name, None, address, closed=str(error))
-        return Door(channel.name, known[1], address)
+            if before is None or before.closed != why:
+                log.warning("webhooks.closed", channel=channel.name, reason=why)
+            return Door(channel.name, None, address, closed=why)
+        return Door(channel.name, known[2], address)
 
 
 def _scheme(name: str, connector: Connector, settings: BaseModel, clock: Clock, vault: Vault) -> WebhookScheme | None:
@@ -162,3 +166,5 @@ async def _keep(doors: Doors, database: Database, clock: Clock, counters: Receiv
             if not away:
                 log.warning("webhooks.vault_not_read", reason=str(error))
             away = True
+        except Exception:  # ended by an error that nobody foresaw, it would leave old secrets in use for good
+            log.exception("webhooks.not_looked_at")

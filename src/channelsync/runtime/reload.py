@@ -6,7 +6,6 @@ for what needs a restart, which the log names. It is a run like any other, so wh
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,12 +14,21 @@ import structlog
 from sqlalchemy import Connection
 
 from channelsync.runtime.config import Loaded
-from channelsync.runtime.config_errors import ConfigInvalid
 from channelsync.runtime.logging import set_level
 from channelsync.runtime.reload_plan import Reload, reload_of
+from channelsync.runtime.reload_wishes import (
+    Answer,
+    ReloadRefused,
+    Reread,
+    Wishes,
+    read_anew,
+    refused,
+    say_reloaded,
+    told,
+)
 from channelsync.runtime.wiring import setup_of
 from channelsync.sdk.discovery import Catalogue
-from channelsync.store import channels, daemons, runs
+from channelsync.store import channels, runs
 from channelsync.store.database_errors import DatabaseError
 from channelsync.sync.agent import Agent
 from channelsync.sync.guard import Guarded, HeldPlan, guard_run
@@ -36,8 +44,6 @@ COMMAND = "reload"
 _AGAIN_AFTER = 5.0
 """Seconds before what must be written is tried again: the new set-up is in use already."""
 
-Reread = Callable[[], Loaded]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelParts:
@@ -51,8 +57,8 @@ class ChannelParts:
 class Reloader:
     """Reads the configuration anew whenever it is asked to.
 
-    loaded: the one in use. reread: reads the file; raises ConfigInvalid. taken: is told a new one as it comes into use.
-    only_observe: as for `setup_of`. keeps_level: the command line decides what is logged, not the configuration.
+    loaded: the one in use. reread: reads the file. taken: is told a new one as it comes into use. only_observe: as for
+    `setup_of`. keeps_level: the command line decides what is logged, not the configuration.
     """
 
     agent: Agent
@@ -63,46 +69,39 @@ class Reloader:
     taken: Callable[[Loaded], None]
     only_observe: bool = False
     keeps_level: bool = False
-    wanted: asyncio.Event = field(default_factory=asyncio.Event)
-    wishes: list[str] = field(default_factory=list)
+    wishes: Wishes = field(init=False)
 
-    def ask(self, wish: str = "") -> None:
-        """Somebody wants a reload. wish: the run that waits for the answer; empty: nobody does."""
-        if wish:
-            self.wishes.append(wish)
-        self.wanted.set()
+    def __post_init__(self) -> None:
+        self.wishes = Wishes(database=self.agent.database, run=self.agent.run)
 
     async def keep(self) -> None:
         """Reloads whenever it is asked to, until it is cancelled."""
-        while True:
-            await self.wanted.wait()
-            self.wanted.clear()
-            wishes, self.wishes = self.wishes, []
-            said = await self.reload()
-            for wish in wishes:
-                await self._answer(wish, said)
+        await self.wishes.keep(self.reload)
 
-    async def reload(self) -> dict[str, object]:
+    async def reload(self) -> Answer:
         """Reads the configuration and takes it, or refuses it as a whole; returns what to tell whoever asked."""
         try:
-            new = self.reread()
-        except ConfigInvalid as error:
-            return await self._refused([(str(one), one.line) for one in error.problems])
+            return await self._reloaded(read_anew(self.reread, self.catalogue, self.agent.clock))
+        except ReloadRefused as error:
+            return refused(self.loaded.path, error)
+
+    async def _reloaded(self, new: Loaded) -> Answer:
+        """Takes it, where it differs. Raises ReloadRefused."""
         plan = reload_of(self.loaded, new)
         if plan.waiting:
             log.warning("config.needs_restart", settings=", ".join(plan.waiting))
         if plan.nothing:
             log.info("config.unchanged", file=str(self.loaded.path))
-            return _told("unchanged", plan)
+            return told("unchanged", plan)
         try:
             begun = await self._begun(plan)
         except DatabaseError as error:
-            return await self._refused([(f"the database cannot be used, so nothing was changed: {error}", None)])
+            raise ReloadRefused([(f"the database cannot be used, so nothing was changed: {error}", None)]) from error
         await self._take(plan, begun.after)
         for one in begun.held:
             log.warning("plan.held", plan=one.id, channel=one.channel, summary=str(one))
         await self._written(begun)
-        return {**_told("reloaded", plan), "held": [str(one) for one in begun.held]}
+        return {**told("reloaded", plan), "held": [str(one) for one in begun.held]}
 
     async def _begun(self, plan: Reload) -> _Begun:
         """The run, and what it would move; what is too much of that is held before any publisher sees the new set-up.
@@ -112,7 +111,7 @@ class Reloader:
         agent = self.agent
         now = agent.clock.now()
         run = new_run_id(now)
-        arguments = {name: told for name, told in _told(COMMAND, plan).items() if name != "outcome"}
+        arguments = {name: value for name, value in told(COMMAND, plan).items() if name != "outcome"}
 
         def unit(connection: Connection) -> _Begun:
             runs.begin_run(connection, run, COMMAND, "daemon", arguments, now)
@@ -142,14 +141,7 @@ class Reloader:
         if not self.keeps_level:
             set_level(plan.loaded.config.log.level)
         self.parts.open([*plan.reopened, *plan.added])
-        log.info(
-            "config.reloaded",
-            file=str(plan.loaded.path),
-            changed=", ".join(plan.changed),
-            channels_added=", ".join(plan.added),
-            channels_removed=", ".join(plan.removed),
-            channels_reopened=", ".join(plan.reopened),
-        )
+        say_reloaded(plan)
 
     async def _written(self, begun: _Begun) -> None:
         """Puts on the agenda what the new set-up may change, however long the database does not answer."""
@@ -164,18 +156,6 @@ class Reloader:
                 log.warning("config.not_marked", reason=str(error), again_in=_AGAIN_AFTER)
                 await agent.clock.sleep(_AGAIN_AFTER)
         agent.wake_publishers()
-
-    async def _refused(self, problems: Sequence[tuple[str, int | None]]) -> dict[str, object]:
-        for problem, line in problems:
-            log.error("config.refused", file=str(self.loaded.path), line=line, reason=problem)
-        log.warning("config.kept", file=str(self.loaded.path), reason="the configuration in use holds on")
-        return {"outcome": "refused", "problems": [problem for problem, _ in problems]}
-
-    async def _answer(self, wish: str, said: dict[str, object]) -> None:
-        try:
-            await self.agent.database.transact(lambda c: daemons.answer_reload(c, self.agent.run, wish, said))
-        except DatabaseError as error:
-            log.warning("config.not_answered", reason=str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +172,3 @@ class _Begun:
 def _end(connection: Connection, begun: _Begun, now: datetime) -> None:
     mark_changed(connection, begun.before, begun.after, begun.affected, now)
     runs.end_run(connection, begun.run, "done", now)
-
-
-def _told(outcome: str, plan: Reload) -> dict[str, object]:
-    return {
-        "outcome": outcome,
-        "changed": list(plan.changed),
-        "waiting": list(plan.waiting),
-        "added": list(plan.added),
-        "removed": list(plan.removed),
-        "reopened": list(plan.reopened),
-    }

@@ -78,6 +78,9 @@ def _differing(old: Loaded, new: Loaded) -> Iterator[str]:
     before, after = ({one.key: one.value for one in loaded.values} for loaded in (old, new))
     found = [key for key in dict.fromkeys((*after, *before)) if before.get(key) != after.get(key)]
     yield from found
+    for owner in dict.fromkeys((*new.wanted, *old.wanted)):
+        if old.wanted.get(owner) != new.wanted.get(owner):
+            yield owner.replace(" ", ".")
     for name, info in Config.model_fields.items():
         group = info.alias or name
         same = getattr(old.config, name) == getattr(new.config, name)

@@ -2,7 +2,7 @@
 
 The first two may stand wherever a setting takes text. A path is relative to the folder of the configuration file.
 One line end at the end of a secret file is dropped, for editors add it. The third names a secret of the vault; it may
-stand wherever a setting of a connector takes a secret, and is read when the channel is opened.
+stand wherever a setting of a connector, a hook or a feed takes a secret, and is read when that is opened.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LARGEST_SECRET = 65_536
 
 
 PLACEHOLDER = "c3RvcmVkIGluIHRoZSB2YXVsdDogb3BlbmVkIGxhdGVy"
-"""Stands for a secret of the vault until its channel is opened. Base64, and long: most forms of secrets allow it."""
+"""Stands for a secret of the vault until its owner is opened. Base64, and long: most forms of secrets allow it."""
 
 IN_THE_VAULT = "stored in the vault"
 """What is shown of such a secret."""

@@ -16,7 +16,7 @@ from channelsync.runtime.feeds import Looks, feed_tasks
 from channelsync.runtime.ping import ping_tasks
 from channelsync.runtime.wiring import receiver_of
 from channelsync.sync.agent import Agent
-from channelsync.sync.api_runs import prune_api_answers
+from channelsync.sync.api_runs import forget_answers
 from channelsync.sync.channel_care import check_account, check_webhooks
 from channelsync.sync.comparison import compare_channel
 from channelsync.sync.housekeeping import usual_tasks
@@ -90,11 +90,7 @@ def _maintenance(agent: Agent, loaded: Loaded) -> Sequence[Task]:
 
 def _api_answers(agent: Agent, loaded: Loaded) -> Task:
     """What was answered to callers of the API is kept for a day, so that a repeat is recognised."""
-
-    async def pruned() -> str:
-        return f"{await prune_api_answers(agent)} answers taken away"
-
-    return Task(name="answers", when=Every(loaded.config.schedule.housekeeping), run=pruned)
+    return Task(name="answers", when=Every(loaded.config.schedule.housekeeping), run=partial(forget_answers, agent))
 
 
 def _inbox(agent: Agent, loaded: Loaded) -> Sequence[Task]:
@@ -102,7 +98,7 @@ def _inbox(agent: Agent, loaded: Loaded) -> Sequence[Task]:
     web = loaded.config.web
 
     async def pruned() -> str:
-        bodies, deliveries = await prune_inbox(agent, web.keep_bodies, web.keep_deliveries)
+        bodies, deliveries = await prune_inbox(agent.database, agent.clock, web.keep_bodies, web.keep_deliveries)
         return f"{bodies} bodies and {deliveries} deliveries taken away"
 
     async def listened() -> str:

@@ -7,10 +7,11 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
@@ -18,8 +19,10 @@ from sqlalchemy import Connection
 from channelsync.runtime.logging import lost_lines
 from channelsync.runtime.process_facts import resident_bytes
 from channelsync.runtime.wiring import worker_name
-from channelsync.store import daemons
+from channelsync.sdk.clock import Clock
+from channelsync.store import daemons, place
 from channelsync.store.daemons import ServingProcess
+from channelsync.store.database import Database
 from channelsync.store.database_errors import DatabaseError
 from channelsync.sync.agent import Agent
 from channelsync.sync.beats import LOOP, Beats
@@ -46,7 +49,7 @@ SHOWN_EVERY = 10.0
 _ALIVE_WITHIN = timedelta(seconds=2 * SHOWN_EVERY)
 
 
-async def keep_beating(beats: Beats, clock: Any) -> None:
+async def keep_beating(beats: Beats, clock: Clock) -> None:
     """Beats for the event loop, and measures how late it wakes up, until it is cancelled."""
     delays: deque[float] = deque(maxlen=DELAYS_KEPT)
     while True:
@@ -57,15 +60,47 @@ async def keep_beating(beats: Beats, clock: Any) -> None:
         beats.loop_delay = max(delays)
 
 
-async def keep_showing(agent: Agent, command: str, told: Mapping[str, object], wish: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """A process that serves, as it shows itself in the database.
+
+    run: its run. command: "run" or "webhooks". told: what it says of itself now, in plain values; for `channelsync
+    status` and `doctor`, which are other processes. shown: is told the time of every sign of life that is durable.
+    """
+
+    database: Database
+    clock: Clock
+    run: str
+    command: str
+    told: Callable[[], Mapping[str, object]]
+    shown: Callable[[datetime], None] = lambda _at: None
+
+
+def daemon_life(agent: Agent, lasting: Mapping[str, object], file: Path | None) -> Life:
+    """A daemon. lasting: what it says of itself that does not change. file: of the SQLite database: the file beside it
+    learns of every sign of life, see `store.place`.
+    """
+
+    def told() -> dict[str, object]:
+        return {**lasting, **process_told(agent.beats), **_told(agent)}
+
+    def shown(at: datetime) -> None:
+        if file is not None:
+            with suppress(OSError):  # a folder that nothing can be written to: then nothing is noticed
+                place.remember_run(place.mark_of(file), agent.run, at)
+
+    return Life(database=agent.database, clock=agent.clock, run=agent.run, command="run", told=told, shown=shown)
+
+
+async def keep_showing(life: Life, wish: Callable[[str], None]) -> None:
     """Gives a sign of life in the database now and then, until it is cancelled; then takes the row away.
 
-    told: what lasts about the process. wish: is told the run that wants the configuration read anew.
+    wish: is told the run that wants the configuration read anew.
     """
-    clock, database = agent.clock, agent.database
+    clock, database = life.clock, life.database
     process = ServingProcess(
-        run=agent.run,
-        command=command,
+        run=life.run,
+        command=life.command,
         host=socket.gethostname(),
         pid=os.getpid(),
         version=version("channelsync"),
@@ -79,10 +114,11 @@ async def keep_showing(agent: Agent, command: str, told: Mapping[str, object], w
             try:
                 if clock.monotonic() - shown >= SHOWN_EVERY:
                     now, shown = clock.now(), clock.monotonic()
-                    alive = replace(process, told={**told, **_told(agent)})
+                    alive = replace(process, told=life.told())
                     asked = await database.transact(lambda c: daemons.show_life(c, alive, now))  # noqa: B023
+                    life.shown(now)
                 else:
-                    asked = await database.query(lambda c: daemons.wanted_reload(c, agent.run))
+                    asked = await database.query(lambda c: daemons.wanted_reload(c, life.run))
             except DatabaseError as error:
                 log.warning("life.not_shown", reason=str(error))
                 asked = ""
@@ -91,7 +127,7 @@ async def keep_showing(agent: Agent, command: str, told: Mapping[str, object], w
                 wish(asked)
             await clock.sleep(LOOK_EVERY)
     finally:
-        await _taken_away(agent)
+        await _taken_away(life)
 
 
 def publishing_workers(connection: Connection, local: datetime) -> list[str]:
@@ -99,24 +135,26 @@ def publishing_workers(connection: Connection, local: datetime) -> list[str]:
     return [worker_name(run) for run in daemons.publishers(connection, local, _ALIVE_WITHIN)]
 
 
-async def _taken_away(agent: Agent) -> None:
+async def _taken_away(life: Life) -> None:
     """Without a database the row stays, and is forgotten after a day."""
     try:
-        await agent.database.transact(lambda c: daemons.end_serving(c, agent.run))
+        await life.database.transact(lambda c: daemons.end_serving(c, life.run))
     except DatabaseError as error:
         log.warning("life.not_shown", reason=str(error))
 
 
-def _told(agent: Agent) -> dict[str, object]:
-    """What a process says of itself: for `channelsync status` and `doctor`, which are other processes."""
+def process_told(beats: Beats) -> dict[str, object]:
+    """What every process that serves says of itself."""
     return {
-        "late": agent.beats.late(),
-        "loop_delay": round(agent.beats.loop_delay, 3),
+        "late": beats.late(),
+        "loop_delay": round(beats.loop_delay, 3),
         "resident_bytes": resident_bytes(),
         "lost_lines": lost_lines(),
-        "held": list(agent.held()),
-        "channels": {name: _channel(agent, name) for name in agent.channels},
     }
+
+
+def _told(agent: Agent) -> dict[str, object]:
+    return {"held": list(agent.held()), "channels": {name: _channel(agent, name) for name in agent.channels}}
 
 
 def _channel(agent: Agent, name: str) -> dict[str, object]:

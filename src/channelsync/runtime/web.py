@@ -20,6 +20,7 @@ from channelsync.sync.agent import Agent
 from channelsync.sync.inbox import tell_arrivals
 from channelsync.sync.readiness import readiness
 from channelsync.web.addresses import Listen
+from channelsync.web.api.rates import Rates
 from channelsync.web.api.routes import api_routes
 from channelsync.web.app import build_app
 from channelsync.web.feeds import feed_routes
@@ -76,9 +77,10 @@ class Web:
 
 def daemon_routes(agent: Agent, loaded: Callable[[], Loaded]) -> list[BaseRoute]:
     """What a daemon answers beside webhooks; those who serve more add their routes here."""
+    rates = Rates(clock=agent.clock, per_minute=loaded().config.web.api_rate)
     return [
         *health_routes(agent.beats, lambda: readiness(agent)),
-        *api_routes(agent),
+        *api_routes(agent, rates=rates),
         *feed_routes(agent, lambda: {one.name: one.setup for one in loaded().config.feeds}),
     ]
 

@@ -1,15 +1,36 @@
-"""Other hosts than the channel's API: where tokens are made, where documents are kept.
+"""The hosts of a channel: that of its API, and others, where tokens are made or documents are kept.
 
 A transport keeps what it sends to one host, so each further host has one of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import httpx
 
+from channelsync.sdk.answers import Answer
 from channelsync.sdk.breaker import Breaker
 from channelsync.sdk.http import HttpSettings, HttpTransport
 from channelsync.sdk.resources import Resources
+
+
+def own_host(
+    resources: Resources, settings: HttpSettings, observe_answer: Callable[[Answer], None] | None = None
+) -> HttpTransport:
+    """The transport to the host of the channel's API. Closing it closes the transport of the resources.
+
+    observe_answer: see HttpTransport.
+    """
+    return HttpTransport(
+        settings,
+        clock=resources.clock,
+        limiter=resources.limiter,
+        breaker=resources.breaker,
+        rng=resources.random,
+        transport=resources.transport,
+        observe_answer=observe_answer,
+    )
 
 
 def other_host(resources: Resources, settings: HttpSettings) -> HttpTransport:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from channelsync.sdk.errors import AnswerUnreadable, ChannelError, OutcomeUnknown
+from channelsync.sdk.clock import Clock
+from channelsync.sdk.errors import AnswerUnreadable, ChannelError, NotSent, OutcomeUnknown
 from channelsync.sdk.values import PushResult, QuantityKey, QuantityUpdate
 
 UNANSWERED = (OutcomeUnknown, AnswerUnreadable)
@@ -32,3 +35,58 @@ def row_after(error: ChannelError, key: QuantityKey) -> PushResult:
     if isinstance(error, UNANSWERED):
         return PushResult.unknown(key, str(error))
     return PushResult.not_sent(key, str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one call of a push came to. done: rows that have their result. again: groups that go again, at once.
+
+    Rows are named by their place in the push.
+    """
+
+    done: Mapping[int, PushResult] = field(default_factory=dict)
+    again: Sequence[Sequence[int]] = ()
+
+
+async def push_in_groups(
+    updates: Sequence[QuantityUpdate],
+    groups: Sequence[Sequence[int]],
+    write: Callable[[Sequence[int]], Awaitable[Written]],
+    *,
+    clock: Clock,
+    seconds: float,
+    begun: float | None = None,
+) -> dict[int, PushResult]:
+    """The results, by place, of rows that go in several calls. write: makes one. seconds: none is begun after so long.
+
+    begun: when the push began, on the monotonic clock, where something came before its calls; None: now.
+
+    Raises what the first call raises. Once a call has been answered nothing is raised any more: rows may be in force by
+    then, and whoever calls must hear of them. What a later call leaves open is unknown, and what would come after it is
+    not sent: a channel in trouble is left alone.
+    """
+    results: dict[int, PushResult] = {}
+    waiting = deque(groups)
+    until = (clock.monotonic() if begun is None else begun) + seconds
+    answered, failure = False, ""
+    while waiting:
+        some = waiting.popleft()
+        if not failure and clock.monotonic() > until:
+            failure = f"the calls before it took over {seconds:.0f} s"
+            if not answered:
+                raise NotSent(f"the push was not sent: {failure}")
+        if failure:
+            results |= {place: PushResult.not_sent(updates[place].key, failure) for place in some}
+            continue
+        try:
+            written = await write(some)
+        except ChannelError as error:
+            if not answered:
+                raise
+            failure = f"a part of the push failed before it: {error}"
+            results |= {place: row_after(error, updates[place].key) for place in some}
+            continue
+        answered = True
+        results |= written.done
+        waiting.extendleft(reversed(written.again))
+    return results

@@ -5,10 +5,12 @@ Orders are the domain's own snapshots, re-exported here, because connectors impo
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from channelsync.domain.effects import Deducts, GivesBack, NumberBehaviour
 from channelsync.domain.errors import BadOrder
@@ -17,6 +19,7 @@ from channelsync.domain.publishing import WriteLimit
 from channelsync.domain.watermark import Applies, Timing
 
 __all__ = [
+    "NO_ID",
     "Applies",
     "BadOrder",
     "Deducts",
@@ -64,6 +67,7 @@ class Listing:
     keys: the quantity keys behind it, usually one; several where it has one per remote location.
     page: the name whose writes the channel counts together (`Capabilities.writes_per_day`), e.g. of the page that has
         all variations; empty: it counts the writes of each key by itself.
+    further_pages: others whose count a write of it raises as well, where it is shown on several pages.
     shown: the number per key, in the channel's own meaning (`Capabilities.meaning`); a key that is missing here is
         untracked: the channel counts nothing and sells without limit. Untracked, unknown and 0 are three things.
     committed: per key, units of it in the channel's own open orders, where the channel tells.
@@ -82,6 +86,7 @@ class Listing:
     reasons: tuple[str, ...] = ()
     keys: tuple[QuantityKey, ...] = ()
     page: str = ""
+    further_pages: tuple[str, ...] = ()
     shown: dict[QuantityKey, int] = field(default_factory=dict)
     committed: dict[QuantityKey, int] = field(default_factory=dict)
     held: dict[QuantityKey, int] = field(default_factory=dict)
@@ -115,6 +120,12 @@ class KeyRead:
             raise ValueError(f"{self.key.key}: a number that cannot be read has no value")
 
 
+NO_ID = "(no id)"
+"""What an order is called that tells no id of its own."""
+
+_RAW_CHARACTERS_MAX = 10_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableOrder:
     """An order that cannot be understood (no lines, half a unit): kept and reported, never dropped.
@@ -125,6 +136,11 @@ class UnreadableOrder:
     order: str
     reason: str
     raw: str = ""
+
+    @classmethod
+    def of(cls, order: str, reason: str, kept: Any) -> UnreadableOrder:
+        """order: its id; empty where it tells none. kept: what came, as JSON, without what is about the buyer."""
+        return cls(order=order or NO_ID, reason=reason, raw=json.dumps(kept, default=str)[:_RAW_CHARACTERS_MAX])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +155,19 @@ class OrderPage:
     cursor: str
     covered_to: datetime | None = None
     unreadable: tuple[UnreadableOrder, ...] = ()
+
+    @classmethod
+    def of(
+        cls, found: Iterable[OrderSnapshot | UnreadableOrder], *, cursor: str, covered_to: datetime | None
+    ) -> OrderPage:
+        """A page of what was found, the readable apart from the others."""
+        all_found = tuple(found)
+        return cls(
+            orders=tuple(one for one in all_found if isinstance(one, OrderSnapshot)),
+            unreadable=tuple(one for one in all_found if isinstance(one, UnreadableOrder)),
+            cursor=cursor,
+            covered_to=covered_to,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,10 +44,15 @@ class WebhookHint:
 
 @dataclass(frozen=True, slots=True)
 class Harmless:
-    """An unsigned delivery that the channel is known to send, that changes nothing and is answered 200. why: its kind,
-    e.g. `ping of a new webhook`."""
+    """A delivery that means nothing and is answered 200: one that the channel is known to send unsigned, or one that is
+    genuine and too late to matter. why: its kind, e.g. `ping of a new webhook`."""
 
     why: str
+
+
+TOO_LATE = Harmless("genuine, and too late to matter: the polls have found it")
+"""For channels that repeat or delay deliveries for hours and switch off who refuses them. Were it caught on its way and
+sent again, it would change as little."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ import base64
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, Self, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -25,6 +25,9 @@ MANIFEST = "manifest.json"
 MANIFEST_BYTES_MAX = 16_000_000
 _ROW = orjson.OPT_NAIVE_UTC | orjson.OPT_APPEND_NEWLINE
 _OWNER_ONLY = 0o600 << 16
+_ASKED_EVERY = 1_000
+
+Row = TypeVar("Row")
 
 
 class BackupDamaged(Exception):
@@ -59,6 +62,29 @@ class LedgerHeads(_Said):
     digest: str
 
 
+class BackupStopped(Exception):
+    """Nobody waits for the backup any more: what was made of it is to be thrown away."""
+
+
+Stopped = Callable[[], bool]
+"""Whether the process is to end. It is asked often while a backup is made or read."""
+
+
+def never() -> bool:
+    """Nobody stops it."""
+    return False
+
+
+def until_stopped(rows: Iterable[Row], stopped: Stopped) -> Iterator[Row]:
+    """The rows, as they come. Raises BackupStopped before them or in their midst."""
+    if stopped():
+        raise BackupStopped
+    for number, row in enumerate(rows, start=1):
+        if number % _ASKED_EVERY == 0 and stopped():
+            raise BackupStopped
+        yield row
+
+
 class Manifest(_Said):
     """What a backup holds. version: of the channelsync that made it. revision: of its tables.
 
@@ -80,11 +106,18 @@ class Manifest(_Said):
 
 
 class ArchiveWriter:
-    """Writes one archive into an open file; `finish` ends it."""
+    """Writes one archive into an open file; `finish` ends it. A context manager: without `finish` it is worthless."""
 
     def __init__(self, file: IO[bytes], made_at: datetime) -> None:
         self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
         self._made = (made_at.year, made_at.month, made_at.day, made_at.hour, made_at.minute, made_at.second)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        with suppress(OSError):  # of a disk that is full: what is told is the error that was met first
+            self._zip.close()
 
     def add(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> TableInArchive:
         """Writes the rows of a table, as they come."""
@@ -129,10 +162,10 @@ class Archive:
         if count != table.rows or digest.hexdigest() != table.digest:
             raise BackupDamaged(f"{self.path}: table {table.name} is not as it was written ({count} rows).")
 
-    def check(self) -> None:
-        """Reads everything once. Raises BackupDamaged."""
+    def check(self, stopped: Stopped = never) -> None:
+        """Reads everything once. Raises BackupDamaged and BackupStopped."""
         for table in self.manifest.tables:
-            for _ in self.rows(table):
+            for _ in until_stopped(self.rows(table), stopped):
                 pass
 
     def _row(self, table: TableInArchive, number: int, line: bytes) -> list[Any]:

@@ -36,9 +36,12 @@ from channelsync.store.archive import (
     BackupRefused,
     LedgerHeads,
     Manifest,
+    Stopped,
     TableInArchive,
     bytes_of,
+    never,
     text_of,
+    until_stopped,
 )
 from channelsync.store.database_errors import SchemaTooNew, SchemaTooOld
 
@@ -49,23 +52,28 @@ _NO_MATTER = frozenset({"run", "lease", "schedule"})
 """Tables whose rows make no database worth keeping: every command that ran has left some."""
 
 
-def export(connection: Connection, file: IO[bytes], *, version: str, now: datetime) -> Manifest:
+def export(
+    connection: Connection, file: IO[bytes], *, version: str, now: datetime, stopped: Stopped = never
+) -> Manifest:
     """Writes everything that the connection's transaction sees; it must be a snapshot, or exclude writers.
 
-    Raises SchemaTooOld for a database without tables, and SchemaTooNew.
+    Raises SchemaTooOld for a database without tables, SchemaTooNew, and BackupStopped.
     """
     revision = _revision(connection)
-    archive = ArchiveWriter(file, now)
     tables = tables_of(connection, revision)
-    manifest = Manifest(
-        version=version,
-        revision=revision,
-        database="sqlite" if connection.dialect.name == "sqlite" else "postgresql",
-        made_at=now,
-        tables=tuple(archive.add(one.name, one.columns.keys(), _plain_rows(connection, one)) for one in tables),
-        ledger=ledger_heads(connection, tables),
-    )
-    archive.finish(manifest)
+    with ArchiveWriter(file, now) as archive:
+        manifest = Manifest(
+            version=version,
+            revision=revision,
+            database="sqlite" if connection.dialect.name == "sqlite" else "postgresql",
+            made_at=now,
+            tables=tuple(
+                archive.add(one.name, one.columns.keys(), until_stopped(_plain_rows(connection, one), stopped))
+                for one in tables
+            ),
+            ledger=ledger_heads(connection, tables),
+        )
+        archive.finish(manifest)
     return manifest
 
 

@@ -9,10 +9,12 @@ from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, Update, bindparam, delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import ColumnElement
 
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump, load
+from channelsync.store.database_errors import DatabaseConflict
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import insert
 
@@ -75,8 +77,8 @@ _SHOWN: Select[Any] = select(
 def keep_deliveries(connection: Connection, arrived: Sequence[Arrived], why_differs: str) -> list[Kept]:
     """Writes deliveries; says of each whether it is new, a copy, or another body under a name that is taken.
 
-    Another body is kept as quarantined, with this reason. Raises IntegrityError where another process wrote the same
-    event meanwhile: whoever asks again is answered.
+    Another body is kept as quarantined, with this reason. Raises DatabaseConflict, so that the unit of work is
+    repeated, where another process wrote the same event meanwhile: the second time it is known.
     """
     known = _known(connection, arrived)
     outcomes: list[Kept] = []
@@ -93,7 +95,10 @@ def keep_deliveries(connection: Connection, arrived: Sequence[Arrived], why_diff
         digests.add(one.digest)
     if rows:  # in one order for everybody, so that nobody deadlocks
         rows.sort(key=lambda row: (row["channel"], row["topic"], row["event"], row["digest"]))
-        connection.execute(insert(_INBOX, connection.dialect.name), rows)
+        try:
+            connection.execute(insert(_INBOX, connection.dialect.name), rows)
+        except IntegrityError as error:
+            raise DatabaseConflict("a webhook came in at two receivers at the same time") from error
     if copies:
         counted = [
             {"b_channel": name[0], "b_topic": name[1], "b_event": name[2], "b_digest": digest, "b_more": more}
@@ -231,16 +236,26 @@ def sealed_body(connection: Connection, number: int) -> bytes | None:
     return found
 
 
-def prune(connection: Connection, bodies_before: datetime, rows_before: datetime) -> tuple[int, int]:
-    """Drops bodies and rows that came before these times; returns how many of each.
+def old_bodies(connection: Connection, before: datetime, limit: int) -> list[int]:
+    """Some deliveries that came before then and have a body still; none: there are no more."""
+    old = select(_INBOX.c.id).where(_INBOX.c.body.is_not(None), _INBOX.c.received_at < before)
+    # Of those that came before then the newest have theirs: the others lost it long ago.
+    return list(connection.execute(old.order_by(_INBOX.c.received_at.desc()).limit(limit)).scalars())
+
+
+def drop_bodies(connection: Connection, ids: Sequence[int]) -> int:
+    """Drops the bodies of these deliveries; returns how many."""
+    these = among(_INBOX.c.id, "ids", connection.dialect.name)
+    return connection.execute(update(_INBOX).where(these).values(body=None), {"ids": values(connection, ids)}).rowcount
+
+
+def drop_deliveries(connection: Connection, before: datetime, limit: int) -> int:
+    """Drops some deliveries that came before then; returns how many: 0 when there are no more.
 
     Whatever their state: a delivery that nobody followed for so long belongs to a channel that is off or gone.
     """
-    bodies = connection.execute(
-        update(_INBOX).where(_INBOX.c.body.is_not(None), _INBOX.c.received_at < bodies_before).values(body=None)
-    )
-    rows = connection.execute(delete(_INBOX).where(_INBOX.c.received_at < rows_before))
-    return bodies.rowcount, rows.rowcount
+    old = select(_INBOX.c.id).where(_INBOX.c.received_at < before).order_by(_INBOX.c.received_at).limit(limit)
+    return connection.execute(delete(_INBOX).where(_INBOX.c.id.in_(old))).rowcount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
 
 from channelsync.domain.quantities import PositionKey
 from channelsync.store.among import among, values
@@ -20,6 +20,7 @@ from channelsync.store.upsert import insert_ignoring, upsert
 _LISTING = metadata.tables["listing"]
 _LINK = metadata.tables["listing_key"]
 _KEY = metadata.tables["quantity_key"]
+_PAGE = metadata.tables["quantity_key_page"]
 _INCOMING = metadata.tables["incoming"]
 
 
@@ -27,7 +28,8 @@ _INCOMING = metadata.tables["incoming"]
 class SeenListing:
     """A listing as a channel shows it, in plain values. keys: (the channel's key, its remote location).
 
-    page: the name whose writes the channel counts together; empty: those of each key by themselves.
+    page: the name whose writes the channel counts together; empty: those of each key by themselves. further_pages:
+    others whose count a write of it raises as well.
     """
 
     listing: str
@@ -42,6 +44,7 @@ class SeenListing:
     sells_below_zero: bool
     fulfilled_by_channel: bool
     page: str = ""
+    further_pages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +170,21 @@ def _link_keys(connection: Connection, channel: str, identity: str, seen: Sequen
     pages = {rows[key].id: (one.page, rows[key].page) for one in seen for key in one.keys}
     moved = [((key,), {"page": page}) for key, (page, before) in pages.items() if page != before]
     update_rows(connection, _KEY, ("id",), moved)
+    _save_further_pages(connection, {rows[key].id: one.further_pages for one in seen for key in one.keys})
+
+
+def _save_further_pages(connection: Connection, pages: Mapping[int, tuple[str, ...]]) -> None:
+    """The further pages of these keys are these, and no others any more."""
+    dialect = connection.dialect.name
+    listed = {"keys": values(connection, sorted(pages))}
+    found = connection.execute(select(_PAGE).where(among(_PAGE.c.key, "keys", dialect)), listed)
+    there, wanted = {tuple(row) for row in found}, {(key, page) for key, named in pages.items() for page in named}
+    if gone := there - wanted:
+        one = (_PAGE.c.key == bindparam("b_key")) & (_PAGE.c.page == bindparam("b_page"))
+        connection.execute(delete(_PAGE).where(one), [{"b_key": key, "b_page": page} for key, page in sorted(gone)])
+    if new := wanted - there:
+        rows = [{"key": key, "page": page} for key, page in sorted(new)]
+        connection.execute(insert_ignoring(_PAGE, dialect), rows)
 
 
 def _copy_mapping_to_keys(connection: Connection, channel: str, listings: Sequence[str]) -> None:

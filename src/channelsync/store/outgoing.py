@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, or_, select, update
@@ -92,6 +93,26 @@ class FindingNow:
     closed_why: str
 
 
+_OF_POSITION = tuple(one.name for one in fields(PositionNow))
+_OF_ORDER = tuple(one.name for one in fields(OrderNow))
+
+Count = tuple[int, int, int]
+"""See `count_changes`."""
+
+Told = Set[tuple[str, str]]
+"""Subject and version of messages of one type."""
+
+
+def position_subject(item: str, location: str) -> str:
+    """What messages about a position are about."""
+    return f"{item}|{location}"
+
+
+def order_subject(channel: str, order: str) -> str:
+    """What messages about an order are about."""
+    return f"{channel}|{order}"
+
+
 def begin_hook(connection: Connection, name: str, now: datetime) -> StoredHook:
     """A hook's row; one that is new hears of what changes from now on."""
     row = {"name": name, "told_to": now, "failures": 0, "stopped": "", "problem": ""}
@@ -113,8 +134,11 @@ def change_hook(connection: Connection, name: str, **values: object) -> None:
     connection.execute(update(_HOOK).where(_HOOK.c.name == name).values(**values))
 
 
-def changed_positions(connection: Connection, since: datetime) -> list[PositionNow]:
-    """Positions with entries that were recorded since, oldest change first."""
+def changed_positions(connection: Connection, since: datetime, but: Told, limit: int) -> list[PositionNow]:
+    """Positions with entries that were recorded since, oldest change first; so many at most that were not told.
+
+    but: what was told already.
+    """
     at = func.max(_LEDGER.c.recorded_at).label("at")
     changed = (
         select(_LEDGER.c.item, _LEDGER.c.location, at)
@@ -127,12 +151,17 @@ def changed_positions(connection: Connection, since: datetime) -> list[PositionN
         .join(changed, (changed.c.item == _PLACE.c.item) & (changed.c.location == _PLACE.c.location))
         .join(_ITEM, _ITEM.c.id == _PLACE.c.item)
         .order_by(changed.c.at, _PLACE.c.item, _PLACE.c.location)
+        .limit(limit + len(but))
     )
-    return [PositionNow(**{one.name: getattr(row, one.name) for one in fields(PositionNow)}) for row in found]
+    fresh = (row for row in found if (position_subject(row.item, row.location), str(row.entries)) not in but)
+    return [PositionNow(**{name: getattr(row, name) for name in _OF_POSITION}) for row in islice(fresh, limit)]
 
 
-def changed_orders(connection: Connection, since: datetime) -> list[OrderNow]:
-    """Orders with entries that were recorded since, oldest change first."""
+def changed_orders(connection: Connection, since: datetime, but: Told, limit: int) -> list[OrderNow]:
+    """Orders with entries that were recorded since, oldest change first; so many at most that were not told.
+
+    but: what was told already.
+    """
     changed = (
         select(_LEDGER.c.channel, _LEDGER.c.order, func.max(_LEDGER.c.recorded_at).label("at"))
         .where(_LEDGER.c.recorded_at >= since, _LEDGER.c.order != "")
@@ -145,11 +174,13 @@ def changed_orders(connection: Connection, since: datetime) -> list[OrderNow]:
         .scalar_subquery()
     )
     found = connection.execute(
-        select(_ORDER, changed.c.at, entries.label("entries"))
+        select(*(_ORDER.c[name] for name in _OF_ORDER if name in _ORDER.c), changed.c.at, entries.label("entries"))
         .join(changed, (changed.c.channel == _ORDER.c.channel) & (changed.c.order == _ORDER.c.order))
         .order_by(changed.c.at, _ORDER.c.channel, _ORDER.c.order)
+        .limit(limit + len(but))
     )
-    return [OrderNow(**{one.name: getattr(row, one.name) for one in fields(OrderNow)}) for row in found]
+    fresh = (row for row in found if (order_subject(row.channel, row.order), str(row.entries)) not in but)
+    return [OrderNow(**{name: getattr(row, name) for name in _OF_ORDER}) for row in islice(fresh, limit)]
 
 
 def changed_findings(connection: Connection, since: datetime) -> list[FindingNow]:
@@ -161,6 +192,16 @@ def changed_findings(connection: Connection, since: datetime) -> list[FindingNow
         .order_by(_FINDING.c.id)
     )
     return [FindingNow(**{one.name: getattr(row, one.name) for one in fields(FindingNow)}) for row in found]
+
+
+def count_changes(connection: Connection, since: datetime) -> Count:
+    """How many entries were recorded since, and findings opened and closed. As long as none of these has grown nothing
+    has come, whenever it was recorded."""
+    entries = select(func.count()).where(_LEDGER.c.recorded_at >= since).scalar_subquery()
+    opened = select(func.count()).where(_FINDING.c.opened_at >= since).scalar_subquery()
+    closed = select(func.count()).where(_FINDING.c.closed_at >= since).scalar_subquery()
+    row = connection.execute(select(entries, opened, closed)).one()
+    return int(row[0]), int(row[1]), int(row[2])
 
 
 def versions_since(connection: Connection, hook: str, since: datetime) -> set[tuple[str, str, str]]:
@@ -175,7 +216,7 @@ def versions_since(connection: Connection, hook: str, since: datetime) -> set[tu
 
 def save_messages(connection: Connection, hook: str, messages: Sequence[Message]) -> None:
     """Keeps messages that are to be sent. Of one subject the newest takes the place of one that waits, in the queue
-    too."""
+    too; it says something else, so it does not wait because that one was refused."""
     if not messages:
         return
     known = {(row.type, row.subject): row.id for row in connection.execute(_waiting(hook))}
@@ -189,7 +230,7 @@ def save_messages(connection: Connection, hook: str, messages: Sequence[Message]
     if changed:
         statement = update(_MESSAGE).where(_MESSAGE.c.id == bindparam("b_id"))
         names = ("message", "version", "payload", "made_at")
-        connection.execute(statement.values({name: bindparam(name) for name in names}), changed)
+        connection.execute(statement.values({name: bindparam(name) for name in names} | {"next_at": None}), changed)
     if new:
         connection.execute(_MESSAGE.insert(), new)
 
@@ -221,8 +262,9 @@ def mark_delivered(connection: Connection, messages: Iterable[Message], at: date
 
 
 def put_off(connection: Connection, message: Message, until: datetime | None) -> None:
-    """A message was not accepted; it is sent again then. until None: it is given up."""
-    mine = _MESSAGE.c.id == message.id
+    """A message was not accepted; it is sent again then. until None: it is given up. One that was replaced meanwhile
+    waits as before."""
+    mine = (_MESSAGE.c.id == message.id) & (_MESSAGE.c.message == message.message)
     if until is None:
         connection.execute(delete(_MESSAGE).where(mine))
     else:

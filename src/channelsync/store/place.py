@@ -1,12 +1,15 @@
 """Where the database lives, by which one notices that it was restored from a copy.
 
-PostgreSQL: its cluster, its number in there, and the timeline, which a recovery to a point in time and a failover move
-on. SQLite: a file beside the database remembers the last daemon's run; a database that does not know that run is older
-than the daemon was.
+PostgreSQL: its cluster, the timeline, which a recovery to a point in time and a failover move on, its number in there,
+and that of a table, for pg_restore makes the tables anew, also where it restores into the same database. SQLite: a file
+beside the database remembers the last daemon's run and when it last gave a sign of life; a database that does not know
+that run, or that last sign, is older than the daemon was.
 """
 
 from __future__ import annotations
 
+import os
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, select, text
@@ -17,10 +20,17 @@ from channelsync.store.upsert import upsert
 
 _PLACE = metadata.tables["guard_place"]
 _RUN = metadata.tables["run"]
+_DAEMON = metadata.tables["daemon"]
 
-_OWN = "SELECT oid::text FROM pg_database WHERE datname = current_database()"
+NOT_OLDER = timedelta(minutes=1)
+"""By so much the file may be ahead of the database: the machine may have died between the two."""
+
+_OWN = (
+    "SELECT oid::text || '/' || 'guard_place'::regclass::oid::text FROM pg_database WHERE datname = current_database()"
+)
+# The timeline of what is being written now: the control file tells a new one minutes later.
 _CLUSTER = (
-    "SELECT system_identifier::text || '/' || (SELECT timeline_id::text FROM pg_control_checkpoint()) "
+    "SELECT system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) "
     "FROM pg_control_system()"
 )
 
@@ -29,7 +39,7 @@ def was_moved(connection: Connection) -> bool:
     """Whether the database was somewhere else when this was last asked; remembers where it is now.
 
     Always False on SQLite, where a file tells: see `older_than`. Where the server does not tell of its cluster, only
-    the number of the database counts, which a restore into a new one changes.
+    the numbers of the database and of the table count, which a restore changes.
     """
     if connection.dialect.name != "postgresql":
         return False
@@ -50,14 +60,28 @@ def _cluster(connection: Connection) -> str:
 
 
 def older_than(connection: Connection, mark: Path) -> bool:
-    """Whether a SQLite database does not know the run that the file beside it names; False where there is no file."""
-    run = mark.read_text(encoding="utf-8").strip() if mark.exists() else ""
-    return bool(run) and connection.execute(select(_RUN.c.id).where(_RUN.c.id == run)).scalar() is None
+    """Whether a SQLite database is older than the file beside it says; False where there is no file, or none of ours.
+
+    A daemon that ended as it should has no sign of life in the database any more: then its run alone counts.
+    """
+    said = mark.read_text(encoding="utf-8", errors="replace").split() if mark.exists() else []
+    if not said:
+        return False
+    if connection.execute(select(_RUN.c.id).where(_RUN.c.id == said[0])).scalar() is None:
+        return True
+    known: datetime | None = connection.execute(select(_DAEMON.c.beat_at).where(_DAEMON.c.run == said[0])).scalar()
+    try:
+        told = datetime.fromisoformat(said[1])
+    except (IndexError, ValueError):
+        return False
+    return known is not None and told.tzinfo is not None and known + NOT_OLDER < told
 
 
-def remember_run(mark: Path, run: str) -> None:
-    """Writes the file beside a SQLite database."""
-    mark.write_text(f"{run}\n", encoding="utf-8")
+def remember_run(mark: Path, run: str, at: datetime) -> None:
+    """Writes the file beside a SQLite database: this run is the daemon's, and the database has its sign of life."""
+    new = mark.with_name(f"{mark.name}.new")
+    new.write_text(f"{run} {at.isoformat()}\n", encoding="utf-8")
+    os.replace(new, mark)
 
 
 def mark_of(database: Path) -> Path:

@@ -9,12 +9,14 @@ from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, case, delete, func, literal_column, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from channelsync.domain.guard import Hold
 from channelsync.domain.ledger import EntryKind
 from channelsync.domain.quantities import PositionKey
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump, load
+from channelsync.store.database_errors import DatabaseConflict
 from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
 
@@ -96,7 +98,11 @@ def save_plan(connection: Connection, plan: StoredPlan) -> None:
 
 
 def hold_keys(connection: Connection, held: Sequence[PlanKey]) -> None:
-    """Keeps which keys a plan holds. A key that another plan holds is an IntegrityError."""
+    """Keeps which keys a plan holds.
+
+    Raises DatabaseConflict, so that the unit of work is repeated, where another run has just held one of them: the
+    second time it is known.
+    """
     rows = [
         {
             "plan": one.plan,
@@ -112,7 +118,10 @@ def hold_keys(connection: Connection, held: Sequence[PlanKey]) -> None:
         for one in held
     ]
     if rows:
-        connection.execute(_HELD.insert(), rows)
+        try:
+            connection.execute(_HELD.insert(), rows)
+        except IntegrityError as error:
+            raise DatabaseConflict("two runs would hold the same number at the same time") from error
 
 
 def mark_positions(connection: Connection, mark: str, positions: Mapping[PositionKey, tuple[int, int]]) -> None:

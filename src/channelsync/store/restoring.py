@@ -1,25 +1,51 @@
-"""What is taken back when the database turns out to be an older one: what it believes of the channels is not so."""
+"""What is taken back when the database turns out to be an older one, or the clock went back: what it believes of the
+channels is not so, or of a time that is yet to come."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Update, select, update
 
 from channelsync.store.tables import metadata
 
 _KEY = metadata.tables["quantity_key"]
 _WRITE = metadata.tables["quantity_write"]
 _CHANNEL = metadata.tables["channel"]
+_HINT = metadata.tables["order_hint"]
 
 RESTORED = "the database was restored from before this write was seen"
+
+
+WENT_BACK = "the clock went back, and this write left at a time that is yet to come"
 
 
 def forget_numbers(connection: Connection, now: datetime) -> None:
     """Numbers of channels, and writes that were on their way, are those of another day: each key is read anew, and
     the first read of it books nothing."""
     connection.execute(update(_WRITE).where(_WRITE.c.closed_at.is_(None)).values(closed_at=now, reason=RESTORED))
-    connection.execute(
+    connection.execute(_forget(now))
+
+
+def of_the_future(connection: Connection, now: datetime) -> bool:
+    """Whether a number was read at a time that is yet to come."""
+    return connection.execute(select(_KEY.c.id).where(_KEY.c.read_at > now).limit(1)).first() is not None
+
+
+def forget_the_future(connection: Connection, now: datetime) -> None:
+    """As `forget_numbers`, for those numbers and writes alone that are of a time yet to come; and whatever waits for
+    such a time is looked at now. A key that waits for a good reason waits anew."""
+    ahead = _WRITE.c.closed_at.is_(None) & (_WRITE.c.sent_at > now)
+    connection.execute(update(_WRITE).where(ahead).values(closed_at=now, reason=WENT_BACK))
+    connection.execute(_forget(now).where(_KEY.c.read_at > now))
+    look_at_once(connection, now)
+    connection.execute(update(_KEY).where(_KEY.c.not_before > now).values(not_before=None))
+    connection.execute(update(_HINT).where(_HINT.c.asked_at > now).values(asked_at=now))
+    connection.execute(update(_CHANNEL).where(_CHANNEL.c.catch_up_since > now).values(catch_up_since=now))
+
+
+def _forget(now: datetime) -> Update:
+    return (
         update(_KEY)
         .where(_KEY.c.item.is_not(None), _KEY.c.ours.is_(True))
         .values(value=None, rise=0, rise_from=None, rise_to=None, repairs=0, verified=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from channelsync.store.keys import KeyRecord
 from channelsync.store.tables import metadata
 
 _KEY = metadata.tables["quantity_key"]
+_PAGE = metadata.tables["quantity_key_page"]
 _WRITE = metadata.tables["quantity_write"]
 _PREDICTION = metadata.tables["prediction"]
 
@@ -29,9 +30,10 @@ class Counted(NamedTuple):
     key: int
 
 
-def counted_as(record: KeyRecord) -> Counted:
-    """Under which name the channel counts the writes of a key."""
-    return _counted(record.identity, record.page, record.id)
+def counted_as(connection: Connection, records: Sequence[KeyRecord]) -> dict[int, tuple[Counted, ...]]:
+    """By key: under which names the channel counts its writes, one, or several where it is shown on several pages."""
+    further = _further(connection, [one.id for one in records])
+    return {one.id: _counted(one.identity, one.page, one.id, further) for one in records}
 
 
 def sent_since(
@@ -59,18 +61,40 @@ def _times(
     more: dict[str, object],
 ) -> dict[Counted, list[datetime]]:
     """`since` excluded: what left then has left the span."""
+    named = counted_as(connection, records)
+    pages = {one.page for counted in named.values() for one in counted if one.page}
     listed = {
-        "pages": values(connection, sorted({one.page for one in records if one.page})),
-        "ids": values(connection, sorted({one.id for one in records})),
+        "pages": values(connection, sorted(pages)),
+        "further": values(connection, sorted(pages)),
+        "ids": values(connection, sorted(named)),
     }
+    rows = connection.execute(statement, {**listed, **more, "since": since}).all()
+    further = _further(connection, {row.id for row in rows})
     found: dict[Counted, list[datetime]] = {}
-    for row in connection.execute(statement, {**listed, **more, "since": since}):
-        found.setdefault(_counted(row.identity, row.page, row.id), []).append(row.at)
+    for row in rows:
+        for counted in _counted(row.identity, row.page, row.id, further):
+            found.setdefault(counted, []).append(row.at)
     return found
 
 
-def _counted(identity: str, page: str, key: int) -> Counted:
-    return Counted(identity, page, 0 if page else key)
+def _counted(identity: str, page: str, key: int, further: Mapping[int, Sequence[str]]) -> tuple[Counted, ...]:
+    pages = [one for one in (page, *further.get(key, ())) if one]
+    return tuple(Counted(identity, one, 0) for one in pages) or (Counted(identity, "", key),)
+
+
+def _further(connection: Connection, keys: Collection[int]) -> dict[int, list[str]]:
+    """The further pages of those of these keys that have any."""
+    found: dict[int, list[str]] = {}
+    if keys:
+        wanted = {"keys": values(connection, sorted(keys))}
+        for row in connection.execute(_select_further(connection.dialect.name), wanted):
+            found.setdefault(row.key, []).append(row.page)
+    return found
+
+
+@cache
+def _select_further(dialect: str) -> Select[Any]:
+    return select(_PAGE.c.key, _PAGE.c.page).where(among(_PAGE.c.key, "keys", dialect)).order_by(_PAGE.c.page)
 
 
 @cache
@@ -106,9 +130,10 @@ def _select_predicted(dialect: str) -> Select[Any]:
 def _select(dialect: str, at: Column[Any]) -> Select[Any]:
     # The empty text is part of the statement, so that the index of just these rows is used; see `provisionals.HOLDING`.
     on_pages: ColumnElement[bool] = and_(_KEY.c.page != literal_column("''"), among(_KEY.c.page, "pages", dialect))
+    on_further = _KEY.c.id.in_(select(_PAGE.c.key).where(among(_PAGE.c.page, "further", dialect)))
     return (
         select(_KEY.c.id, _KEY.c.identity, _KEY.c.page, at.label("at"))
         .select_from(_KEY)
-        .where(or_(among(_KEY.c.id, "ids", dialect), on_pages), at > bindparam("since"))
+        .where(or_(among(_KEY.c.id, "ids", dialect), on_pages, on_further), at > bindparam("since"))
         .order_by(at)
     )

@@ -7,6 +7,7 @@ BEGIN IMMEDIATE, because one that reads first and writes later is refused at onc
 
 import asyncio
 import contextvars
+import os
 import sqlite3
 import threading
 from collections.abc import AsyncGenerator, Callable
@@ -111,7 +112,13 @@ def sqlite_path(url: str) -> Path:
 
 
 def connect(path: Path, *, foreign_keys: bool = True, query_only: bool = False) -> sqlite3.Connection:
-    """A new connection with every setting that we rely on; SQLite keeps none but journal_mode in the file."""
+    """A new connection with every setting that we rely on; SQLite keeps none but journal_mode in the file.
+
+    A file that is new may be read by its owner only, for orders will be in it. SQLite gives the same right to the files
+    that it makes beside it.
+    """
+    with suppress(OSError):  # it is there, or SQLite says what is wrong
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")

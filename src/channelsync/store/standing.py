@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, select, text
 
 from channelsync.store.inbox import Waiting, last_events, waiting
+from channelsync.store.leases import of_accounts
 from channelsync.store.tables import metadata
 from channelsync.store.tables.units import OVERSOLD
 
@@ -243,7 +244,7 @@ def _audits(connection: Connection) -> dict[str, AuditStanding]:
 def leases_standing(connection: Connection) -> tuple[LeaseStanding, ...]:
     """Who holds which account, by account."""
     columns = (_LEASE.c.identity, _LEASE.c.owner, _LEASE.c.until)
-    found = connection.execute(select(*columns).order_by(_LEASE.c.identity)).mappings()
+    found = connection.execute(select(*columns).where(of_accounts()).order_by(_LEASE.c.identity)).mappings()
     return tuple(LeaseStanding(**row) for row in found)
 
 

@@ -87,7 +87,15 @@ def _again(keyed: Keyed, kept: api_answers.KeptAnswer) -> Answered:
     return Answered(kept.status, kept.body, repeated=True)
 
 
+async def forget_answers(agent: Agent) -> str:
+    """What the schedule does: prunes them, unless the clock is not believed. A repeat that is not recognised because a
+    clock leapt a day ahead is done a second time, and cannot be taken back."""
+    if not agent.clock_watch.believed(agent.clock.monotonic()):
+        return "no answer taken away: the clock has leapt, or this process has just begun"
+    return f"{await prune_api_answers(agent)} answers taken away"
+
+
 async def prune_api_answers(agent: Agent) -> int:
-    """Forgets answers that are older than a repeat is recognised; returns how many. For the schedule."""
+    """Forgets answers that are older than a repeat is recognised; returns how many."""
     before = agent.clock.now() - ANSWERS_KEPT
     return await agent.database.transact(lambda c: api_answers.prune_answers(c, before))

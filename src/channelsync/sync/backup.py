@@ -20,7 +20,7 @@ from sqlalchemy import Connection, delete
 
 from channelsync.domain.ledger import entry_id
 from channelsync.store import backup, leases, migrations, runs
-from channelsync.store.archive import Archive, BackupRefused, Manifest, open_archive
+from channelsync.store.archive import Archive, BackupRefused, Manifest, Stopped, never, open_archive
 from channelsync.store.carried_over import CarriedOver, carry_over, read_carried_over
 from channelsync.store.database import Database, open_database
 from channelsync.store.sessions import other_workers
@@ -81,15 +81,18 @@ class Restoring:
     actor: str
 
 
-async def create_backup(database: Database, path: Path, *, version: str, now: datetime) -> Created:
+async def create_backup(
+    database: Database, path: Path, *, version: str, now: datetime, stopped: Stopped = never
+) -> Created:
     """Backs the database up, beside whatever else uses it, as of one moment; the file is there whole or not at all.
 
-    Only its owner may read it. Raises BackupRefused where a file is in the way, OSError, and DatabaseError.
+    Only its owner may read it. Raises BackupRefused where a file is in the way, BackupStopped, OSError, and
+    DatabaseError.
     """
     _refuse_present(path)
 
     def work(connection: Connection) -> Manifest:
-        return _written(connection, path, version, now)
+        return _written(connection, path, version, now, stopped)
 
     manifest = await database.query(work, snapshot=True, unhurried=True)
     return await asyncio.to_thread(_created, path, manifest)
@@ -173,9 +176,9 @@ def _refuse_company(connection: Connection, now: datetime) -> None:
         )
 
 
-def _written(connection: Connection, path: Path, version: str, now: datetime) -> Manifest:
+def _written(connection: Connection, path: Path, version: str, now: datetime, stopped: Stopped = never) -> Manifest:
     with _new_file(path) as file:
-        return backup.export(connection, file, version=version, now=now)
+        return backup.export(connection, file, version=version, now=now, stopped=stopped)
 
 
 def _created(path: Path, manifest: Manifest) -> Created:

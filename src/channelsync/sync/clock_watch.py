@@ -27,10 +27,12 @@ STEP = timedelta(minutes=2)
 class ClockWatch:
     """One process's watch over its wall clock. `look` is called about once a minute.
 
-    wrong: what speaks against the clock now; empty: nothing does.
+    wrong: what speaks against the clock now; empty: nothing does. went_back: it did since whoever looks after that has
+    taken it back to False; None: this process has just begun, and cannot know.
     """
 
     wrong: str = ""
+    went_back: bool | None = None
     _offset: float | None = None
     _steady_since: float = 0.0
     _witnessed: bool = False
@@ -41,6 +43,7 @@ class ClockWatch:
         if self._offset is None or abs(offset - self._offset) > STEP.total_seconds():
             if self._offset is not None:
                 log.warning("clock.leapt", seconds=round(offset - self._offset))
+                self.went_back = self.went_back or offset < self._offset
             self._steady_since = monotonic
         self._offset = offset
         told = list(witnesses)

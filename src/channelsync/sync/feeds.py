@@ -20,11 +20,12 @@ import structlog
 from sqlalchemy import Connection
 
 from channelsync.domain.findings import Finding, FindingKind
+from channelsync.sdk.errors import NeedsSeller
 from channelsync.sdk.files.place import Entry, NoSuchFile, Place, TooLarge
 from channelsync.store import feed_files, findings
 from channelsync.store.feed_files import REFUSED, FeedFile
 from channelsync.sync.agent import Agent
-from channelsync.sync.feed_files import Came, FeedSetup, take_file
+from channelsync.sync.feed_files import Came, FeedSetup, KeyUsedBefore, take_file
 
 log = structlog.get_logger(__name__)
 
@@ -69,17 +70,22 @@ class FolderFeed:
         self._prepared = False
         self._seen: Seen = {} if seen is None else seen
         self._last: datetime | None = None
+        self._passed: NeedsSeller | KeyUsedBefore | None = None
 
     async def look(self) -> Looked:
-        """Takes what is whole, the oldest first; goes on first with what was begun. Raises what the place raises."""
+        """Takes what is whole, the oldest first; goes on first with what was begun. Raises what the place raises.
+
+        A file that only somebody else can set right (it must not be read, or was changed after it was imported) holds
+        up no other; what it raises is raised in the end.
+        """
         if not self._prepared:
             await self._place.entries(HERE)  # whose absence is for the seller to mend; the others are ours to make
             for folder in (TAKING, DONE, REFUSED_FILES):
                 await self._place.make(folder)
             self._prepared = True
-        looked = Looked()
+        looked, self._passed = Looked(), None
         for entry in sorted(await self._place.entries(TAKING), key=lambda one: one.name):
-            await self._finish(entry, looked)
+            await self._finish_or_pass(entry, looked)
         whole = await self._whole(looked)
         for entry in whole[:FILES_AT_ONCE]:
             if self._agent.stopping:
@@ -87,7 +93,9 @@ class FolderFeed:
             name = f"{self._stamp()}.{entry.name.encode()[-_NAME_BYTES_MAX:].decode(errors='ignore')}"
             with contextlib.suppress(NoSuchFile):  # somebody else took it
                 await self._place.move(HERE, entry.name, TAKING, name)
-                await self._finish(Entry(name, entry.size, entry.modified), looked)
+                await self._finish_or_pass(Entry(name, entry.size, entry.modified), looked)
+        if self._passed is not None:
+            raise self._passed
         return looked
 
     async def _whole(self, looked: Looked) -> list[Entry]:
@@ -104,6 +112,13 @@ class FolderFeed:
         whole = [one for one in mine if now - self._seen[one.name][1] >= rest]
         looked.waiting = len(mine) - len(whole)
         return whole
+
+    async def _finish_or_pass(self, entry: Entry, looked: Looked) -> None:
+        try:
+            await self._finish(entry, looked)
+        except (NeedsSeller, KeyUsedBefore) as error:
+            log.warning("feed.file_left", feed=self._feed.name, file=entry.name, reason=str(error))
+            self._passed = self._passed or error
 
     async def _finish(self, entry: Entry, looked: Looked) -> None:
         """A file in `taking`: imported, unless it was; then its report; then away."""

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 READ_AT_MOST_EVERY = 5.0
 """Seconds between two looks at hinted orders: a burst of hints becomes one call."""
 
+_NAME_MAX = 500
 _EMPTY_PAUSE, _FAILED_PAUSE, _SELLER_PAUSE = 1.0, 30.0, 300.0
 """Seconds until a queue is asked again: when it was empty, could not be asked, or needs the seller."""
 
@@ -116,7 +117,7 @@ async def take_hints(agent: Agent, channel: OpenChannel, source: PollsHints) -> 
     messages = await source.hints()
     if not messages:
         return 0
-    hints = [one.hint for one in messages if isinstance(one.hint, WebhookHint)]
+    hints = [one.hint for one in messages if isinstance(one.hint, WebhookHint) and _can_be_noted(one.hint)]
     harmless = sum(isinstance(one.hint, Harmless) for one in messages)
     malformed = len(messages) - len(hints) - harmless
     now = agent.clock.now()
@@ -130,6 +131,13 @@ async def take_hints(agent: Agent, channel: OpenChannel, source: PollsHints) -> 
         log.warning("hints.malformed", channel=channel.name, messages=malformed, so_far=channel.hints.malformed)
     await source.acknowledge(messages)
     return len(messages)
+
+
+def _can_be_noted(hint: WebhookHint) -> bool:
+    """Whether a database takes all that it names: of a message that comes again until it is noted, nothing else may be
+    noted before."""
+    names = (*hint.orders, *(name for key in hint.keys for name in (key.key, key.location)))
+    return all(len(name) <= _NAME_MAX and name.isprintable() for name in names)
 
 
 def _tell(connection: Connection, agent: Agent, channel: OpenChannel, reason: str) -> None:

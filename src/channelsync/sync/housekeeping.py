@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
-from channelsync.store import findings
+from channelsync.store import findings, restoring
 from channelsync.sync.agent import Agent
 from channelsync.sync.audit import audit_day
 from channelsync.sync.book_orders import expire_orders
+from channelsync.sync.clock_watch import STEP
 from channelsync.sync.pull_listings import pull_listings
 from channelsync.sync.schedule import Task
 from channelsync.sync.take_orders import book_unmapped
@@ -52,12 +54,31 @@ async def keep_house(agent: Agent) -> str:
     return "; ".join(one for one in told if one)
 
 
-def watch_clock(agent: Agent) -> None:
-    """Lets the agent's watch look at its clock, beside what the channels told lately of theirs."""
+async def watch_clock(agent: Agent) -> None:
+    """Lets the agent's watch look at its clock, beside what the channels told lately of theirs.
+
+    When the clock went back, what was read, sent and put off at times that are yet to come would stand still until
+    then: it is taken back. A process that has just begun looks whether there is any.
+    """
     now = agent.clock.now()
     told = ((name, one.breaker.server_time) for name, one in agent.channels.items())
     fresh = [(name, time) for name, time in told if time is not None and abs(now - time.answered) <= _TOLD_LATELY]
-    agent.clock_watch.look(now, agent.clock.monotonic(), [(name, time.ahead) for name, time in fresh])
+    watch = agent.clock_watch
+    watch.look(now, agent.clock.monotonic(), [(name, time.ahead) for name, time in fresh])
+    if watch.went_back is not False:
+        ahead = await agent.database.query(lambda c: restoring.of_the_future(c, now + STEP))
+        if watch.went_back or ahead:
+            await _begin_again(agent, now)
+        watch.went_back = False
+
+
+async def _begin_again(agent: Agent, now: datetime) -> None:
+    await agent.database.transact(lambda c: restoring.forget_the_future(c, now))
+    since = agent.setup.orders_since
+    if since is not None and since > now:
+        agent.setup = replace(agent.setup, orders_since=now)
+    log.warning("clock.went_back", reason="what was read and sent later than now is read anew")
+    agent.wake_publishers()
 
 
 async def _expire(agent: Agent) -> str:

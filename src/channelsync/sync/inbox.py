@@ -49,6 +49,8 @@ _NAME_MAX, _WHY_MAX = 200, 500
 _LOOK_EVERY_SECONDS = 2.0
 _REST_SECONDS = 0.1
 _TOGETHER_SECONDS = 0.2
+_PRUNED_AT_ONCE = 500
+_PRUNE_PAUSE_SECONDS = 0.02
 _DIFFERS = "the same event came before with another body"
 
 
@@ -278,20 +280,28 @@ def replay(connection: Connection, ids: Sequence[int], now: datetime) -> list[De
 
 
 async def prune_inbox(
-    agent: Agent, keep_bodies: timedelta = KEEP_BODIES, keep_deliveries: timedelta = KEEP_DELIVERIES
+    database: Database, clock: Clock, keep_bodies: timedelta = KEEP_BODIES, keep_deliveries: timedelta = KEEP_DELIVERIES
 ) -> tuple[int, int]:
-    """Drops bodies and rows that are older than this; returns how many of each. For the schedule."""
-    now = agent.clock.now()
-    return await agent.database.transact(lambda c: prune(c, now, keep_bodies, keep_deliveries))
+    """Drops bodies and rows that are older than this; returns how many of each.
+
+    In small steps, however much there is: whoever takes webhooks in waits for none of them.
+    """
+    now = clock.now()
+    bodies = rows = 0
+    while old := await database.query(lambda c: inbox.old_bodies(c, now - keep_bodies, _PRUNED_AT_ONCE)):
+        bodies += await database.transact(lambda c, old=old: inbox.drop_bodies(c, old))  # type: ignore[misc]
+        await clock.sleep(_PRUNE_PAUSE_SECONDS)
+    while dropped := await database.transact(
+        lambda c: inbox.drop_deliveries(c, now - keep_deliveries, _PRUNED_AT_ONCE)
+    ):
+        rows += dropped
+        await clock.sleep(_PRUNE_PAUSE_SECONDS)
+    await database.transact(lambda c: _close_pruned(c, now))
+    return bodies, rows
 
 
-def prune(
-    connection: Connection, now: datetime, keep_bodies: timedelta = KEEP_BODIES, keep_rows: timedelta = KEEP_DELIVERIES
-) -> tuple[int, int]:
-    """Drops bodies and rows that are older than this; returns how many of each."""
-    pruned = inbox.prune(connection, now - keep_bodies, now - keep_rows)
+def _close_pruned(connection: Connection, now: datetime) -> None:
     _close(connection, {one.channel for one in findings.list_findings(connection, kinds=[FindingKind.WEBHOOKS])}, now)
-    return pruned
 
 
 def _close(connection: Connection, channels: set[str], now: datetime) -> None:

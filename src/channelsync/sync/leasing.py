@@ -11,12 +11,16 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import Connection
 
 from channelsync.sdk.right_to_write import writing_while
+from channelsync.store.database_errors import DatabaseError
 from channelsync.store.leases import Lease, give_up_lease, holders, take_lease
 from channelsync.sync.agent import Agent
 from channelsync.sync.sharing import may_take, to_hand_over
+
+log = structlog.get_logger(__name__)
 
 LASTS = timedelta(seconds=60)
 
@@ -106,15 +110,23 @@ class Leases:
         return writing_while(lambda: self.held(identity) == held)
 
     async def keep(self) -> None:
-        """Takes free accounts and renews held ones, until it is cancelled; then gives them up."""
+        """Takes free accounts and renews held ones, until it is cancelled; then gives them up.
+
+        While the database cannot be asked nothing is given up: what is held is held until its time is over.
+        """
         if self._alone:
             return
         try:
             while True:
-                identities = {channel.identity for channel in self._agent.channels.values() if channel.identity}
-                for identity in await self._shared(identities):
-                    await self._renew(identity)
-                await self._agent.clock.sleep(self._lasts.total_seconds() / 4)
+                pause = self._lasts / 4
+                try:
+                    identities = {channel.identity for channel in self._agent.channels.values() if channel.identity}
+                    for identity in await self._shared(identities):
+                        await self._renew(identity)
+                except DatabaseError as error:
+                    log.warning("leases.not_renewed", reason=str(error))
+                    pause = self._lasts / 12
+                await self._agent.clock.sleep(pause.total_seconds())
         finally:
             await self.give_up()
 

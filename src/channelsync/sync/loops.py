@@ -80,10 +80,10 @@ def forget_beats(agent: Agent, channel: OpenChannel) -> None:
 
 async def keep_measures(agent: Agent) -> None:
     """What every process keeps for itself: it measures demand and delays, stores the budgets, watches its clock."""
-    watch_clock(agent)
+    await watch_clock(agent)
     while True:
         await agent.clock.sleep(60)
-        watch_clock(agent)
+        await watch_clock(agent)
         now = agent.clock.now()
         if abs(now - agent.measures.at) >= MEASURE_EVERY:
             agent.measures = await agent.database.query(lambda c, now=now: measure(c, agent.setup, now))  # type: ignore[misc]

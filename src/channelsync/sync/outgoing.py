@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 
@@ -24,7 +24,7 @@ from channelsync.sdk.webhooks import StandardWebhooks
 from channelsync.store import findings, leases, outgoing
 from channelsync.store.outgoing import Message, StoredHook
 from channelsync.sync.agent import Agent
-from channelsync.sync.outgoing_changes import LOOK_BACK, fresh_messages, keep_messages
+from channelsync.sync.outgoing_changes import LOOK_BACK, Fresh, begin_of, fresh_messages, keep_messages
 from channelsync.sync.outgoing_events import TEST, HookSetup, payload_of
 from channelsync.sync.outgoing_plan import verdict_of, wait_after
 
@@ -33,9 +33,17 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY = 2.0
 """Seconds between two looks; what changes within becomes one message."""
 
+LOOK_SHARE = 0.1
+"""Of its time a hook looks for so much at most: after a large import there is much to look through, again and again."""
+
+SEEN_FOR = timedelta(hours=1)
+"""After so long it is looked through in any case: old findings are taken away."""
+
 LEASE_LASTS = timedelta(minutes=1)
 SENT_AT_ONCE = 20
-"""Messages between two looks at the right to send, and at what is newer."""
+SENT_WITHIN = LEASE_LASTS / 3
+"""Messages, and time, between two looks at the right to send, and at what is newer: an address that answers slowly
+must not let the right run out."""
 
 KEPT_FOR = timedelta(days=3)
 """How long accepted messages are kept."""
@@ -64,7 +72,9 @@ class Courier:
     opened: Opened = opened_to
     _lease: leases.Lease | None = field(default=None, init=False)
     _forgot_at: datetime | None = field(default=None, init=False)
-    _looked_at: float | None = field(default=None, init=False)
+    _look_at: float | None = field(default=None, init=False)
+    _told_to: datetime | None = field(default=None, init=False)
+    _seen: tuple[datetime, outgoing.Count] | None = field(default=None, init=False)
 
     async def keep(self) -> None:
         """Serves the hook until it is cancelled."""
@@ -91,20 +101,42 @@ class Courier:
 
     async def _look(self, stored: StoredHook, now: datetime) -> None:
         """Keeps what is new as messages; not more often than every `LOOK_EVERY`, unless there was no room for all."""
-        tick = self.agent.clock.monotonic()
-        if self._looked_at is not None and tick - self._looked_at < LOOK_EVERY:
+        clock = self.agent.clock
+        tick = clock.monotonic()
+        if self._look_at is not None and tick < self._look_at:
             return
-        fresh = await self.agent.database.query(lambda c: fresh_messages(c, self.hook, stored, now))
-        if fresh.messages or fresh.told_to - stored.told_to >= LOOK_BACK / 5:
+        since = begin_of(stored, now)
+        if await self._nothing_new(stored, since):
+            fresh = Fresh((), now, all_of_it=True)
+        else:
+            count = await self.agent.database.query(lambda c: outgoing.count_changes(c, since))
+            fresh = await self.agent.database.query(lambda c: fresh_messages(c, self.hook, stored, now))
+            self._seen = (since, count) if fresh.all_of_it and not fresh.messages else None
+        if fresh.messages or abs(fresh.told_to - stored.told_to) >= LOOK_BACK / 10:
             await self.agent.database.transact(lambda c: keep_messages(c, self.hook.name, fresh))
-        self._looked_at = tick if fresh.all_of_it else None
+            stored = replace(stored, told_to=fresh.told_to)
+        self._told_to = stored.told_to
+        took = clock.monotonic() - tick
+        self._look_at = tick + max(took / LOOK_SHARE, LOOK_EVERY if fresh.all_of_it else 0.0)
+
+    async def _nothing_new(self, stored: StoredHook, since: datetime) -> bool:
+        """Whether nothing has come since the last look, which found nothing: that is asked more cheaply than what came.
+
+        Not where somebody has the hook told anew, or the clock went back: then more is to be looked through.
+        """
+        if self._seen is None or stored.told_to != self._told_to:
+            return False
+        begin, count = self._seen
+        if not begin <= since < begin + SEEN_FOR:
+            return False
+        return await self.agent.database.query(lambda c: outgoing.count_changes(c, begin)) == count
 
     async def _held(self) -> bool:
         """Whether this worker serves the hook, which it says by renewing its right."""
         local = self.agent.clock.now()
-        name = f"hook {self.hook.name}"
+        name = leases.hook_lease(self.hook.name)
         self._lease = await self.agent.database.transact(
-            lambda c: leases.take_lease(c, name, self.owner, local, LEASE_LASTS)
+            lambda c: leases.take_lease(c, name, self.owner, local, LEASE_LASTS, ends_sessions=False)
         )
         return self._lease is not None
 
@@ -127,7 +159,7 @@ class Courier:
 
     async def _send(self, stored: StoredHook, outbound: Outbound) -> bool:
         """Sends what is due until one is not accepted. Returns whether there may be more that would be."""
-        now = self.agent.clock.now()
+        now, ends = self.agent.clock.now(), self.agent.clock.monotonic() + SENT_WITHIN.total_seconds()
         due = await self.agent.database.query(lambda c: outgoing.due_messages(c, self.hook.name, now, SENT_AT_ONCE))
         accepted: list[Message] = []
         failed: tuple[Message, Posted] | None = None
@@ -138,6 +170,8 @@ class Courier:
                     failed = (message, posted)
                     break
                 accepted.append(message)
+                if self.agent.clock.monotonic() >= ends:
+                    break
         finally:  # also when the agent stops: what was accepted need not be sent again
             await self._record(stored, accepted, failed)
         if failed is not None:

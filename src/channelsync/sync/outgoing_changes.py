@@ -7,7 +7,7 @@ many changes of one position between two looks there is one message, and a messa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,15 +16,19 @@ from sqlalchemy import Connection
 from channelsync.domain.ledger import entry_id
 from channelsync.store import outgoing
 from channelsync.store.outgoing import Message, StoredHook
-from channelsync.sync.outgoing_events import Event, HookSetup, payload_of
+from channelsync.sync.outgoing_events import Event, EventType, HookSetup, payload_of
 
-LOOK_BACK = timedelta(minutes=5)
-"""No transaction takes longer from its beginning to its end."""
+LOOK_BACK = timedelta(minutes=10)
+"""Nothing takes longer from the time that it is recorded with to the end of its transaction, repetitions included; and
+clocks of workers that differ by more are a finding."""
 
 WAITING_MAX = 50_000
 """Messages that wait for one hook. When there is no room, nothing is made: what changes meanwhile is told later."""
 
 MADE_AT_ONCE = 2_000
+
+Known = Set[tuple[str, str, str]]
+"""Type, subject and version of messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +40,25 @@ class Fresh:
     all_of_it: bool
 
 
+def begin_of(stored: StoredHook, now: datetime) -> datetime:
+    """From when on a look must look through what was recorded; a clock may have gone back."""
+    return min(stored.told_to, now) - LOOK_BACK
+
+
 def fresh_messages(connection: Connection, hook: HookSetup, stored: StoredHook, now: datetime) -> Fresh:
     """What the hook has not heard of yet, the oldest change first, as much as there is room for."""
     room = min(MADE_AT_ONCE, WAITING_MAX - outgoing.count_waiting(connection, hook.name))
-    since = min(stored.told_to, now) - LOOK_BACK  # a clock may have gone back
+    if room <= 0:
+        return Fresh((), stored.told_to, all_of_it=False)
+    since = begin_of(stored, now)
     known = outgoing.versions_since(connection, hook.name, since - LOOK_BACK)
-    events = [one for one in _events(connection, hook, since) if (one.type, one.subject, one.version) not in known]
-    events.sort(key=lambda one: one.at)
-    taken = events[: max(0, room)]
+    # One more of each kind than there is room for: then it is seen that there is not room for all.
+    events = sorted(_events(connection, hook, since, known, room + 1), key=lambda one: one.at)
+    taken = events[:room]
     messages = tuple(_message(hook, one, now) for one in taken)
     if len(taken) == len(events):
         return Fresh(messages, now, all_of_it=True)
-    return Fresh(messages, max(stored.told_to, taken[-1].at) if taken else stored.told_to, all_of_it=False)
+    return Fresh(messages, max(stored.told_to, taken[-1].at), all_of_it=False)
 
 
 def keep_messages(connection: Connection, hook: str, fresh: Fresh) -> None:
@@ -69,20 +80,25 @@ def _message(hook: HookSetup, event: Event, now: datetime) -> Message:
     )
 
 
-def _events(connection: Connection, hook: HookSetup, since: datetime) -> Iterator[Event]:
+def _events(connection: Connection, hook: HookSetup, since: datetime, known: Known, limit: int) -> Iterator[Event]:
     if "position.changed" in hook.events:
-        yield from _positions(connection, since)
+        yield from _positions(connection, since, _of(known, "position.changed"), limit)
     if "order.changed" in hook.events:
-        yield from _orders(connection, since)
+        yield from _orders(connection, since, _of(known, "order.changed"), limit)
     if "finding.opened" in hook.events or "finding.closed" in hook.events:
-        yield from (one for one in _findings(connection, since) if one.type in hook.events)
+        found = (one for one in _findings(connection, since) if one.type in hook.events)
+        yield from (one for one in found if (one.type, one.subject, one.version) not in known)
 
 
-def _positions(connection: Connection, since: datetime) -> Iterator[Event]:
-    for one in outgoing.changed_positions(connection, since):
+def _of(known: Known, kind: EventType) -> set[tuple[str, str]]:
+    return {(subject, version) for one, subject, version in known if one == kind}
+
+
+def _positions(connection: Connection, since: datetime, told: outgoing.Told, limit: int) -> Iterator[Event]:
+    for one in outgoing.changed_positions(connection, since, told, limit):
         yield Event(
             type="position.changed",
-            subject=f"{one.item}|{one.location}",
+            subject=outgoing.position_subject(one.item, one.location),
             version=str(one.entries),
             at=one.at,
             data={
@@ -97,11 +113,11 @@ def _positions(connection: Connection, since: datetime) -> Iterator[Event]:
         )
 
 
-def _orders(connection: Connection, since: datetime) -> Iterator[Event]:
-    for one in outgoing.changed_orders(connection, since):
+def _orders(connection: Connection, since: datetime, told: outgoing.Told, limit: int) -> Iterator[Event]:
+    for one in outgoing.changed_orders(connection, since, told, limit):
         yield Event(
             type="order.changed",
-            subject=f"{one.channel}|{one.order}",
+            subject=outgoing.order_subject(one.channel, one.order),
             version=str(one.entries),
             at=one.at,
             data={

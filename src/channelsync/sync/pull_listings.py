@@ -140,4 +140,5 @@ def _seen(listing: Listing) -> SeenListing:
         sells_below_zero=listing.sells_below_zero,
         fulfilled_by_channel=listing.fulfilled_by_channel,
         page=listing.page,
+        further_pages=listing.further_pages,
     )

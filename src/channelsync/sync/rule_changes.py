@@ -23,9 +23,18 @@ RULE = "rule"
 """The kind of a `Change` of a stored rule. subject: its id; before, after: see `plain_rule`; None: there is none."""
 
 
-def rule_id(scope: RuleScope) -> str:
-    """The id of the stored rule of a scope: there is one at most."""
-    return f"r-{entry_id(*((name, getattr(scope, name)) for name in scope.named()))[:8]}"
+_DIGITS = 8
+
+
+def rule_id(scope: RuleScope, stored: Iterable[Rule]) -> str:
+    """The id of the stored rule of a scope: there is one at most. stored: all that there are.
+
+    Short, for it is typed; longer where the short one is that of another scope.
+    """
+    scopes = {rule.id: rule.scope for rule in stored}
+    digits = entry_id(*((name, getattr(scope, name)) for name in scope.named()))
+    names = (f"r-{digits[:length]}" for length in range(_DIGITS, len(digits) + 1))
+    return next(name for name in names if scopes.get(name, scope) == scope)
 
 
 def plain_rule(rule: Rule) -> dict[str, Any]:

@@ -38,6 +38,13 @@ NO_KEY = (
 NO_KEY_FITS = "no key that is configured"
 
 
+def how_to_keep(owner: str, name: str) -> str:
+    """What to run so that a secret is kept. owner: a channel, or "hook NAME" or "feed NAME"."""
+    if " " in owner:
+        return f'run `channelsync secrets put "{owner}" {name}`'
+    return f"run `channelsync channels connect {owner}`"
+
+
 class NotUnsealed(Exception):
     """None of the keys unseals a secret, or it was sealed for another channel or name."""
 
@@ -117,7 +124,7 @@ class StoredVault:
         except NotUnsealed:
             raise NeedsSeller(
                 f"{self._channel}: none of the keys of [secrets] unseals its {name!r}. Put back the key that sealed "
-                f"it, or run `channelsync channels connect {self._channel}`."
+                f"it, or {how_to_keep(self._channel, name)}."
             ) from None
         self._safe.seen(self._channel, name, secret.get_secret_value())
         return secret

@@ -50,10 +50,14 @@ async def watch_silence(agent: Agent) -> list[str]:
     For the schedule, about once an hour.
     """
     now = agent.clock.now()
-    return await agent.database.transact(lambda c: _watch_silence(c, list(agent.setup.channels), now))
+    # The whole inbox is looked through: nobody who writes to the database waits for that.
+    news = await agent.database.query(lambda c: _silences(c, list(agent.setup.channels), now))
+    if news:
+        await agent.database.transact(news.write)
+    return [f"{one.channel} {one.evidence['topic']}" for one in news.opened]
 
 
-def _watch_silence(connection: Connection, channels: Sequence[str], now: datetime) -> list[str]:
+def _silences(connection: Connection, channels: Sequence[str], now: datetime) -> News:
     opened, closed = [], []
     for channel, topic in inbox.last_events(connection):
         if channel not in channels:
@@ -63,8 +67,7 @@ def _watch_silence(connection: Connection, channels: Sequence[str], now: datetim
             closed.append(fingerprint(FindingKind.WEBHOOKS, channel, "silent", topic))
         else:
             opened.append(_silent(channel, topic, found))
-    News(tuple(opened), tuple(closed), "deliveries come as usual", now).write(connection)
-    return [f"{one.channel} {one.evidence['topic']}" for one in opened]
+    return News(tuple(opened), tuple(closed), "deliveries come as usual", now)
 
 
 def _silence(connection: Connection, channel: str, topic: str, now: datetime) -> Silence | None:

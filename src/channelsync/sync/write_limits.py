@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -21,23 +21,32 @@ Times = dict[Counted, list[datetime]]
 
 @dataclass(frozen=True, slots=True)
 class Rations:
-    """What some keys may still be written. sent: when the writes left that count, oldest first."""
+    """What some keys may still be written. sent: when the writes left that count, oldest first.
+
+    names: by key, under which the channel counts its writes; of a key that is missing none count.
+    """
 
     setup: Setup
     sent: Times
     now: datetime
+    names: Mapping[int, Sequence[Counted]] = field(default_factory=dict)
 
     def within(self, record: KeyRecord, decision: Decision) -> Decision:
         """The decision, or to wait, where its channel takes no more writes of the listing for now."""
         limit = _limit_of(self.setup, record)
-        if limit is None or decision.value is None:
+        if limit is None:
             return decision
-        return within_limit(decision, limit, self.sent.get(counted_as(record), ()), self.now)
+        for name in self.names.get(record.id, ()):
+            if decision.value is None:
+                break
+            decision = within_limit(decision, limit, self.sent.get(name, ()), self.now)
+        return decision
 
     def count(self, record: KeyRecord) -> None:
         """A write of this key leaves now."""
         if _limit_of(self.setup, record) is not None:
-            self.sent.setdefault(counted_as(record), []).append(self.now)
+            for name in self.names.get(record.id, ()):
+                self.sent.setdefault(name, []).append(self.now)
 
 
 def load_rations(connection: Connection, setup: Setup, records: Iterable[KeyRecord], now: datetime) -> Rations:
@@ -46,7 +55,7 @@ def load_rations(connection: Connection, setup: Setup, records: Iterable[KeyReco
     def left(some: Sequence[KeyRecord], limit: WriteLimit) -> Times:
         return sent_writes.sent_since(connection, some, now - limit.span, limit.most)
 
-    return _rations(setup, records, now, left)
+    return _rations(connection, setup, records, now, left)
 
 
 def observed_rations(connection: Connection, setup: Setup, records: Iterable[KeyRecord], now: datetime) -> Rations:
@@ -55,10 +64,11 @@ def observed_rations(connection: Connection, setup: Setup, records: Iterable[Key
     def predicted(some: Sequence[KeyRecord], limit: WriteLimit) -> Times:
         return sent_writes.predicted_since(connection, some, now - limit.span)
 
-    return _rations(setup, records, now, predicted)
+    return _rations(connection, setup, records, now, predicted)
 
 
 def _rations(
+    connection: Connection,
     setup: Setup,
     records: Iterable[KeyRecord],
     now: datetime,
@@ -70,9 +80,11 @@ def _rations(
         if limit is not None:
             by_limit.setdefault(limit, []).append(record)
     sent: Times = {}
+    names: dict[int, tuple[Counted, ...]] = {}
     for limit, some in by_limit.items():
         sent |= times(some, limit)
-    return Rations(setup, sent, now)
+        names |= counted_as(connection, some)
+    return Rations(setup, sent, now, names)
 
 
 def _limit_of(setup: Setup, record: KeyRecord) -> WriteLimit | None:

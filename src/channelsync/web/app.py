@@ -51,6 +51,11 @@ def problem(status: int, message: str = "", headers: dict[str, str] | None = Non
     return JSONResponse({"error": {"status": status, "message": text}}, status, headers=headers)
 
 
+def address_of(request: Request) -> str:
+    """The address of who asks, as far as it is known, for the log."""
+    return request.client.host if request.client else ""
+
+
 async def _refused(_request: Request, error: Exception) -> Response:
     """404, 405 and whatever a route raises as an HTTPException."""
     if not isinstance(error, HTTPException):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
@@ -24,11 +26,49 @@ class BodyRefused(Exception):
     message: str
 
 
-async def read_body(request: Request, limit: int, within: float = BODY_WITHIN) -> bytes:
+class Room:
+    """How many bytes of bodies may be in memory at once, of all requests together: strangers choose how many come."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._left = bytes_max
+
+    @contextmanager
+    def share(self) -> Iterator[Share]:
+        """What one request takes of it, until the block ends."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self._left += share.taken
+
+    def fits(self, size: int) -> bool:
+        """Takes so many bytes, where they are left."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+
+@dataclass(slots=True)
+class Share:
+    """The part of a room that one request has. taken: bytes."""
+
+    room: Room
+    taken: int = 0
+
+    def take(self, size: int) -> None:
+        """Takes more of it. Raises BodyRefused (503): nothing is left."""
+        if not self.room.fits(size):
+            raise BodyRefused(503, "no room", "too many bodies are being read; send it again")
+        self.taken += size
+
+
+async def read_body(request: Request, limit: int, within: float = BODY_WITHIN, share: Share | None = None) -> bytes:
     """The raw bytes of a body.
 
-    limit: bytes, counted as they come, for a length that is announced may lie. within: seconds for all of it.
-    Raises BodyRefused: 413 beyond the limit, 408 beyond the time, 415 where it is compressed, 400 where it is cut off.
+    limit: bytes, counted as they come, for a length that is announced may lie. within: seconds for all of it. share:
+    where memory for it is taken from. Raises BodyRefused: 413 beyond the limit, 408 beyond the time, 415 where it is
+    compressed, 400 where it is cut off, 503 where there is no room for it.
     """
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
@@ -37,19 +77,21 @@ async def read_body(request: Request, limit: int, within: float = BODY_WITHIN) -
         raise _too_large(limit)
     try:
         async with asyncio.timeout(within):
-            return await _read(request, limit)
+            return await _read(request, limit, share)
     except TimeoutError:
         raise BodyRefused(408, "too slow", f"the body did not come within {within:g} seconds") from None
     except ClientDisconnect:
         raise BodyRefused(400, "cut off", "the body ended too soon") from None
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, limit: int, share: Share | None) -> bytes:
     read = bytearray()
     async for part in request.stream():
-        read += part
-        if len(read) > limit:
+        if len(read) + len(part) > limit:
             raise _too_large(limit)
+        if share is not None:
+            share.take(len(part))
+        read += part
     return bytes(read)
 
 

@@ -18,7 +18,7 @@ from channelsync.sync.agent import Agent
 from channelsync.sync.feed_files import Came, FeedSetup, KeyUsedBefore, take_file
 from channelsync.sync.feeds import report_of
 from channelsync.sync.tokens import Gate, NotAuthenticated
-from channelsync.web.app import problem
+from channelsync.web.app import address_of, problem
 from channelsync.web.body import CLOSE, BodyRefused, read_body
 
 log = structlog.get_logger(__name__)
@@ -47,14 +47,15 @@ def feed_routes(agent: Agent, feeds: Callable[[], Mapping[str, FeedSetup]]) -> l
     gate, room = Gate(agent.database), asyncio.Semaphore(AT_ONCE)
 
     async def take(request: Request) -> Response:
+        said: dict[str, str] = {"feed": request.path_params["name"], "address": address_of(request)}
         try:
-            caller = await _allowed(gate, request, agent.clock.now())
+            await _let_in(gate, request, agent.clock.now(), said)
             feed = _named(feeds(), request.path_params["name"])
             if agent.stopping or room.locked():
                 return problem(503, "Send the file again in some seconds.", {**CLOSE, **_LATER})
             async with room:
                 response = await _taken(agent, feed, request)
-            log.info("feed.answered", feed=feed.name, token=caller, status=response.status_code)
+            log.info("feed.answered", **said, status=response.status_code)
         except _Refused as error:
             return error.response
         except DatabaseError as error:
@@ -72,20 +73,24 @@ def _named(feeds: Mapping[str, FeedSetup], name: str) -> FeedSetup:
     return found
 
 
-async def _allowed(gate: Gate, request: Request, now: datetime) -> str:
-    """The name of the token. Before the body is read, for that costs. Raises _Refused."""
+async def _let_in(gate: Gate, request: Request, now: datetime, said: dict[str, str]) -> None:
+    """Who may send files goes on; before the body is read, for that costs. Raises _Refused, and the log has why.
+
+    said: what lines of the log say of the request; the caller joins it.
+    """
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token:
+        log.warning("feed.denied", **said, status=401, why="no token")
         raise _Refused(401, "Send a token as `Authorization: Bearer cs_...`.", _CHALLENGE)
     try:
         caller = await gate.caller(token.strip(), now)
     except NotAuthenticated as error:
-        log.warning("feed.not_authenticated", why=error.why, token=error.name)
+        log.warning("feed.denied", **said, caller=error.name, status=401, why=error.why)
         raise _Refused(401, "The token is not accepted.", _CHALLENGE) from error
+    said["caller"] = caller.name
     if not caller.may("operate"):
-        log.warning("feed.not_allowed", token=caller.name, scope=caller.scope)
+        log.warning("feed.denied", **said, status=403, why=f"its scope is {caller.scope}")
         raise _Refused(403, f"The token {caller.name} may {caller.scope}; a feed needs operate.")
-    return caller.name
 
 
 async def _taken(agent: Agent, feed: FeedSetup, request: Request) -> Response:

@@ -15,11 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from channelsync.sync.receiving import Outcome, Received, Receiver
+from channelsync.sync.receiving import RETRY_SOON, Outcome, Received, Receiver
 from channelsync.web.app import problem
-from channelsync.web.body import BODY_WITHIN, CLOSE, BodyRefused, read_body
+from channelsync.web.body import BODY_WITHIN, CLOSE, BodyRefused, Room, read_body
 
 log = structlog.get_logger(__name__)
+
+BODIES_AT_ONCE = 32
+"""Bodies of full length that are in memory at once, of all who send; most bodies are a thousandth of that."""
 
 UNKNOWN = ""
 """The channel under which deliveries to addresses that are none are counted: strangers choose those names."""
@@ -88,21 +91,27 @@ def receiver_routes(
     receiver: Receiver, counters: ReceiverCounters, *, body_limit: int, body_within: float = BODY_WITHIN
 ) -> list[BaseRoute]:
     """The routes of the receiver. body_limit: bytes. body_within: seconds that a body may take."""
+    room = Room(BODIES_AT_ONCE * body_limit)
 
     async def post(request: Request) -> Response:
         channel: str = request.path_params["channel"]
         if channel not in receiver.doors:  # nothing is read of what nobody wants
             counters.count(channel, Received(Outcome.NO_RECEIVER))
             return problem(404, headers=CLOSE)
-        try:
-            body = await read_body(request, body_limit, body_within)
-        except BodyRefused as refused:
-            counters.count_body(channel, refused.reason)
-            log.debug("webhook.body_refused", channel=channel, reason=refused.reason)
-            return problem(refused.status, refused.message, CLOSE)
-        received = await receiver.take(channel, request.headers, body)
+        with room.share() as share:
+            try:
+                body = await read_body(request, body_limit, body_within, share)
+            except BodyRefused as refused:
+                return body_refused(channel, refused)
+            received = await receiver.take(channel, request.headers, body)
         counters.count(channel, received)
         return _answer(channel, received)
+
+    def body_refused(channel: str, refused: BodyRefused) -> Response:
+        counters.count_body(channel, refused.reason)
+        log.debug("webhook.body_refused", channel=channel, reason=refused.reason)
+        later = {"retry-after": f"{RETRY_SOON:g}"} if refused.status == 503 else {}
+        return problem(refused.status, refused.message, CLOSE | later)
 
     async def get(request: Request) -> Response:
         asked = receiver.challenge(request.path_params["channel"], request.query_params)

@@ -18,7 +18,8 @@ from channelsync.sdk.channel import Channel
 from channelsync.sdk.contract import ConnectorContract, ContractClock, HttpFaults
 from channelsync.sdk.contract.declared import BehaviourContract, WriteContract
 from channelsync.sdk.contract.numbers import PushContract, ReadContract
-from channelsync.sdk.contract.orders import LifeContract, OrderContract, PageContract
+from channelsync.sdk.contract.orders import LifeContract, OrderContract
+from channelsync.sdk.contract.pages import ListingPageContract, PageContract
 from channelsync.sdk.resources import Resources
 from channelsync_amazon import CONNECTOR
 from channelsync_amazon.settings import AmazonSettings
@@ -168,6 +169,7 @@ WAYS: dict[str, dict[str, Any]] = {
 class TestEveryAmazon(
     OnTheServer,
     PageContract,
+    ListingPageContract,
     OrderContract,
     LifeContract,
     ReadContract,

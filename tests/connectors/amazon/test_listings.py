@@ -8,6 +8,7 @@ import pytest
 from channelsync.sdk.errors import AnswerUnreadable, ChannelMisbehaved, NeedsSeller, TryLater
 from channelsync.sdk.values import QuantityKey
 from channelsync_amazon import CONNECTOR
+from channelsync_amazon.channel import SEARCHES_ANEW
 
 US, CA = "ATVPDKIKX0DER", "A2EUQ1WTGCTBG2"
 HEADER = "item-name\tseller-sku\tquantity\tfulfillment-channel\tstatus\n"
@@ -37,6 +38,17 @@ async def test_a_page_of_listings_that_leads_back_to_itself_is_an_error(channel,
     amazon.on("searchListingsItems", words.items(words.item("A", 1), token="t-1", results=2))
     with pytest.raises(ChannelMisbehaved, match="leads back"):
         await everything(channel.listings())
+
+
+async def test_a_search_that_finds_now_more_now_fewer_comes_to_an_end(channel, amazon, words, everything) -> None:
+    def searched(asked):
+        if "pageToken" in asked.params:
+            return words.items(words.item("B", 2), results=2)
+        return words.items(words.item("A", 1), token="t-1", results=3)
+
+    amazon.on("searchListingsItems", searched)
+    assert [one.listing for one in await everything(channel.listings())] == ["A", "B"]
+    assert len(amazon.of("searchListingsItems")) == 2 * (1 + SEARCHES_ANEW)
 
 
 async def test_a_listing_that_cannot_be_read_spoils_no_other(channel, amazon, words, everything, capsys) -> None:

@@ -6,14 +6,14 @@ import pytest
 
 from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.values import Listing, ListingState, QuantityKey
-from channelsync_amazon import offers, wire
+from channelsync_amazon import translate_listings, wire
 
 US, CA = "ATVPDKIKX0DER", "A2EUQ1WTGCTBG2"
 MUG = QuantityKey("MUG")
 
 
 def read(row: dict[str, Any], marketplaces: tuple[str, ...] = (US,)) -> Listing:
-    found = offers.listing_of(wire.Item.model_validate(row), marketplaces)
+    found = translate_listings.listing_of(wire.Item.model_validate(row), marketplaces)
     assert found is not None
     return found
 
@@ -113,7 +113,7 @@ def test_where_amazon_fulfils_too_our_own_units_are_not_written(words) -> None:
     both = [{"fulfillmentChannelCode": "DEFAULT", "quantity": 3}, {"fulfillmentChannelCode": "AMAZON_NA"}]
     row = words.item("MUG", fulfillmentAvailability=both)
     assert read(row).fulfilled_by_channel
-    assert offers.number_of(wire.Item.model_validate(row)) is None
+    assert translate_listings.number_of(wire.Item.model_validate(row)) is None
 
 
 def test_an_offer_without_a_number_is_not_counted(words) -> None:
@@ -124,7 +124,7 @@ def test_an_offer_without_a_number_is_not_counted(words) -> None:
 def test_units_kept_per_supply_source_have_no_key(words) -> None:
     found = read(words.item("MUG", 3, "d7679e14-031b", summaries=[words.summary(US)]))
     assert (found.keys, found.shown, found.tracked) == ((), {}, True)
-    assert found.reasons == (offers.PER_SOURCE,)
+    assert found.reasons == (translate_listings.PER_SOURCE,)
 
 
 def test_a_listing_without_an_offer_says_so(words) -> None:
@@ -136,7 +136,7 @@ def test_a_listing_without_an_offer_says_so(words) -> None:
 def test_the_parent_of_variations_is_no_listing(words) -> None:
     child = {"type": "VARIATION", "childSkus": ["MUG-RED"]}
     row = words.item("MUG", relationships=[{"marketplaceId": US, "relationships": [child]}])
-    assert offers.listing_of(wire.Item.model_validate(row), (US,)) is None
+    assert translate_listings.listing_of(wire.Item.model_validate(row), (US,)) is None
     parent = {"type": "VARIATION", "parentSkus": ["MUG"]}
     row = words.item("MUG-RED", relationships=[{"marketplaceId": US, "relationships": [parent]}])
     assert read(row).listing == "MUG-RED"
@@ -150,11 +150,11 @@ def test_amazons_own_units_are_shown_where_they_were_asked_for(words) -> None:
             "reservedQuantity": {"pendingCustomerOrderQuantity": 2},
         },
     }
-    units = offers.amazons_units([wire.InventorySummary.model_validate(summary)])
-    found = offers.with_amazons_units(read(words.item("MUG", None, "AMAZON_NA")), units["MUG"])
+    units = translate_listings.amazons_units([wire.InventorySummary.model_validate(summary)])
+    found = translate_listings.with_amazons_units(read(words.item("MUG", None, "AMAZON_NA")), units["MUG"])
     assert (found.shown, found.committed) == ({MUG: 9}, {MUG: 2})
     ours = read(words.item("MUG", 5))
-    assert offers.with_amazons_units(ours, units["MUG"]) == ours
+    assert translate_listings.with_amazons_units(ours, units["MUG"]) == ours
 
 
 HEADER = "item-name\tlisting-id\tseller-sku\tprice\tquantity\tfulfillment-channel\tpending-quantity\tstatus"
@@ -162,34 +162,37 @@ HEADER = "item-name\tlisting-id\tseller-sku\tprice\tquantity\tfulfillment-channe
 
 def test_a_report_is_read_with_its_quotes_and_without_its_empty_lines() -> None:
     text = f'{HEADER}\r\n8" mug\t1\tMUG-8"\t9\t5\tDEFAULT\t0\tActive\r\n\r\nShort\t2\tJUG\r\n'
-    rows = offers.rows_of(text)
+    rows = translate_listings.rows_of(text)
     assert [row["seller-sku"] for row in rows] == ['MUG-8"', "JUG"]
     assert rows[0]["item-name"] == '8" mug'
-    assert offers.rows_of("") == []
-    assert offers.skus_of([*rows, {"item-name": "nameless"}]) == ['MUG-8"', "JUG"]
+    assert translate_listings.rows_of("") == []
+    assert translate_listings.skus_of([*rows, {"item-name": "nameless"}]) == ['MUG-8"', "JUG"]
 
 
 def test_a_report_without_skus_is_an_error() -> None:
     with pytest.raises(AnswerUnreadable, match="seller-sku"):
-        offers.skus_of(offers.rows_of("Artikelbezeichnung\tH\u00e4ndler-SKU\nTasse\tMUG\n"))
-    assert offers.skus_of([]) == []
+        translate_listings.skus_of(translate_listings.rows_of("Artikelbezeichnung\tH\u00e4ndler-SKU\nTasse\tMUG\n"))
+    assert translate_listings.skus_of([]) == []
 
 
 def test_whose_units_a_row_of_the_listings_report_is_about() -> None:
-    rows = offers.rows_of(
+    rows = translate_listings.rows_of(
         f"{HEADER}\nMug\t1\tA\t9\t5\tDEFAULT\t0\tActive\nMug\t1\tB\t9\t\tAMAZON_EU\t0\tActive\nMug\t1\tC\n"
     )
-    assert [offers.row_by_amazon(row) for row in rows] == [False, True, False]
+    assert [translate_listings.row_by_amazon(row) for row in rows] == [False, True, False]
 
 
 def test_the_reports_on_suppressed_and_stranded_listings_add_reasons(words) -> None:
     fyp = "Status\tReason\tSKU\tASIN\tIssue Description\nSearch suppressed\tMissing info\tMUG\tB1\tMain image\n"
     lost = "status-primary\tstranded-reason\terror-message\tsku\nOut of sale\tPricing error\t\tMUG\n"
-    told = offers.suppressed(offers.rows_of(fyp)), offers.stranded(offers.rows_of(lost))
+    told = (
+        translate_listings.suppressed(translate_listings.rows_of(fyp)),
+        translate_listings.stranded(translate_listings.rows_of(lost)),
+    )
     listing = read(words.item("MUG", 5, summaries=[words.summary(US)], issues=[words.issue()]))
-    assert offers.with_reasons(listing, *told).reasons == (
+    assert translate_listings.with_reasons(listing, *told).reasons == (
         "90220: something is wrong",
         "suppressed: Search suppressed: Missing info: Main image",
         "stranded: Out of sale: Pricing error",
     )
-    assert offers.with_reasons(read(words.item("JUG")), *told).reasons == ()
+    assert translate_listings.with_reasons(read(words.item("JUG")), *told).reasons == ()

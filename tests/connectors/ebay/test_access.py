@@ -29,7 +29,7 @@ def form_of(request: httpx.Request) -> dict[str, str]:
 
 
 async def test_a_seller_s_token_is_renewed_with_the_refresh_token(access, ebay) -> None:
-    assert (await access.seller()).get_secret_value() == "v^1.1#token-1"
+    assert (await access.seller.token()).get_secret_value() == "v^1.1#token-1"
     (sent,) = ebay.of(TOKEN)
     assert form_of(sent) == {"grant_type": "refresh_token", "refresh_token": "v^1.1#refresh-token"}
     assert sent.headers["content-type"] == "application/x-www-form-urlencoded"
@@ -38,31 +38,31 @@ async def test_a_seller_s_token_is_renewed_with_the_refresh_token(access, ebay) 
 
 
 async def test_the_application_s_own_token_is_another(access, ebay) -> None:
-    await access.application()
-    await access.application()
+    await access.application.token()
+    await access.application.token()
     (sent,) = ebay.of(TOKEN)
     assert form_of(sent)["grant_type"] == "client_credentials"
     assert form_of(sent)["scope"] == "https://api.ebay.com/oauth/api_scope"
 
 
 async def test_a_token_is_kept_until_shortly_before_its_end(access, ebay, clock) -> None:
-    await access.seller()
-    await clock.sleep(7200 - 301)
-    await access.seller()
+    await access.seller.token()
+    await clock.sleep(7200 - 121)
+    await access.seller.token()
     assert len(ebay.of(TOKEN)) == 1
     await clock.sleep(2)
-    await access.seller()
+    await access.seller.token()
     assert len(ebay.of(TOKEN)) == 2
 
 
 async def test_many_callers_renew_it_once(access, ebay) -> None:
-    await asyncio.gather(*(access.seller() for _ in range(20)))
+    await asyncio.gather(*(access.seller.token() for _ in range(20)))
     assert len(ebay.of(TOKEN)) == 1
 
 
 async def test_a_token_that_ebay_does_not_take_is_renewed_once_for_all_callers(access, ebay) -> None:
-    refused = await access.seller()
-    await asyncio.gather(*(access.seller(refused) for _ in range(5)))
+    refused = await access.seller.token()
+    await asyncio.gather(*(access.seller.token(refused=refused) for _ in range(5)))
     assert len(ebay.of(TOKEN)) == 2
 
 
@@ -70,9 +70,9 @@ async def test_the_refresh_token_may_come_from_the_vault(settings, resources, eb
     bare = settings.model_copy(update={"refresh_token": None})
     access = Access(Hosts(bare, resources), bare, resources.clock, resources.vault)
     with pytest.raises(NeedsSeller, match="Connect the eBay account"):
-        await access.seller()
+        await access.seller.token()
     await resources.vault.put(REFRESH_TOKEN, SecretStr("from-the-vault"))
-    await access.seller()
+    await access.seller.token()
     assert form_of(ebay.of(TOKEN)[0])["refresh_token"] == "from-the-vault"
 
 
@@ -93,7 +93,7 @@ async def test_the_refresh_token_may_come_from_the_vault(settings, resources, eb
 async def test_a_refusal_says_what_to_do(access, ebay, answer, error, told) -> None:
     ebay.on("POST", TOKEN, answer)
     with pytest.raises(error, match=told):
-        await access.seller()
+        await access.seller.token()
 
 
 async def test_a_call_is_asked_again_with_a_new_token_and_only_once(seller, ebay, words) -> None:

@@ -19,7 +19,8 @@ from channelsync.lab.virtual_time import loopback_server
 from channelsync.sdk.contract import ConnectorContract, ContractClock, Fault, HttpFaults
 from channelsync.sdk.contract.declared import BehaviourContract, WriteContract
 from channelsync.sdk.contract.numbers import PushContract, ReadContract
-from channelsync.sdk.contract.orders import LifeContract, OrderContract, PageContract
+from channelsync.sdk.contract.orders import LifeContract, OrderContract
+from channelsync.sdk.contract.pages import ListingPageContract, PageContract
 from channelsync_ebay import CONNECTOR
 from channelsync_ebay.settings import EbaySettings
 from vendor_ebay import EBAY_RULES, EbayBehaviour, EbaySite, EbayWorld
@@ -162,6 +163,7 @@ KINDS = {
 class TestEveryEbay(
     OnTheServer,
     PageContract,
+    ListingPageContract,
     OrderContract,
     LifeContract,
     ReadContract,

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from channelsync.sdk.access_tokens import TokenRefusal
 from channelsync.sdk.contract.folder import FolderContract
 from channelsync.sdk.values import Deducts, GivesBack, WriteLimit
-from channelsync_ebay import CONNECTOR, wire, wire_account
+from channelsync_ebay import CONNECTOR, wire
 from channelsync_ebay.client import reason_of
 from channelsync_ebay.settings import EbaySettings
 
@@ -77,7 +78,7 @@ def test_real_errors_are_read(contracts) -> None:
     told = json.loads((contracts / "fixtures" / "errors.json").read_text(encoding="utf-8"))
     found = wire.Refusal.model_validate(told["restful"]).errors
     assert (wire.ids_of(found), reason_of(found)) == ({1}, "1: description")
-    assert wire_account.TokenRefusal.model_validate(told["oauth"]).error == "Error Message"
+    assert TokenRefusal.model_validate(told["oauth"]).error == "Error Message"
     assert [wire.Refusal.model_validate(told[name]).errors for name in ("postOrder", "oauth")] == [(), ()]
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from channelsync.sdk.values import ListingState, QuantityKey
-from channelsync_ebay import translate, wire
+from channelsync_ebay import translate_listings, wire
 from channelsync_ebay.legacy import listing_of as legacy_listing_of
 from channelsync_ebay.trading import LegacyRow
-from channelsync_ebay.translate import Legacy
+from channelsync_ebay.translate_listings import Legacy
 
 HELD = {"listingId": "1", "listingStatus": "ACTIVE", "listingOnHold": True}
 ACTIVE, INACTIVE, ENDED = ListingState.ACTIVE, ListingState.INACTIVE, ListingState.ENDED
@@ -35,42 +35,43 @@ def parse(item, *offers):
     ],
 )
 def test_a_state_of_a_listing_means(words, offers, state, reason) -> None:
-    listing = translate.listing_of(*parse(words.item(), *(words.offer() | one for one in offers)))
+    listing = translate_listings.listing_of(*parse(words.item(), *(words.offer() | one for one in offers)))
     assert listing.state is state
     assert reason in " ".join(listing.reasons)
     assert bool(listing.reasons) is (state is not ACTIVE)
 
 
 def test_a_listing_is_called_by_its_sku_and_shows_one_number(words) -> None:
-    listing = translate.listing_of(*parse(words.item(), words.offer()))
+    listing = translate_listings.listing_of(*parse(words.item(), words.offer()))
     key = QuantityKey("MUG-BLUE")
     assert (listing.listing, listing.sku, listing.keys, listing.shown) == ("MUG-BLUE", "MUG-BLUE", (key,), {key: 5})
     assert (listing.title, listing.barcode, listing.tracked) == ("MUG-BLUE, the mug", "4006381333931", True)
 
 
 @pytest.mark.parametrize(
-    ("offers", "page"),
+    ("offers", "pages"),
     [
-        ([{"listing": {"listingId": "12", "listingStatus": "ACTIVE"}}], "12"),
-        ([{"listing": {"listingId": "12", "listingStatus": "OUT_OF_STOCK"}}], "12"),
-        ([{"listing": {"listingId": "11", "listingStatus": "ENDED"}}, {"listing": {"listingId": "12"}}], "12"),
-        ([{"listing": {"listingId": "11"}, "format": "AUCTION"}, {"listing": {"listingId": "12"}}], "12"),
-        ([{"listing": {"listingId": "13"}}, {"listing": {"listingId": "12"}}], "12"),
-        ([{"listing": {"listingId": "12"}}, {"listing": {"listingId": "13"}}], "12"),
-        ([{"listing": None}], ""),
-        ([{"status": "UNPUBLISHED", "listing": {"listingId": "12"}}], ""),
-        ([], ""),
+        ([{"listing": {"listingId": "12", "listingStatus": "ACTIVE"}}], ["12"]),
+        ([{"listing": {"listingId": "12", "listingStatus": "OUT_OF_STOCK"}}], ["12"]),
+        ([{"listing": {"listingId": "11", "listingStatus": "ENDED"}}, {"listing": {"listingId": "12"}}], ["12"]),
+        ([{"listing": {"listingId": "11"}, "format": "AUCTION"}, {"listing": {"listingId": "12"}}], ["12"]),
+        ([{"listing": {"listingId": "13"}}, {"listing": {"listingId": "12"}}], ["12", "13"]),
+        ([{"listing": {"listingId": "12"}}, {"listing": {"listingId": "13"}}], ["12", "13"]),
+        ([{"listing": {"listingId": "12"}}, {"listing": {"listingId": "12"}}], ["12"]),
+        ([{"listing": None}], [""]),
+        ([{"status": "UNPUBLISHED", "listing": {"listingId": "12"}}], [""]),
+        ([], [""]),
     ],
 )
-def test_what_its_revisions_are_counted_by_is_the_listing_that_it_is_live_on(words, offers, page) -> None:
-    listing = translate.listing_of(*parse(words.item(), *(words.offer() | one for one in offers)))
-    assert listing.page == page
+def test_its_revisions_are_counted_by_each_listing_that_it_is_live_on(words, offers, pages) -> None:
+    listing = translate_listings.listing_of(*parse(words.item(), *(words.offer() | one for one in offers)))
+    assert [listing.page, *listing.further_pages] == pages
 
 
 @pytest.mark.parametrize("code", ["Does not apply", "Nicht zutreffend", ""])
 def test_what_is_no_barcode_is_none(words, code: str) -> None:
     item = words.item(product={"title": "A mug", "ean": [code]})
-    assert translate.listing_of(*parse(item)).barcode is None
+    assert translate_listings.listing_of(*parse(item)).barcode is None
 
 
 @pytest.mark.parametrize(
@@ -96,15 +97,15 @@ def test_what_is_no_barcode_is_none(words, code: str) -> None:
 )
 def test_where_item_and_offer_differ_the_number_that_is_not_ours_is_told(words, units, offers, sent, expected) -> None:
     item, made = parse(words.item(units=units), *(words.offer(str(place), one) for place, one in enumerate(offers)))
-    assert translate.number_of(item, made, sent) == expected
-    assert translate.listing_of(item, made, sent).shown == {QuantityKey("MUG-BLUE"): expected}
+    assert translate_listings.number_of(item, made, sent) == expected
+    assert translate_listings.listing_of(item, made, sent).shown == {QuantityKey("MUG-BLUE"): expected}
 
 
 @pytest.mark.parametrize(("units", "expected"), [(0, 0), (None, 0), (1, 5)])
 def test_nothing_is_for_sale_where_the_listing_says_so_too(words, units, expected) -> None:
     out = words.offer(units=5, listing={"listingId": "1", "listingStatus": "OUT_OF_STOCK"})
     item, made = parse(words.item(units=units), out)
-    assert translate.number_of(item, made) == expected
+    assert translate_listings.number_of(item, made) == expected
 
 
 @pytest.mark.parametrize(
@@ -118,8 +119,8 @@ def test_nothing_is_for_sale_where_the_listing_says_so_too(words, units, expecte
 )
 def test_an_offer_that_is_not_live_does_not_count(words, changes) -> None:
     item, offers = parse(words.item(units=5), words.offer(units=1, **changes))
-    assert translate.sold_here(offers) == []
-    assert translate.number_of(item, offers) == 5
+    assert translate_listings.sold_here(offers) == []
+    assert translate_listings.number_of(item, offers) == 5
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,6 @@ def test_a_row_of_the_trading_api_means(row, state, units) -> None:
     ],
 )
 def test_names_of_listings_that_are_not_migrated(name: str, expected) -> None:
-    assert translate.legacy_of(name) == expected
+    assert translate_listings.legacy_of(name) == expected
     if expected is not None:
         assert expected.name == name

@@ -353,6 +353,31 @@ class TestRevisions:
         assert await read(seller, names[0]) == 0
 
 
+class TestSeveralSites:
+    """A SKU on several of eBay's sites: several offers, several listings, one number."""
+
+    async def test_a_write_sets_all_offers_and_revises_each_listing_that_is_named_as_a_page(self, seller, site) -> None:
+        shop = site.api.shop
+        sales = [shop.sell_item("MUG-1", 5), *(shop.sell_elsewhere("MUG-1", one) for one in ("EBAY_GB", "EBAY_DE"))]
+        (listing,) = [one async for one in seller.listings()]
+        assert [listing.page, *listing.further_pages] == sorted(one.listing for one in sales)
+        assert [one.state for one in await push(seller, 3, "MUG-1")] == ["accepted"]
+        assert await read(seller, "MUG-1") == 3
+        now = site.marketplace.time()
+        assert {one.listing: shop.revisions.of(one.listing, now) for one in sales} == dict.fromkeys(
+            (listing.page, *listing.further_pages), 1
+        )
+
+    async def test_a_site_that_takes_no_more_revisions_is_told_as_a_refusal(self, seller, site) -> None:
+        shop = site.api.shop
+        shop.sell_item("MUG-1", 5)
+        other = shop.sell_elsewhere("MUG-1", "EBAY_GB")
+        for _ in range(250):
+            assert shop.revisions.count([other.listing], site.marketplace.time()) is None
+        (refused,) = await push(seller, 3, "MUG-1")
+        assert (refused.state, "250 times" in refused.reason) == ("refused", True)
+
+
 class TestPartsOfAPush:
     """Of an item and its offer eBay may take one and refuse the other; and its sources differ on which one counts."""
 
@@ -479,7 +504,7 @@ class TestNotMigrated:
         (name,) = shop.sell_legacy(5, sku="MUG-1").names
         assert [one.listing async for one in seller.listings()] == [name]
         async with httpx.AsyncClient(transport=site.transport, base_url="https://api.ebay.com") as browser:
-            token = await seller._access.seller()
+            token = await seller._access.seller.token()
             moved = {"requests": [{"listingId": shop.legacy[name.partition(":")[2]].item}]}
             answer = await browser.post(
                 "/sell/inventory/v1/bulk_migrate_listing",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from channelsync.sdk.contract import CANARY
-from channelsync.sdk.values import Moved, OrderSnapshot, OrderStatus, UnreadableOrder
+from channelsync.sdk.values import NO_ID, Moved, OrderSnapshot, OrderStatus, UnreadableOrder
 from channelsync_ebay import translate, wire
 
 MORNING = datetime(2017, 5, 31, 9, tzinfo=UTC)
@@ -218,5 +218,5 @@ def test_an_order_that_cannot_be_understood_is_kept_without_its_buyer(words, cha
 def test_what_is_no_order_at_all_is_unreadable_too(row) -> None:
     found = translate.order_of(row)
     assert isinstance(found, UnreadableOrder)
-    assert found.order == translate.NO_ID
+    assert found.order == NO_ID
     assert not [text for text in CANARY if text in repr(found)]

@@ -312,6 +312,22 @@ class TestListings:
         assert [one.listing for one in found] == skus
         assert {one.url.params["offset"] for one in ebay.of("/inventory_item")} == {"0", "1", "2"}
 
+    @pytest.mark.parametrize("gone", [1, 2, 4])
+    async def test_items_that_move_up_while_others_are_deleted_are_not_lost(self, seller, ebay, words, gone) -> None:
+        skus = [f"MUG-{number}" for number in range(9)]
+        left = [*skus]
+
+        def page(request: httpx.Request) -> httpx.Response:
+            at, limit = int(request.url.params["offset"]), int(request.url.params["limit"])
+            rows, total = [words.item(sku) for sku in left[at * limit : (at + 1) * limit]], len(left)
+            if at == 1 and total == len(skus):
+                del left[:gone]
+            return httpx.Response(200, json=words.items(*rows, total=total))
+
+        ebay.on("GET", "/inventory_item$", page)
+        shop_of(words, ebay, *skus)
+        assert sorted([one.listing async for one in seller.listings()]) == skus
+
     async def test_no_items_are_no_listings(self, seller, ebay, words) -> None:
         ebay.on("GET", "/inventory_item$", words.errors(25710, status=404))
         assert [one async for one in seller.listings()] == []

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from channelsync.sdk.contract import CANARY
 from channelsync.sdk.errors import TryLater
 from channelsync.sdk.values import QuantityKey
-from channelsync.sdk.webhooks import Harmless, WebhookHint
+from channelsync.sdk.webhooks import TOO_LATE, Harmless, WebhookHint
 from channelsync_ebay import CONNECTOR
 
 KID = "9936261a-7d7b-4621-a0f1-96ccb428af48"
@@ -151,8 +152,14 @@ def test_there_are_thirty_forgeries() -> None:
     assert len(FORGERIES) >= 30
 
 
-@pytest.mark.parametrize("off", [timedelta(days=1), timedelta(hours=13), -timedelta(minutes=6), -timedelta(days=1)])
-async def test_a_stale_delivery_and_one_from_the_future_are_nothing(scheme, clock, off) -> None:
+@pytest.mark.parametrize("off", [timedelta(days=1), timedelta(hours=13)])
+async def test_a_delivery_that_comes_too_late_is_answered_and_hints_at_nothing(scheme, clock, off) -> None:
+    body = body_of()
+    assert await scheme.verify(signed(body), body, clock.now() + off) is TOO_LATE
+
+
+@pytest.mark.parametrize("off", [-timedelta(minutes=6), -timedelta(days=1)])
+async def test_a_delivery_from_the_future_is_nothing(scheme, clock, off) -> None:
     body = body_of()
     assert await scheme.verify(signed(body), body, clock.now() + off) is None
 
@@ -232,6 +239,27 @@ class TestKeys:
         assert len(ebay.of("/public_key/")) == 30
         await clock.sleep(3600)
         assert await scheme.verify(signed(body), body, clock.now() - timedelta(hours=1)) is not None
+
+    async def test_a_key_that_was_good_is_kept_and_renewed_whatever_forgers_name(self, scheme, clock, ebay) -> None:
+        body = body_of()
+        assert await scheme.verify(signed(body), body, clock.now()) is not None
+        for number in range(400):
+            assert await scheme.verify(signed(body, kid=f"forged-{number:04}"), body, clock.now()) is None
+            await clock.sleep(125)
+        began = len(ebay.of(KID))
+        late = body_of(TOLD | {"notification": TOLD["notification"] | {"publishDate": clock.now().isoformat()}})
+        for number in range(400, 430):
+            with suppress(TryLater):
+                await scheme.verify(signed(body, kid=f"forged-{number:04}"), body, clock.now())
+        assert await scheme.verify(signed(late), late, clock.now()) is not None
+        assert (began, len(ebay.of(KID))) == (1, 1), "400 ids of forgers have not driven it out"
+        await clock.sleep(24 * 3600 - 400 * 125)
+        for number in range(430, 460):
+            with suppress(TryLater):
+                await scheme.verify(signed(body, kid=f"forged-{number:04}"), body, clock.now())
+        late = body_of(TOLD | {"notification": TOLD["notification"] | {"publishDate": clock.now().isoformat()}})
+        assert await scheme.verify(signed(late), late, clock.now()) is not None
+        assert len(ebay.of(KID)) == 2
 
     @pytest.mark.parametrize(
         "answer", [httpx.Response(503), httpx.Response(200, json={}), httpx.Response(403), httpx.ReadTimeout("x")]

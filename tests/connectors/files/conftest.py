@@ -44,6 +44,12 @@ class Item:
     sku: str
     number: int
     review: str = ""
+    counted: bool = True
+
+    @property
+    def told(self) -> object:
+        """The number as its system tells it: nothing where it counts nothing."""
+        return self.number if self.counted else ""
 
 
 @dataclass
@@ -52,6 +58,7 @@ class Line:
     units: object
     shipped: int = 0
     returned: int = 0
+    kept_back: int = 0
 
 
 @dataclass
@@ -71,9 +78,11 @@ class OtherSystem:
         self.clock = clock
         self.items: dict[str, Item] = {}
         self.sales: dict[str, Sale] = {}
+        self.listed = 0
 
     def offer(self, sku: str, number: int) -> Item:
-        item = Item(f"A-{len(self.items) + 1}", sku, number)
+        self.listed += 1
+        item = Item(f"A-{self.listed}", sku, number)
         self.items[item.listing] = item
         return item
 
@@ -86,11 +95,11 @@ class OtherSystem:
         return sale
 
     def set_units(self, listing: str, units: int) -> str:
-        """Why a number is not taken; empty: it is."""
+        """Why a number is not taken; empty: it is, or was ignored because nothing is counted."""
         item = self.items.get(listing)
         if item is None:
             return "unknown"
-        if not item.review:
+        if not item.review and item.counted:
             item.number = units
         return item.review
 
@@ -104,7 +113,9 @@ class OtherSystem:
             **dict(zip(BUYER, CANARY, strict=True)),
         }
         if not sale.lines:
-            return [when | {"Pos": "", "Artikel": "", "SKU": "", "Menge": "", "Versandt": "", "Zurück": ""}]
+            return [
+                when | {"Pos": "", "Artikel": "", "SKU": "", "Menge": "", "Versandt": "", "Zurück": "", "Defekt": ""}
+            ]
         return [
             when
             | {
@@ -114,6 +125,7 @@ class OtherSystem:
                 "Menge": line.units if isinstance(line.units, str) else f"{line.units},00",
                 "Versandt": line.shipped,
                 "Zurück": line.returned,
+                "Defekt": line.kept_back,
             }
             for place, line in enumerate(sale.lines, 1)
         ]
@@ -126,6 +138,7 @@ class SystemWorld:
     """What the contract's tests do to the other system; how it tells us is for those that inherit."""
 
     orders_per_page = PER_PAGE
+    listings_per_page = PER_PAGE
     canaries: Collection[str] = CANARY
     secrets: Collection[str] = ()
 
@@ -140,6 +153,14 @@ class SystemWorld:
         item = self.system.offer(sku, number)
         self.told()
         return Offered(item.listing, sku, QuantityKey(item.listing))
+
+    async def remove(self, offered: Offered) -> None:
+        del self.system.items[offered.listing]
+        self.told()
+
+    async def stop_counting(self, offered: Offered) -> None:
+        self.system.items[offered.listing].counted = False
+        self.told()
 
     async def number(self, key: QuantityKey) -> int | None:
         item = self.system.items.get(key.key)
@@ -190,6 +211,10 @@ class SystemWorld:
         self._sale(order).lines[0].returned += units
         self.told(self._sale(order))
 
+    async def keep_back(self, order: str, units: int) -> None:
+        self._sale(order).lines[0].kept_back += units
+        self.told(self._sale(order))
+
     async def refuse(self, offered: Offered, reason: str) -> None:
         self.system.items[offered.listing].review = reason
 
@@ -238,7 +263,7 @@ class FolderWorld(SystemWorld):
             names,
         )
         names = ("Artikel", "Bestand")
-        self.drop("bestand", "bestand", [dict(zip(names, (i.listing, i.number), strict=True)) for i in items], names)
+        self.drop("bestand", "bestand", [dict(zip(names, (i.listing, i.told), strict=True)) for i in items], names)
 
     def drop(self, folder: str, name: str, rows: list[dict[str, object]], names: Collection[str] = ()) -> Path:
         """Writes a file as a careful system does: under another name, then renamed."""
@@ -306,6 +331,7 @@ def sections(**how: object) -> dict[str, object]:
                 "changed_at": "Geändert",
                 "shipped": "Versandt",
                 "returned": "Zurück",
+                "withheld": "Defekt",
             },
             "statuses": {"offen": "reserve", "unbezahlt": "wait", "storniert": "cancel"},
         },
@@ -452,7 +478,7 @@ class HttpWorld(SystemWorld):
             tag = f'"{self.changes}"'
             if headers.get("if-none-match") == tag:
                 return 304, [(b"etag", tag.encode())], None
-            rows = [{"id": i.listing, "sku": i.sku, "available": i.number} for i in self.system.items.values()]
+            rows = [{"id": i.listing, "sku": i.sku, "available": i.told} for i in self.system.items.values()]
             return 200, [(b"etag", tag.encode())], {"items": rows}
         if place == ("POST", "/api/quantities"):
             rows = json.loads(body)
@@ -476,6 +502,7 @@ class HttpWorld(SystemWorld):
                     "units": float(line.units.replace(",", ".")) if isinstance(line.units, str) else line.units,
                     "shipped": line.shipped,
                     "returned": line.returned,
+                    "damaged": line.kept_back,
                 }
                 for place, line in enumerate(sale.lines, 1)
             ],
@@ -507,6 +534,7 @@ def http_settings(address: str, **more: object) -> FilesSettings:
                     "changed_at": "updated",
                     "shipped": "shipped",
                     "returned": "returned",
+                    "withheld": "damaged",
                 },
                 "statuses": {"open": "reserve", "unpaid": "wait", "cancelled": "cancel"},
             },

@@ -11,7 +11,7 @@ from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.resources import unused
 from channelsync.sdk.values import QuantityKey, QuantityUpdate
 from channelsync_files import CONNECTOR
-from channelsync_files.documents import authorization
+from channelsync_files.access import authorization
 from channelsync_files.settings import FilesSettings
 
 pytestmark = pytest.mark.processes

@@ -11,8 +11,8 @@ from channelsync.sdk.contract import CANARY
 from channelsync.sdk.resources import unused
 from channelsync.sdk.values import OrderSnapshot, OrderStatus
 from channelsync_files import CONNECTOR
-from channelsync_files import orders as orders_module
-from channelsync_files.orders import natural
+from channelsync_files import order_log as orders_module
+from channelsync_files.order_log import natural
 from channelsync_files.settings import FilesSettings
 
 HEADER = "Order,Line,SKU,Units,Status,Placed,Changed,Customer\n"

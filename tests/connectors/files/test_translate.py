@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channelsync.sdk.values import ListingState, OrderSnapshot, OrderStatus, QuantityKey, UnreadableOrder
-from channelsync_files.sections import ListingsIn, OrdersIn
+from channelsync_files.sections_numbers import ListingsIn
+from channelsync_files.sections_orders import OrdersIn
 from channelsync_files.translate import (
     BadCell,
     listing_of,

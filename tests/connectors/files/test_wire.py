@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channelsync.sdk.contract import CANARY
-from channelsync_files.sections import NumbersIn, OrdersIn, QuantitiesOut
+from channelsync_files.sections_numbers import NumbersIn, QuantitiesOut
+from channelsync_files.sections_orders import OrdersIn
 from channelsync_files.wire import BadFile, parse, write
 
 COLUMNS = {"key": "SKU", "number": "Menge"}

@@ -79,6 +79,10 @@ class SandboxWorld:
         return self.marketplace.rules.orders_per_page
 
     @property
+    def listings_per_page(self) -> int:
+        return self.marketplace.rules.listings_per_page
+
+    @property
     def secrets(self) -> Collection[str]:
         return self.wire.credentials
 
@@ -86,6 +90,12 @@ class SandboxWorld:
         listing = f"L-{len(self.marketplace.offers) + 1}"
         (key,) = self.marketplace.open_listing(Offer(listing=listing, sku=sku), number).keys
         return Offered(listing, sku, QuantityKey(key.key, key.location))
+
+    async def remove(self, offered: Offered) -> None:
+        pytest.skip("a marketplace of the lab never forgets a listing: one that has ended stays in the list")
+
+    async def stop_counting(self, offered: Offered) -> None:
+        self.marketplace.set_policy(offered.listing, tracked=False)
 
     async def number(self, key: QuantityKey) -> int | None:
         known = NumberKey(key.key, key.location)
@@ -120,6 +130,9 @@ class SandboxWorld:
 
     async def take_back(self, order: str, units: int) -> None:
         self.marketplace.bring_back(order, self._line(order), units)
+
+    async def keep_back(self, order: str, units: int) -> None:
+        self.marketplace.bring_back(order, self._line(order), units, quarantined=True)
 
     async def refuse(self, offered: Offered, reason: str) -> None:
         self.marketplace.set_policy(offered.listing, tracked=False)
@@ -165,7 +178,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def site(rules: MarketplaceRules, clock: Clock) -> Site:
-    return open_site("agora", replace(rules, orders_per_page=3), clock, faults=FaultPlan())
+    return open_site("agora", replace(rules, orders_per_page=3, listings_per_page=3), clock, faults=FaultPlan())
 
 
 @pytest.fixture

@@ -52,13 +52,33 @@ async def test_of_many_callers_without_a_token_one_gets_it_for_all(world, channe
     assert paths(world).count("/oauth/token") == 1
 
 
-@pytest.mark.fault(35, "renewed once for all callers, and the page goes on")
+@pytest.mark.fault(35, "renewed once for all callers")
 async def test_a_token_that_was_dropped_is_replaced_once_for_all_callers(world, channel_settings, resources) -> None:
     async with CONNECTOR.open(channel_settings, resources) as channel:
         await channel.check()
         world.site.api.tokens.drop()
         await asyncio.gather(*(channel.check() for _ in range(8)))
     assert paths(world).count("/oauth/token") == 2
+
+
+class TestATokenThatEndsBetweenTwoPages:
+    @pytest.fixture
+    def rules(self) -> MarketplaceRules:
+        return PRESETS["small pages"]
+
+    @pytest.mark.fault(35, "renewed once, and the pages go on where they were")
+    async def test_is_renewed_and_the_pages_go_on_where_they_were(self, world, channel_settings, resources) -> None:
+        offered = await world.offer("MUG-BLUE", 100)
+        placed = [await world.buy((offered, 1)) for _ in range(10)]
+        await world.advance(timedelta(seconds=5))
+        found: list[str] = []
+        async with CONNECTOR.open(channel_settings, resources) as channel:
+            async for page in channel.orders(cursor=None):
+                if not found:
+                    world.site.api.tokens.drop()
+                found += [one.order for one in page.orders]
+        assert (sorted(set(found)), paths(world).count("/oauth/token")) == (sorted(placed), 2)
+        assert len(found) == len(placed), "no page was read twice"
 
 
 async def test_a_write_with_a_dropped_token_is_repeated_with_a_new_one(world, channel_settings, resources) -> None:
@@ -82,7 +102,7 @@ class TestTokensThatEnd:
             for _ in range(30):
                 statuses.append((await channel.check()).name)
                 await clock.sleep(60)
-        assert paths(world).count("/oauth/token") == 3, "30 minutes with tokens of 10"
+        assert paths(world).count("/oauth/token") == 4, "30 minutes with tokens of 10, each used for 9"
         assert paths(world).count("/v1/account") == 30, "no call was refused and repeated"
 
 
@@ -203,14 +223,14 @@ async def test_a_row_without_an_answer_is_unknown_and_a_busy_one_refused(
         missing = await channel.push([update(one, 4) for one in many])
         lab_fault(FaultKind.PARTIAL)
         partial = await channel.push([update(one, 5) for one in many])
-    assert {one.state for one in missing} == {"accepted", "unknown"}
+    assert {(one.state, one.within) for one in missing} == {("accepted", timedelta(0)), ("unknown", None)}
     assert {one.state for one in partial} == {"accepted", "refused"}
     assert all("busy" in one.reason for one in partial if one.state == "refused")
     for offered, result in zip(many, partial, strict=True):
         assert (await world.number(offered.key) == 5) == (result.state == "accepted")
 
 
-@pytest.mark.fault(40, "a page that leads to itself ends the poll as misbehaviour, and nothing is lost")
+@pytest.mark.fault(40, "rows that come twice, and a cursor that leads nowhere new, lose no order")
 async def test_rows_that_come_twice_and_a_cursor_that_leads_nowhere_lose_no_order(
     world, channel_settings, resources, lab_fault
 ) -> None:
@@ -224,6 +244,7 @@ async def test_rows_that_come_twice_and_a_cursor_that_leads_nowhere_lose_no_orde
         assert {one.order for page in pages for one in page.orders} == set(placed), kind
 
 
+@pytest.mark.fault(40, "a page that leads back to itself is an error, and never half a list")
 async def test_listings_that_cannot_be_paged_are_an_error_and_not_half_a_list(
     world, channel_settings, resources, lab_fault
 ) -> None:

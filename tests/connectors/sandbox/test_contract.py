@@ -11,7 +11,8 @@ from channelsync.lab.virtual_time import loopback_server
 from channelsync.sdk.contract import ConnectorContract
 from channelsync.sdk.contract.declared import BehaviourContract, WriteContract
 from channelsync.sdk.contract.numbers import PushContract, ReadContract
-from channelsync.sdk.contract.orders import LifeContract, OrderContract, PageContract
+from channelsync.sdk.contract.orders import LifeContract, OrderContract
+from channelsync.sdk.contract.pages import ListingPageContract, PageContract
 from channelsync_sandbox import CONNECTOR
 from channelsync_sandbox.settings import SandboxSettings
 
@@ -99,6 +100,7 @@ class TestOverASocket(OnTheLab, ConnectorContract):
 class TestEveryMarketplace(
     OnTheLab,
     PageContract,
+    ListingPageContract,
     OrderContract,
     LifeContract,
     ReadContract,

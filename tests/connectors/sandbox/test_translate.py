@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from channelsync.sdk.values import (
+    NO_ID,
     Listing,
     ListingState,
     Moved,
@@ -138,7 +139,7 @@ def test_an_order_that_cannot_be_understood_is_kept_with_its_reason_and_without_
 def test_what_is_no_order_at_all_is_kept_too(row: object) -> None:
     order = translate.order_of(row)
     assert isinstance(order, UnreadableOrder)
-    assert order.order == translate.NO_ID
+    assert order.order == NO_ID
     assert "Canary" not in repr(order)
 
 

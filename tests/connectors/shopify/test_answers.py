@@ -17,7 +17,8 @@ from graphql import (
 from graphql.language import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, InlineFragmentNode
 
 from channelsync.sdk.values import Listing, OrderSnapshot
-from channelsync_shopify import documents, translate, wire, wire_account
+from channelsync.sdk.wire import CamelWire
+from channelsync_shopify import documents, translate, translate_listings, wire, wire_account, wire_listings, wire_orders
 from channelsync_shopify.documents import Document
 
 ANSWERS = 300
@@ -88,7 +89,7 @@ def test_every_order_that_the_schema_allows_can_be_read(schema: GraphQLSchema) -
     read = 0
     for seed in range(ANSWERS):
         for row in Answering(schema, documents.ORDERS, seed).data()["orders"]["nodes"]:
-            wire.Order.model_validate(row)
+            wire_orders.Order.model_validate(row)
             found = translate.order_of(row)
             if isinstance(found, OrderSnapshot):
                 read += 1
@@ -100,13 +101,13 @@ def test_every_order_that_the_schema_allows_can_be_read(schema: GraphQLSchema) -
 def test_every_listing_that_the_schema_allows_can_be_read(schema: GraphQLSchema) -> None:
     for seed in range(ANSWERS):
         for row in Answering(schema, documents.LISTINGS, seed).data()["productVariants"]["nodes"]:
-            assert isinstance(translate.listing_of(wire.Variant.model_validate(row)), Listing)
+            assert isinstance(translate_listings.listing_of(wire_listings.Variant.model_validate(row)), Listing)
 
 
 def test_every_number_that_the_schema_allows_can_be_read(schema: GraphQLSchema) -> None:
     for seed in range(ANSWERS):
         for row in Answering(schema, documents.NUMBERS, seed, node="InventoryItem").data()["nodes"]:
-            assert row is None or wire.NumberRow.model_validate(row)
+            assert row is None or wire_listings.NumberRow.model_validate(row)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_every_number_that_the_schema_allows_can_be_read(schema: GraphQLSchema) 
         (documents.SET_QUANTITIES, "inventorySetQuantities", wire.SetQuantities),
         (documents.BULK_START, "bulkOperationRunQuery", wire.BulkStarted),
         (documents.BULK_STATE, "bulkOperation", wire.BulkOperation),
-        (documents.LISTINGS_COUNT, "productVariantsCount", wire.Count),
+        (documents.LISTINGS_COUNT, "productVariantsCount", wire_listings.Count),
         (documents.CHECK, None, wire_account.Checked),
         (documents.WEBHOOK_ADD, "webhookSubscriptionCreate", wire_account.Changed),
         (documents.WEBHOOK_CHANGE, "webhookSubscriptionUpdate", wire_account.Changed),
@@ -124,7 +125,7 @@ def test_every_number_that_the_schema_allows_can_be_read(schema: GraphQLSchema) 
     ids=lambda one: getattr(one, "name", None),
 )
 def test_every_other_answer_that_the_schema_allows_can_be_read(
-    schema: GraphQLSchema, document: Document, root: str | None, model: type[wire.Wire]
+    schema: GraphQLSchema, document: Document, root: str | None, model: type[CamelWire]
 ) -> None:
     for seed in range(ANSWERS):
         data = Answering(schema, document, seed).data()
@@ -141,7 +142,7 @@ def test_every_other_answer_that_the_schema_allows_can_be_read(
     ids=lambda one: getattr(one, "name", None),
 )
 def test_every_row_of_the_account_that_the_schema_allows_can_be_read(
-    schema: GraphQLSchema, document: Document, root: str, model: type[wire.Wire]
+    schema: GraphQLSchema, document: Document, root: str, model: type[CamelWire]
 ) -> None:
     for seed in range(ANSWERS):
         for row in Answering(schema, document, seed).data()[root]["nodes"]:

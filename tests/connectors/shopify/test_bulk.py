@@ -93,7 +93,7 @@ async def test_a_bulk_operation_that_never_ends_falls_back_to_pages(channel, in_
     in_bulk("RUNNING")
     began = clock.monotonic()
     assert [one.listing for one in await everything(channel.listings())] == ["999"]
-    assert 3600 <= clock.monotonic() - began < 3700
+    assert 3540 <= clock.monotonic() - began <= 3600
 
 
 @pytest.mark.parametrize("code", ["OPERATION_IN_PROGRESS", "LIMIT_REACHED", "INVALID"])

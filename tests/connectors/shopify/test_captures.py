@@ -11,9 +11,10 @@ from graphql import GraphQLSchema, parse, validate
 
 from channelsync.sdk.errors import ChannelMisbehaved, NeedsSeller
 from channelsync.sdk.values import PushResult, QuantityKey, QuantityUpdate
-from channelsync_shopify import CONNECTOR, documents, wire
+from channelsync_shopify import CONNECTOR, documents, wire, wire_listings
 from channelsync_shopify.quantities import REASON, rows_of
-from channelsync_shopify.translate import available, number_of
+from channelsync_shopify.translate import number_of
+from channelsync_shopify.translate_listings import available
 
 OPERATION = "SetQuantities"
 
@@ -185,7 +186,7 @@ def test_every_captured_level_can_be_read(contracts: Path) -> None:
         for one in levels_in(json.loads(path.read_text())):
             if not {"id"} <= set(one["location"]) or not all({"name", "quantity"} <= set(q) for q in one["quantities"]):
                 continue
-            level = wire.Level.model_validate(one)
+            level = wire_listings.Level.model_validate(one)
             told = {quantity["name"]: quantity["quantity"] for quantity in one["quantities"]}
             assert available(level.quantities) == told.get("available")
             seen += 1

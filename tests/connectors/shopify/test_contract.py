@@ -20,7 +20,8 @@ from channelsync.sdk.contract import ConnectorContract, Fault, HttpFaults
 from channelsync.sdk.contract.failures import FailureContract, SecretContract
 from channelsync.sdk.contract.faults import Answering
 from channelsync.sdk.contract.numbers import ReadContract
-from channelsync.sdk.contract.orders import OrderContract, PageContract
+from channelsync.sdk.contract.orders import OrderContract
+from channelsync.sdk.contract.pages import ListingPageContract, PageContract
 from channelsync_shopify import CONNECTOR
 from channelsync_shopify.settings import ShopifySettings
 from vendor_shopify import ShopifySite, open_vendor
@@ -111,7 +112,8 @@ class OnTheServer:
 
 def settings_of(site: ShopifySite, **more: Any) -> ShopifySettings:
     """What a seller would set for this shop."""
-    return ShopifySettings(shop=site.domain, client_id=site.client_id, client_secret=site.client_secret, **more)
+    given = {"client_id": site.client_id, "client_secret": site.client_secret, "listings_per_page": 3}
+    return ShopifySettings(shop=site.domain, **{**given, **more})
 
 
 def _invalid(body: bytes) -> list[Any]:
@@ -163,7 +165,7 @@ class TestFailuresInGraphql(OnTheServer, FailureContract, SecretContract):
         return {**ANSWERS, **IN_GRAPHQL}
 
 
-class TestListingsInBulk(OnTheServer, ReadContract):
+class TestListingsInBulk(OnTheServer, ListingPageContract, ReadContract):
     """Listings by a bulk operation, however few they are."""
 
     @pytest.fixture
@@ -171,7 +173,7 @@ class TestListingsInBulk(OnTheServer, ReadContract):
         return settings_of(world.site, orders_per_page=world.orders_per_page, bulk_from=1)
 
 
-class TestSmallestPages(OnTheServer, PageContract, OrderContract):
+class TestSmallestPages(OnTheServer, PageContract, ListingPageContract, OrderContract):
     """One order and one listing a page: whatever spans a page does so at every row."""
 
     @pytest.fixture

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channelsync.sdk.values import ListingState, QuantityKey
-from channelsync_shopify import translate, wire
+from channelsync_shopify import translate, translate_listings, wire_listings
 
 
 def listing(row: dict[str, Any]) -> Any:
-    return translate.listing_of(wire.Variant.model_validate(row))
+    return translate_listings.listing_of(wire_listings.Variant.model_validate(row))
 
 
 def test_a_listing_has_a_key_for_each_location_of_the_sellers_own(words: SimpleNamespace) -> None:

@@ -10,8 +10,8 @@ from graphql import GraphQLSchema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channelsync.sdk.values import Moved, OrderLine, OrderSnapshot, OrderStatus, UnreadableOrder
-from channelsync_shopify import translate, wire
+from channelsync.sdk.values import NO_ID, Moved, OrderLine, OrderSnapshot, OrderStatus, UnreadableOrder
+from channelsync_shopify import translate, wire_orders
 
 Row = Callable[[SimpleNamespace], dict[str, Any]]
 
@@ -457,7 +457,7 @@ def test_what_makes_no_sense_is_kept_and_reported(words: SimpleNamespace, row: R
     found = translate.order_of(row(words))
     assert isinstance(found, UnreadableOrder)
     assert found.reason
-    assert found.order in ("1", translate.NO_ID)
+    assert found.order in ("1", NO_ID)
 
 
 def test_an_unreadable_order_is_kept_without_what_it_says_of_its_buyer(words: SimpleNamespace) -> None:
@@ -477,7 +477,7 @@ def test_an_unreadable_order_is_kept_without_what_it_says_of_its_buyer(words: Si
 def test_as_many_units_are_to_ship_as_shopify_says_as_long_as_its_numbers_add_up(
     quantity: int, current: int, remaining: int, shipped: int, cancelled: int, unsaid: int
 ) -> None:
-    line = wire.LineItem(
+    line = wire_orders.LineItem(
         id="gid://shopify/LineItem/1", quantity=quantity, current_quantity=current, unfulfilled_quantity=remaining
     )
     noted = translate._Happened(

@@ -105,6 +105,7 @@ async def test_orders_come_page_by_page_the_oldest_change_first_after_the_trash(
 
 
 @respx.mock
+@pytest.mark.fault(6, "each round goes back by the overlap, so what the channel found late is read")
 async def test_the_next_round_goes_back_by_the_overlap_and_the_skew(shop, clock) -> None:
     orders = Orders()
     searched(orders)

@@ -15,7 +15,8 @@ from channelsync.sdk.contract import ConnectorContract, ContractClock, HttpFault
 from channelsync.sdk.contract.declared import BehaviourContract, WriteContract
 from channelsync.sdk.contract.failures import SecretContract
 from channelsync.sdk.contract.numbers import PushContract, ReadContract
-from channelsync.sdk.contract.orders import LifeContract, OrderContract, PageContract
+from channelsync.sdk.contract.orders import LifeContract, OrderContract
+from channelsync.sdk.contract.pages import ListingPageContract, PageContract
 from channelsync_woocommerce import CONNECTOR
 from channelsync_woocommerce.settings import WooSettings
 from vendor_woocommerce.options import SiteOptions
@@ -191,6 +192,7 @@ class OnADifferentShop(OnTheVendorsServer):
 class TestEveryShop(
     OnADifferentShop,
     PageContract,
+    ListingPageContract,
     OrderContract,
     LifeContract,
     ReadContract,

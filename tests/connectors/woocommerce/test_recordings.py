@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from channelsync.sdk.values import Listing, OrderSnapshot, OrderStatus, QuantityKey, QuantityUpdate
-from channelsync_woocommerce import pushes, translate, wire
+from channelsync_woocommerce import quantities, translate, translate_listings, wire
 from channelsync_woocommerce.channel import home_of
 
 ELSEWHERE = ("webhooks", "settings", "wc-analytics", "wc/store")
@@ -21,7 +21,7 @@ def snapshot(row: Any, refunds: Any = ()) -> OrderSnapshot:
 
 
 def listing(row: Any) -> Listing | None:
-    return translate.product_of(wire.Row.model_validate(row))
+    return translate_listings.product_of(wire.Row.model_validate(row))
 
 
 def _read(path: str, body: Any) -> None:
@@ -104,7 +104,7 @@ def test_the_recorded_catalogue_is_listed_as_it_was_made(recorded) -> None:
     assert [name for name, one in found.items() if one.sells_below_zero] == ["13"]
     assert [name for name, one in found.items() if not one.tracked] == ["14"]
     (roof,) = [wire.Row.model_validate(row) for row in rows if row["id"] == 15]
-    under = [translate.variation_of(wire.Row.model_validate(row), roof) for row in recorded("027")]
+    under = [translate_listings.variation_of(wire.Row.model_validate(row), roof) for row in recorded("027")]
     assert {one.listing: (one.sku, list(one.shown.values())) for one in under} == {
         "15:18": ("SHIRT-L", [7]),
         "15:17": ("SHIRT-M", [0]),
@@ -118,7 +118,7 @@ def batch(*values: tuple[str, int, int]) -> list[tuple[int, QuantityUpdate]]:
 
 def test_a_recorded_batch_with_errors_refuses_those_rows_alone(recorded) -> None:
     sent = batch(("10", 10, 10), ("11", 11, 10), ("12", 12, 0), ("999999", 999999, 3), ("16", 16, 4))
-    results = pushes.results_of(sent, recorded("035")["update"])
+    results = quantities.results_of(sent, recorded("035")["update"])
     assert [(one.state, one.shown) for one in results] == [
         ("accepted", 10),
         ("accepted", 10),
@@ -131,13 +131,13 @@ def test_a_recorded_batch_with_errors_refuses_those_rows_alone(recorded) -> None
 
 
 def test_a_recorded_batch_of_variations_is_accepted(recorded) -> None:
-    results = pushes.results_of(batch(("15:16", 16, 6), ("15:17", 17, 2)), recorded("036")["update"])
+    results = quantities.results_of(batch(("15:16", 16, 6), ("15:17", 17, 2)), recorded("036")["update"])
     assert [(one.state, one.shown) for one in results] == [("accepted", 6), ("accepted", 2)]
 
 
 @pytest.mark.parametrize(("number", "name"), [("033", 14), ("034", 15)])
 def test_a_recorded_write_that_the_shop_ignored_is_refused(recorded, number: str, name: int) -> None:
-    (result,) = pushes.results_of(batch((str(name), name, 5)), [recorded(number)])
+    (result,) = quantities.results_of(batch((str(name), name, 5)), [recorded(number)])
     assert (result.state, result.shown) == ("refused", None)
     assert "Track stock quantity" in result.reason
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from channelsync.sdk.values import Listing, ListingState, QuantityKey
-from channelsync_woocommerce import translate, wire
+from channelsync_woocommerce import translate_listings, wire
 
 PLAIN = {
     "id": 10,
@@ -40,13 +40,13 @@ def row(base: dict[str, Any], **changes: Any) -> wire.Row:
 
 
 def plain(**changes: Any) -> Listing:
-    found = translate.product_of(row(PLAIN, **changes))
+    found = translate_listings.product_of(row(PLAIN, **changes))
     assert found is not None
     return found
 
 
 def large(parent: dict[str, Any] = ROOF, **changes: Any) -> Listing:
-    return translate.variation_of(row(LARGE, **changes), row(parent))
+    return translate_listings.variation_of(row(LARGE, **changes), row(parent))
 
 
 def test_a_plain_listing_is_translated_field_by_field() -> None:
@@ -145,13 +145,13 @@ def test_the_title_of_a_variation_of_an_older_shop_is_made_of_its_options() -> N
     ],
 )
 def test_a_roof_over_variations_is_not_bought_itself(changes: dict[str, Any], roof: bool) -> None:
-    assert translate.varies(row(PLAIN, **changes)) == roof
-    assert (translate.product_of(row(PLAIN, **changes)) is None) == roof
+    assert translate_listings.varies(row(PLAIN, **changes)) == roof
+    assert (translate_listings.product_of(row(PLAIN, **changes)) is None) == roof
 
 
 @pytest.mark.parametrize("kind", ["grouped", "external", "variation"])
 def test_what_is_sold_elsewhere_is_no_listing(kind: str) -> None:
-    assert translate.product_of(row(PLAIN, type=kind)) is None
+    assert translate_listings.product_of(row(PLAIN, type=kind)) is None
 
 
 def test_a_type_of_a_plugin_is_a_listing() -> None:
@@ -177,10 +177,10 @@ def test_a_type_of_a_plugin_is_a_listing() -> None:
     ],
 )
 def test_a_name_means_an_item_and_perhaps_a_variation(name: str, ids: tuple[int, int] | None) -> None:
-    assert translate.ids_of(name) == ids
+    assert translate_listings.ids_of(name) == ids
     if ids is not None:
-        assert translate.name_of(*ids) == name
+        assert translate_listings.name_of(*ids) == name
 
 
 def test_the_shop_has_no_locations() -> None:
-    assert translate.ids_of_key(QuantityKey("15", "north")) is None
+    assert translate_listings.ids_of_key(QuantityKey("15", "north")) is None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from channelsync.sdk.values import Moved, OrderLine, OrderSnapshot, OrderStatus, UnreadableOrder
+from channelsync.sdk.values import NO_ID, Moved, OrderLine, OrderSnapshot, OrderStatus, UnreadableOrder
 from channelsync_woocommerce import translate
 
 PLACED = datetime(2026, 11, 21, 16, 7, 49, tzinfo=UTC)
@@ -237,7 +237,7 @@ def test_a_number_that_a_plugin_made_a_float_is_whole() -> None:
 def test_an_order_that_makes_no_sense_is_kept_without_its_buyer(row: Any, reason: str) -> None:
     found = translate.order_of(row, [], SHIPPED)
     assert isinstance(found, UnreadableOrder)
-    assert found.order == ("20" if isinstance(row, dict) and row.get("id") == 20 else translate.NO_ID)
+    assert found.order == ("20" if isinstance(row, dict) and row.get("id") == 20 else NO_ID)
     assert reason in found.reason
     assert "anary" not in repr(found), "the buyer is in it"
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from channelsync.sdk.values import QuantityKey
 from channelsync.sdk.vault import MemoryVault
-from channelsync.sdk.webhooks import Harmless, WebhookHint
+from channelsync.sdk.webhooks import TOO_LATE, Harmless, WebhookHint
 from channelsync_woocommerce import CONNECTOR
 from channelsync_woocommerce.webhooks import KEPT_AS, WooWebhooks
 
@@ -154,19 +154,27 @@ async def test_the_secret_in_the_vault_counts_from_when_it_is_there(settings, re
 
 
 @pytest.mark.parametrize(
-    ("late", "passes"),
+    ("late", "kind"),
     [
-        (timedelta(0), True),
-        (timedelta(hours=11), True),
-        (timedelta(hours=13), False),
-        (-timedelta(minutes=4), True),
-        (-timedelta(minutes=6), False),
+        (timedelta(0), WebhookHint),
+        (timedelta(hours=11), WebhookHint),
+        (timedelta(hours=13), Harmless),
+        (-timedelta(minutes=4), WebhookHint),
+        (-timedelta(minutes=6), type(None)),
     ],
 )
-async def test_a_recorded_delivery_does_not_pass_for_ever(scheme: WooWebhooks, late: timedelta, passes: bool) -> None:
+async def test_a_recorded_delivery_does_not_hint_for_ever(scheme: WooWebhooks, late: timedelta, kind: type) -> None:
     body = body_of(ORDER)
     changed = datetime(2026, 11, 21, 16, 7, 49, tzinfo=UTC)
-    assert (await scheme.verify(headers(body), body, changed + late) is not None) == passes
+    assert type(await scheme.verify(headers(body), body, changed + late)) is kind
+
+
+async def test_a_shop_that_nobody_visited_for_a_day_is_answered_and_not_refused(scheme: WooWebhooks) -> None:
+    """It sends then what is a day old, and switches the webhook off at the seventh refusal."""
+    body = body_of(ORDER)
+    late = datetime(2026, 11, 22, 16, 7, 49, tzinfo=UTC)
+    assert await scheme.verify(headers(body), body, late) is TOO_LATE
+    assert await scheme.verify(headers(body, secret="guess"), body, late) is None
 
 
 # Forgeries

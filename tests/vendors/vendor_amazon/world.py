@@ -22,6 +22,9 @@ from vendor_amazon.site import AmazonSite
 ORDERS_PER_PAGE = 5
 """What the connector must ask for (`maxResultsPerPage`), or `AmazonHabits.page_max` must be."""
 
+LISTINGS_PER_PAGE = 20
+"""The most that Amazon gives (`pageSize`)."""
+
 SERVER_FAULTS = {
     Fault.THROTTLED: FaultKind.TOO_MANY,
     Fault.SERVER_ERROR: FaultKind.SERVER_ERROR,
@@ -74,6 +77,11 @@ class AmazonWorld:
         return ORDERS_PER_PAGE
 
     @property
+    def listings_per_page(self) -> int:
+        """What `searchListingsItems` puts on a page."""
+        return LISTINGS_PER_PAGE
+
+    @property
     def secrets(self) -> Collection[str]:
         """The access tokens issued so far."""
         return self.site.api.tokens.issued
@@ -85,6 +93,14 @@ class AmazonWorld:
             name = f"{sku}-{self._rng.randrange(10_000)}"
         self.site.catalogue.list_item(name, number)
         return Offered(name, name, QuantityKey(name))
+
+    async def remove(self, offered: Offered) -> None:
+        """The seller deletes the listing."""
+        self.site.catalogue.remove(offered.sku)
+
+    async def stop_counting(self, offered: Offered) -> None:
+        """Amazon ships it from now on, from units of its own."""
+        self.site.catalogue.convert(offered.sku, fba=True)
 
     async def number(self, key: QuantityKey) -> int | None:
         """The number in force."""
@@ -131,6 +147,10 @@ class AmazonWorld:
 
     async def take_back(self, order: str, units: int) -> None:
         """Not for an order: Amazon tells of returns in reports only, and never raises a seller's own number."""
+        pytest.skip(f"Amazon tells of the {units} units returned of {order} in reports, not in the order")
+
+    async def keep_back(self, order: str, units: int) -> None:
+        """Not told of an order either."""
         pytest.skip(f"Amazon tells of the {units} units returned of {order} in reports, not in the order")
 
     async def refuse(self, offered: Offered, reason: str) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from channelsync.lab.faults import FaultKind
-from channelsync.lab.marketplace_values import ENDED, State
 from vendor_ebay.calls import Call, Handler, batch_answer, row_flaws, whole_number
 from vendor_ebay.errors import (
     BAD_SKU,
@@ -126,11 +125,7 @@ class Items:
     def delete(self, call: Call) -> Answer:
         """DELETE /inventory_item/{sku}: its offers go, its listing ends."""
         item = self._item(call.arguments["sku"])
-        if (sale := self._shop.sale_of(item.sku)) is not None:
-            self._shop.drop_sale(sale)
-        del self._shop.items[item.sku]
-        offer = self._shop.market.offers[item.sku]
-        offer.state, offer.reasons = State.ENDED, [ENDED]
+        self._shop.drop_item(item)
         return Answer(204)
 
     def _put(self, sku: str, content: Mapping[str, Any], language: str) -> list[Flaw]:

@@ -52,9 +52,8 @@ class Mappings:
 
     def _named(self, call: Call) -> tuple[str, str]:
         listing, sku = call.arguments["listingId"], call.arguments["sku"]
-        sale = self._shop.sale_of(sku)
         if not any(each.listing == listing for each in self._shop.sales.values()):
             raise Refused(400, inventory(25904, "Invalid listing ID or the listing does not belong to the seller."))
-        if sale is None or sale.listing != listing:
+        if listing not in self._shop.listing_ids(sku):
             raise Refused(400, inventory(25905, "Invalid SKU value or the SKU value is not defined in the listing."))
         return listing, sku

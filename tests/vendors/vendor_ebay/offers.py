@@ -55,9 +55,8 @@ class Offers:
             raise Refused(400, inventory(25706, "You have provided invalid pagination values."))
         every = [
             sale
-            for sale in [self._shop.sale_of(sku)]
-            if sale is not None
-            and call.query.get("marketplace_id", sale.content.get("marketplaceId")) == sale.content.get("marketplaceId")
+            for sale in self._shop.sales_of(sku)
+            if call.query.get("marketplace_id", sale.content.get("marketplaceId")) == sale.content.get("marketplaceId")
             and call.query.get("format", sale.content.get("format")) == sale.content.get("format")
         ]
         if not every:
@@ -71,7 +70,7 @@ class Offers:
         return Answer(200, self._json(self._sale(call)))
 
     def create(self, call: Call) -> Answer:
-        """POST /offer: one of a SKU, as the description says that there can be only one."""
+        """POST /offer: one of a SKU for each site and format, as the description says."""
         asked = call.json()
         sku = str(asked.get("sku") or "")
         check_sku(sku)
@@ -80,7 +79,13 @@ class Offers:
         for name in ("marketplaceId", "format"):
             if not asked.get(name):
                 raise Refused(400, bad_value(name))
-        if (there := self._shop.sale_of(sku)) is not None:
+        kind = (asked["marketplaceId"], asked["format"])
+        same = [
+            sale
+            for sale in self._shop.sales_of(sku)
+            if (sale.content.get("marketplaceId"), sale.content.get("format")) == kind
+        ]
+        for there in same:
             more = "A user error has occurred. Offer entity already exists."
             raise Refused(400, inventory(25002, more, offerId=there.id))
         units = asked.get("availableQuantity")

@@ -10,12 +10,13 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from channelsync.lab.marketplace_numbers import Update
 from channelsync.lab.marketplace_values import (
+    ENDED,
     OUT_OF_QUANTITY,
     SWITCHED_OFF,
     LogEntry,
@@ -28,6 +29,7 @@ from vendor_ebay.behaviour import EbayBehaviour
 from vendor_ebay.errors import BUSY, ON_HOLD, ON_HOLD_FIXABLE, Flaw, bad_quantity, no_revision
 from vendor_ebay.market import EbayMarketplace
 from vendor_ebay.records import Item, Legacy, Sale
+from vendor_ebay.revisions import Revisions, spent
 
 SKU = re.compile(r"[A-Za-z0-9_.\-]{1,50}")
 """What eBay takes for a SKU.
@@ -63,10 +65,10 @@ class Shop:
         self.lines: dict[str, str] = {}
         self.variations: dict[str, str] = {}
         self.out_of_stock_control = behaviour.out_of_stock_control
-        self._by_sku: dict[str, Sale] = {}
+        self._by_sku: dict[str, list[Sale]] = {}
         self._fixable: set[str] = set()
         self._busy_until: dict[str, datetime] = {}
-        self._revisions: Counter[tuple[str, str]] = Counter()
+        self.revisions = Revisions(market.rules.revisions_per_day)
         self._next_listing = rng.randint(110_000_000_000, 389_000_000_000)
         self._next_offer = rng.randint(5_000_000_010, 9_000_000_010)
         market.on_open.append(self._opened)
@@ -76,20 +78,23 @@ class Shop:
     # Looking
 
     def sale_of(self, sku: str) -> Sale | None:
-        """The offer of an item."""
-        return self._by_sku.get(sku)
+        """The offer of an item; of several, on several of eBay's sites, the first."""
+        return next(iter(self.sales_of(sku)), None)
+
+    def sales_of(self, sku: str) -> Sequence[Sale]:
+        """All offers of an item: one for each site and format. They show one number."""
+        return tuple(self._by_sku.get(sku, ()))
 
     def numbers(self, names: list[str]) -> list[int]:
         """What a read shows now, by listing names, all as of one moment; 0 for one that has ended."""
         readings = self.market.read([NumberKey(name) for name in names])
         return [0 if reading is None else reading.number for reading in readings]
 
-    def listing_id(self, name: str) -> str:
-        """The site's id of a listing by its lab's name; empty where it is not published."""
+    def listing_ids(self, name: str) -> list[str]:
+        """The sites' ids of a listing by its lab's name, the first offer's first; none where it is not published."""
         if name.startswith("item:"):
-            return name.split(":")[1]
-        sale = self.sale_of(name)
-        return (sale.listing or "") if sale else ""
+            return [name.split(":")[1]]
+        return [sale.listing for sale in self.sales_of(name) if sale.listing is not None]
 
     def variation_id(self, name: str) -> str | None:
         """The site's id of a variation by its lab's name; None for a listing without variations."""
@@ -181,14 +186,24 @@ class Shop:
         """A new offer of an item, not published."""
         self._next_offer += 10
         sale = Sale(str(self._next_offer), sku, dict(content))
-        self.sales[sale.id] = self._by_sku[sku] = sale
+        self.sales[sale.id] = sale
+        self._by_sku.setdefault(sku, []).append(sale)
         return sale
 
     def drop_sale(self, sale: Sale) -> None:
         """Deletes an offer; its listing ends."""
         if sale.listing is not None:
             self.withdraw(sale)
-        del self.sales[sale.id], self._by_sku[sale.sku]
+        del self.sales[sale.id]
+        self._by_sku[sale.sku].remove(sale)
+
+    def drop_item(self, item: Item) -> None:
+        """Deletes an item: its offers go, its listings end."""
+        for sale in self.sales_of(item.sku):
+            self.drop_sale(sale)
+        del self.items[item.sku]
+        offer = self.market.offers[item.sku]
+        offer.state, offer.reasons = State.ENDED, [ENDED]
 
     def publish(self, sale: Sale) -> str:
         """Lists an offer; gives the site's new listing id."""
@@ -202,7 +217,7 @@ class Shop:
     def withdraw(self, sale: Sale) -> str:
         """Ends the listing of an offer; the offer stays."""
         listing, sale.listing = sale.listing or "", None
-        self.reason(sale.sku, NOT_PUBLISHED, there=True)
+        self.reason(sale.sku, NOT_PUBLISHED, there=not self.listing_ids(sale.sku))
         return listing
 
     def sell_item(self, sku: str, number: int, *, title: str = "", in_offer: bool = True) -> Sale:
@@ -212,6 +227,13 @@ class Shop:
         item.stated, item.own = True, number if in_offer else None
         sale = self._sell(sku)
         sale.overrides = in_offer
+        return sale
+
+    def sell_elsewhere(self, sku: str, site: str) -> Sale:
+        """One more offer of an item, published on another site: a listing of its own with the same number."""
+        sale = self.make_sale(sku, {"marketplaceId": site, "format": "FIXED_PRICE", "categoryId": "20625"})
+        sale.overrides = True
+        self.publish(sale)
         return sale
 
     def sell_legacy(
@@ -271,6 +293,8 @@ class Shop:
             sale.overrides, sale.own = True, units
             return self.settle(sale.sku)
         before = self.market.number(NumberKey(sale.sku))
+        if before == units and sale is not self.sale_of(sale.sku):
+            return None  # the first one's number is that of all
         if (flaw := self.put(sale.sku, units)) is not None:
             return flaw
         if not sale.overrides:
@@ -315,24 +339,17 @@ class Shop:
         if result.status == "accepted":
             return None
         if result.code == "revisions_spent":
-            return _spent(self.market.rules.revisions_per_day)
+            return spent(self.market.rules.revisions_per_day)
         return bad_quantity(result.message or "") if result.code == "bad_number" else no_revision(result.message or "")
 
     def revise(self, name: str) -> Flaw | None:
-        """Counts one revision of a live listing; gives why it may not be revised, then nothing is counted."""
-        listing = self.listing_id(name)
+        """Counts one revision of each live listing of it; gives why it may not be revised, then nothing is counted."""
+        listings = self.listing_ids(name)
         if name in self.refusals:
             return self.refusals[name]
-        if not listing:
-            return None
-        if self.on_hold(name) and name not in self._fixable:
+        if listings and self.on_hold(name) and name not in self._fixable:
             return ON_HOLD
-        limit = self.market.rules.revisions_per_day
-        key = (listing, self.market.time().date().isoformat())
-        if limit is not None and self._revisions[key] >= limit:
-            return _spent(limit)
-        self._revisions[key] += 1
-        return None
+        return self.revisions.count(listings, self.market.time())
 
     def occupy(self, sku: str) -> Flaw | None:
         """Takes hold of a SKU for a write; gives 25025 where another write has it."""
@@ -352,7 +369,7 @@ class Shop:
     def _noticed(self, entry: LogEntry) -> None:
         if entry.what == "sold":
             self.sold[entry.listing] += entry.units
-            self.lines[entry.line] = self.listing_id(entry.listing)
+            self.lines[entry.line] = next(iter(self.listing_ids(entry.listing)), "")
             if (variation := self.variation_id(entry.listing)) is not None:
                 self.variations[entry.line] = variation
 
@@ -381,7 +398,3 @@ class Shop:
         """A listing that opens at 0 is out of stock from the start."""
         if self.market.rules.zero == "deactivates" and self.market.number(NumberKey(name)) <= 0:
             self.reason(name, OUT_OF_QUANTITY, there=True)
-
-
-def _spent(limit: int | None) -> Flaw:
-    return no_revision(f"This listing has been revised {limit} times today. You can revise it again tomorrow.")

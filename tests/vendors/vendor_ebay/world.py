@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from channelsync.lab.marketplace import Wanted
-from channelsync.lab.marketplace_values import NumberKey
+from channelsync.lab.marketplace_values import NumberKey, State
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.contract import CANARY, Delivery, Fault, HttpFaults, Nonsense, Offered
 from channelsync.sdk.values import QuantityKey
@@ -57,6 +57,11 @@ class EbayWorld:
         return min(self._page, self.marketplace.rules.orders_per_page)
 
     @property
+    def listings_per_page(self) -> int:
+        """Likewise, whichever API lists them."""
+        return min(self._page, self.marketplace.rules.listings_per_page)
+
+    @property
     def secrets(self) -> Collection[str]:
         """Every token that was issued."""
         return frozenset(self.site.api.oauth.issued)
@@ -68,6 +73,18 @@ class EbayWorld:
         else:
             name = self.site.api.shop.sell_item(sku, number, in_offer=self._in_offer).sku
         return Offered(name, sku, QuantityKey(name))
+
+    async def remove(self, offered: Offered) -> None:
+        """The seller deletes the item, or ends the listing that is not migrated."""
+        shop = self.site.api.shop
+        if self._legacy:
+            self.marketplace.offers[offered.listing].state = State.ENDED
+        else:
+            shop.drop_item(shop.items[offered.listing])
+
+    async def stop_counting(self, offered: Offered) -> None:
+        """There is no such thing."""
+        pytest.skip("eBay counts the units of every listing at a fixed price: there is no switch")
 
     async def number(self, key: QuantityKey) -> int | None:
         """The number in force."""
@@ -110,6 +127,10 @@ class EbayWorld:
 
     async def take_back(self, order: str, units: int) -> None:
         """Units come back; eBay tells a refund at most."""
+        pytest.skip("eBay's orders tell refunds as amounts only: no field says that units came back")
+
+    async def keep_back(self, order: str, units: int) -> None:
+        """Not told either."""
         pytest.skip("eBay's orders tell refunds as amounts only: no field says that units came back")
 
     async def refuse(self, offered: Offered, reason: str) -> None:

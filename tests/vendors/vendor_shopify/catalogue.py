@@ -130,6 +130,11 @@ class Catalogue:
         self.product_of(listing)
         return made
 
+    def delete(self, listing: str) -> None:
+        """The seller deletes a variant: nobody finds it any more."""
+        self.marketplace.offers[listing].state = State.ENDED
+        self._indexed = 0
+
     # Finding things
 
     def variants(self) -> list[Offer]:

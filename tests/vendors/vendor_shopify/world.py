@@ -100,6 +100,11 @@ class ShopifyWorld:
         return self._orders_per_page
 
     @property
+    def listings_per_page(self) -> int:
+        """Likewise."""
+        return self._orders_per_page
+
+    @property
     def secrets(self) -> Collection[str]:
         """Every token that the shop gave."""
         return set(self.site.shop.access.issued)
@@ -108,6 +113,14 @@ class ShopifyWorld:
         offer = self.site.shop.catalogue.offer(sku, number)
         (key,) = offer.keys
         return Offered(offer.listing, sku, QuantityKey(key.key, key.location))
+
+    async def remove(self, offered: Offered) -> None:
+        """The seller deletes the variant."""
+        self.site.shop.catalogue.delete(offered.listing)
+
+    async def stop_counting(self, offered: Offered) -> None:
+        """The seller takes the tick off "Track quantity"."""
+        self.site.marketplace.set_policy(offered.listing, tracked=False)
 
     async def number(self, key: QuantityKey) -> int | None:
         known = NumberKey(key.key, key.location)
@@ -146,6 +159,10 @@ class ShopifyWorld:
 
     async def take_back(self, order: str, units: int) -> None:
         self.site.marketplace.bring_back(order, self._line(order), units)
+
+    async def keep_back(self, order: str, units: int) -> None:
+        """A refund of shipped units of the type NO_RESTOCK."""
+        self.site.marketplace.bring_back(order, self._line(order), units, quarantined=True)
 
     async def refuse(self, offered: Offered, reason: str) -> None:
         self.site.shop.catalogue.fixed.add(offered.key.key)

@@ -87,7 +87,7 @@ class WooMarketplace(Marketplace):
         self.products = Products()
         self.book = OrderBook(self.ids, rng)
         self.heard: list[Heard] = []
-        self._shelf.numbers = WooNumbers(self.rules, rng, self._moved_number, self._reserved)
+        self.shelf.numbers = WooNumbers(self.rules, rng, self._moved_number, self._reserved)
 
     def tell(self, topic: str, number: int) -> None:
         """Something that a webhook may tell."""
@@ -186,10 +186,10 @@ class WooMarketplace(Marketplace):
         concerned = [product, *self.products.variations(product)]
         for each in concerned:
             if each.manages:
-                self._shelf.numbers.open(each.key, 0, self.now())
-                self._shelf.numbers.allow_below_zero(each.key, allowed=each.backorders != "no")
+                self.shelf.numbers.open(each.key, 0, self.now())
+                self.shelf.numbers.allow_below_zero(each.key, allowed=each.backorders != "no")
         if product.manages and number is not None:
-            self._shelf.numbers.put(product.key, number, "write", self.now(), self.now())
+            self.shelf.numbers.put(product.key, number, "write", self.now(), self.now())
         for each in concerned:
             if each.type in ("simple", "variation", "external"):
                 self._settle_listing(each)
@@ -234,7 +234,7 @@ class WooMarketplace(Marketplace):
     # Numbers
 
     def _moved_number(self, change: NumberChange) -> None:
-        self._shelf._number_changed(change)
+        self.shelf.number_changed(change)
         product = self.products.of_listing(change.key.key)
         if product is None or change.why == "opened":
             return

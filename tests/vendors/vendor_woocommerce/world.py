@@ -56,6 +56,11 @@ class WooWorld:
         return self._per_page
 
     @property
+    def listings_per_page(self) -> int:
+        """See `World`."""
+        return self._per_page
+
+    @property
     def canaries(self) -> Collection[str]:
         """See `World`."""
         return CANARY
@@ -85,6 +90,19 @@ class WooWorld:
             family.manages, variation.manages = True, False
             market.settle(family, number)
         return Offered(listing, sku, QuantityKey(str(parent) if by_parent else listing))
+
+    async def remove(self, offered: Offered) -> None:
+        """The seller deletes the product for good; of a variation the product that it is of."""
+        products = self.site.marketplace.products
+        product = products.of_listing(offered.listing)
+        if product is None:
+            raise KeyError(offered.listing)
+        self.site.marketplace.remove(products.parent_of(product) or product)
+
+    async def stop_counting(self, offered: Offered) -> None:
+        """The seller takes the tick off "Track stock quantity": WooCommerce then ignores numbers without a word."""
+        for name in dict.fromkeys((offered.listing, offered.key.key)):
+            self.site.marketplace.set_policy(name, tracked=False)
 
     async def number(self, key: QuantityKey) -> int | None:
         """See `World`."""
@@ -139,6 +157,11 @@ class WooWorld:
         """A refund of the first line's units, put back on sale."""
         market = self.site.marketplace
         market.bring_back(order, market.orders[order].lines[0].id, units)
+
+    async def keep_back(self, order: str, units: int) -> None:
+        """A refund of the first line's units that asks for no restocking."""
+        market = self.site.marketplace
+        market.bring_back(order, market.orders[order].lines[0].id, units, quarantined=True)
 
     async def refuse(self, offered: Offered, reason: str) -> None:
         """A plugin of the shop refuses every write to the product, and to the one that has its number."""

@@ -50,6 +50,19 @@ def test_a_second_offer_of_a_sku_is_refused_and_names_the_first(ebay, item):
     assert ebay.error("POST", OFFER, NEW | {"sku": "NONE"}) == (400, 25702)
 
 
+def test_an_offer_on_another_site_is_a_listing_of_its_own_with_the_same_number(ebay, item):
+    offers = [ebay("POST", OFFER, NEW | {"marketplaceId": site})[1]["offerId"] for site in ("EBAY_US", "EBAY_GB")]
+    listings = [ebay("POST", f"{OFFER}/{offer}/publish", {})[1]["listingId"] for offer in offers]
+    assert len(set(listings)) == 2
+    told = ebay("GET", OFFER, sku="MUG-1")[1]
+    assert [one["listing"]["listingId"] for one in told["offers"]] == listings
+    assert {one["availableQuantity"] for one in told["offers"]} == {5}
+    ebay("POST", f"{OFFER}/{offers[0]}/withdraw", {})
+    assert ebay.site.marketplace.can_buy("MUG-1") == 5, "it is on sale on the other site still"
+    ebay("POST", f"{OFFER}/{offers[1]}/withdraw", {})
+    assert ebay.site.marketplace.can_buy("MUG-1") == 0
+
+
 def test_publishing_needs_a_body_or_the_edge_answers_411(ebay, item):
     offer = ebay("POST", OFFER, NEW)[1]["offerId"]
     reply = ebay.send("POST", f"{OFFER}/{offer}/publish", authorization=f"Bearer {ebay.token}")

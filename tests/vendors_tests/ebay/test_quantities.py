@@ -160,6 +160,20 @@ async def test_the_251st_revision_of_a_listing_waits_for_the_next_day(ebay, cloc
     assert ebay.write(both(sale, 99))[0] == 200
 
 
+def test_a_write_to_a_sku_on_two_sites_revises_both_listings(ebay):
+    shop, now = ebay.site.api.shop, ebay.site.marketplace.time()
+    here, there = shop.sell_item("MUG-1", 1), shop.sell_elsewhere("MUG-1", "EBAY_GB")
+    offers = [{"offerId": one.id, "availableQuantity": 5} for one in (here, there)]
+    status, rows = ebay.write(item("MUG-1", 5) | {"offers": offers})
+    assert (status, [row["statusCode"] for row in rows]) == (200, [200, 200])
+    assert [shop.revisions.of(one.listing, now) for one in (here, there)] == [1, 1]
+    for _ in range(249):
+        assert shop.revisions.count([there.listing], now) is None
+    assert [row["statusCode"] for row in ebay.write(item("MUG-1", 6) | {"offers": offers})[1]] == [400, 400]
+    assert [shop.revisions.of(one.listing, now) for one in (here, there)] == [1, 250]
+    assert ebay.site.marketplace.can_buy("MUG-1") == 5
+
+
 def test_zero_hides_a_listing_and_a_raise_brings_it_back(ebay):
     sale = ebay.site.api.shop.sell_item("MUG-1", 5)
 

@@ -200,7 +200,7 @@ class opened:  # noqa: N801 - used as a function
         await self._database.transact(lambda c: runs.begin_run(c, "test", "test", "test", {}, clock.now()))
         measures = await self._database.query(lambda c: measure(c, setup, clock.now()))
         agent = Agent(database=self._database, clock=clock, setup=setup, run="test", measures=measures)
-        app = build_app(api_routes(agent, rates=Rates(clock=clock, burst=100_000)))
+        app = build_app(api_routes(agent, rates=Rates(clock=clock, per_minute=600_000)))
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://agent")
         self._api = Api(agent, clock, self._client)
         for scope in SCOPES:

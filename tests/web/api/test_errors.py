@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+from time import process_time
 from typing import Any
 
 import pytest
+import structlog
 
 from channelsync.domain.orders import UNITS_MAX
 from channelsync.store.database import Database
@@ -77,6 +79,35 @@ async def test_everything_that_is_wrong_with_a_body_is_named_with_its_place(sqli
     errors = (await sqlite_api.post("/orders", body)).json()["errors"]
     assert [one["at"] for one in errors] == ["lines.0.units", "lines.1.sku", "lines.1.weight"]
     assert errors[2]["why"] == "there is no such member here"
+
+
+NAMES = [f"n{number}" for number in range(18_000)]
+HANG_GUARD_SECONDS = 10
+"""Of processor time; each of the bodies below takes a hundredth of it."""
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "named"),
+    [
+        (json.dumps(dict.fromkeys(NAMES, 1)), 422, 20),
+        (json.dumps(dict.fromkeys(NAMES, 1))[:-1] + ', "n17999": 2}', 400, 0),
+        (json.dumps({"order": "1", "lines": [1] * 40_000}), 422, 20),
+        (json.dumps({"order": "1", "lines": [{"sku": "MUG", "units": 0}] * 400}), 422, 20),
+        (json.dumps({"x" * 200_000: 1}), 422, 3),
+        ('{"%s": 1, "%s": 2}' % (("x" * 100_000,) * 2), 400, 0),
+    ],
+    ids=["unknown names", "a name twice", "no lines", "wrong lines", "a long name", "a long name twice"],
+)
+async def test_a_body_with_very_much_wrong_costs_no_more_than_another_and_is_answered_shortly(
+    sqlite_api: Any, refusal: Any, raw: str, status: int, named: int
+) -> None:
+    headers = {**sqlite_api.headers("operate"), "content-type": "application/json"}
+    began = process_time()
+    answer = await sqlite_api.client.post("/api/v1/orders", content=raw, headers=headers)
+    assert process_time() - began < HANG_GUARD_SECONDS, "while it was read, nobody else was answered"
+    assert refusal(answer)[0] == status
+    assert len(answer.json().get("errors", ())) <= named
+    assert len(answer.content) < 5_000
 
 
 @pytest.mark.parametrize(
@@ -199,3 +230,19 @@ async def test_what_nobody_foresaw_is_told_to_the_log_and_not_to_the_caller(
     answer = await sqlite_api.post("/orders", ORDER)
     assert refusal(answer) == (500, "unexpected")
     assert "inner detail" not in answer.text
+
+
+async def test_what_is_refused_leaves_a_line_with_who_asked_and_what_was_wrong(sqlite_api: Any) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await sqlite_api.post("/orders", {"order": "1", "lines": []})
+        await sqlite_api.get("/positions", limit=0)
+        await sqlite_api.post("/orders", "no order")
+        await sqlite_api.post("/orders/none/ship")
+    told = [(one["event"], one["status"], one["problem"], one["caller"]) for one in logs]
+    assert told == [
+        ("api.refused", 422, "invalid", "the-operate"),
+        ("api.refused", 422, "invalid", "the-read"),
+        ("api.refused", 422, "invalid", "the-operate"),
+        ("api.refused", 404, "not-found", "the-operate"),
+    ]
+    assert all(one["route"] and one["address"] for one in logs)

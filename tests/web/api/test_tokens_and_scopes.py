@@ -5,12 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 import structlog
 from sqlalchemy import select
 
+from channelsync.sdk.clock import SystemClock
 from channelsync.store import tokens
+from channelsync.store.database import Database
 from channelsync.store.tables import metadata
+from channelsync.sync.agent import Agent
+from channelsync.sync.measures import measure
+from channelsync.sync.setup import Setup
 from channelsync.sync.tokens import SCOPES, USE_NOTED_EVERY, create_token, digest_of, revoke_token
 from channelsync.web.api.endpoints import Endpoint
 from channelsync.web.api.rates import Rates
@@ -133,6 +139,18 @@ async def test_a_token_is_accepted_until_it_expires_or_is_revoked(api: Any, refu
     assert refusal(await api.get("/runs")) == (401, "not-authenticated")
 
 
+async def test_a_fresh_database_lets_nobody_in(sqlite_database: Database, refusal: Any) -> None:
+    assert await sqlite_database.query(tokens.list_tokens) == []
+    setup, clock = Setup(channels={}, locations=()), SystemClock()
+    measures = await sqlite_database.query(lambda c: measure(c, setup, clock.now()))
+    agent = Agent(database=sqlite_database, clock=clock, setup=setup, run="test", measures=measures)
+    transport = httpx.ASGITransport(build_app(api_routes(agent)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://agent/api/v1") as client:
+        for token in ("", "cs_", f"cs_{'A' * 43}", "admin", "channelsync", digest_of("")):
+            answer = await client.get("/runs", headers={"authorization": f"Bearer {token}"})
+            assert refusal(answer) == (401, "not-authenticated")
+
+
 async def test_a_scope_that_this_version_does_not_know_lets_nobody_in(sqlite_api: Any, refusal: Any) -> None:
     token = f"cs_{'x' * 43}"
     now = sqlite_api.clock.now()
@@ -189,16 +207,14 @@ async def test_who_was_let_in_and_who_was_not_is_logged_without_a_token(sqlite_a
 
 
 async def test_a_token_that_asks_too_often_waits_and_the_others_do_not(sqlite_api: Any, refusal: Any) -> None:
-    import httpx
-
     api = sqlite_api
-    rates = Rates(clock=api.clock, per_minute=60, burst=3)
+    rates = Rates(clock=api.clock, per_minute=18)
     transport = httpx.ASGITransport(build_app(api_routes(api.agent, rates=rates)))
     async with httpx.AsyncClient(transport=transport, base_url="http://agent") as api.client:
         assert [(await api.get("/runs")).status_code for _ in range(4)] == [200, 200, 200, 429]
         answer = await api.get("/runs")
         assert refusal(answer) == (429, "too-many")
-        assert answer.headers["retry-after"] == "1"
+        assert answer.headers["retry-after"] == "4"
         assert (await api.get("/runs", "admin")).status_code == 200
-        api.clock.at += timedelta(seconds=1)
+        api.clock.at += timedelta(seconds=4)
         assert [(await api.get("/runs")).status_code for _ in range(2)] == [200, 429]

@@ -20,13 +20,13 @@ def can_ask() -> bool:
 
 def asked_secret(what: str, *, may_keep: bool) -> SecretStr | None:
     """A secret, typed without echo. may_keep: Enter alone keeps what is there, which is None."""
-    hint = " (Enter keeps the present one)" if may_keep else ""
-    while True:
-        said = str(typer.prompt(f"{what}{hint}", hide_input=True, default="", show_default=False, err=True)).strip()
-        if said:
-            return SecretStr(said)
-        if may_keep:
-            return None
+    said = _typed(f"{what} (Enter keeps the present one)") if may_keep else _typed_anew(what)
+    return SecretStr(said) if said else None
+
+
+def asked_or_read(what: str) -> SecretStr:
+    """A secret, typed without echo; where nobody sits at a terminal, standard input. Raises CommandFailed."""
+    return SecretStr(_typed_anew(what)) if can_ask() else _from_input(what)
 
 
 def asked_text(what: str) -> str:
@@ -65,14 +65,29 @@ def _check_one_input(options: Sequence[str]) -> None:
 
 def _read(name: str, source: str) -> SecretStr:
     if source == "-":
-        text = sys.stdin.read(LARGEST_SECRET + 1).rstrip("\r\n")
-        if not text or len(text) > LARGEST_SECRET:
-            raise CommandFailed(f"--secret {name}=-: standard input is empty or too long", ExitCode.USAGE)
-        return SecretStr(text)
+        return _from_input(f"--secret {name}=-")
     try:
         return SecretStr(read_secret_file(Path(source[1:])))
     except SecretMissing as error:
         raise CommandFailed(f"--secret {name}: {error}", ExitCode.USAGE) from error
+
+
+def _typed(what: str) -> str:
+    return str(typer.prompt(what, hide_input=True, default="", show_default=False, err=True)).strip()
+
+
+def _typed_anew(what: str) -> str:
+    """Asks until something is typed."""
+    while not (said := _typed(what)):
+        pass
+    return said
+
+
+def _from_input(what: str) -> SecretStr:
+    text = sys.stdin.read(LARGEST_SECRET + 1).rstrip("\r\n")
+    if not text or len(text) > LARGEST_SECRET:
+        raise CommandFailed(f"{what}: standard input is empty or too long", ExitCode.USAGE)
+    return SecretStr(text)
 
 
 def asked_for(names: Mapping[str, bool]) -> dict[str, SecretStr]:

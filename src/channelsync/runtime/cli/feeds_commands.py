@@ -21,8 +21,10 @@ from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_feeds import FeedConfig
 from channelsync.runtime.config_hooks import HookConfig
 from channelsync.runtime.feeds import look_at
+from channelsync.runtime.vault_owners import owner_of, with_secrets
 from channelsync.runtime.wiring import open_agent, open_reading, open_run
 from channelsync.sdk.clock import SystemClock
+from channelsync.sdk.outbound import Posted
 from channelsync.store import feed_files, outgoing
 from channelsync.store.feed_files import REFUSED
 from channelsync.sync.feeds import Looked
@@ -93,7 +95,7 @@ def run_feed(context: typer.Context, name: Feed, as_json: AsJson = False) -> Non
 
     async def looked() -> Looked:
         async with open_agent(loaded, "feeds run", actor=user_of(started), channels=()) as agent:
-            return await look_at(agent, feed)
+            return await look_at(agent, loaded, feed)
 
     done = awaited(looked())
     output = Output(as_json=as_json)
@@ -137,8 +139,17 @@ def _hook_row(connection: Connection, hook: HookConfig) -> dict[str, Any]:
 
 def try_hook(context: typer.Context, name: Hook, as_json: AsJson = False) -> None:
     """Send a signed message that says nothing (hook.test), whatever else waits. Ends with 1 when it is not accepted."""
-    hook = _configured(invocation(context).load().config.hooks, name, "hook").setup
-    posted = awaited(send_test(hook, f"msg_test_{secrets.token_hex(8)}", SystemClock().now()))
+    loaded = invocation(context).load()
+    hook = _configured(loaded.config.hooks, name, "hook")
+
+    async def posting() -> Posted:
+        setup, clock = hook.setup, SystemClock()
+        if owner_of(hook) in loaded.wanted:
+            async with open_reading(loaded) as database:
+                setup = (await with_secrets(loaded, hook, database, clock)).setup
+        return await send_test(setup, f"msg_test_{secrets.token_hex(8)}", clock.now())
+
+    posted = awaited(posting())
     accepted = verdict_of(posted.status) == "delivered"
     output = Output(as_json=as_json)
     if as_json:

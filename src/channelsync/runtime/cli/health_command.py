@@ -103,7 +103,7 @@ def _by_http(address: str, max_lag: float) -> Health:
 
 
 def _by_row(loaded: Loaded | None, max_lag: float) -> Health:
-    """What the newest process of this machine left in the database. Raises DatabaseError."""
+    """What the newest daemon of this machine left in the database. Raises DatabaseError."""
     from channelsync.runtime.wiring import open_reading
     from channelsync.store import daemons
 
@@ -115,7 +115,7 @@ def _by_row(loaded: Loaded | None, max_lag: float) -> Health:
             here = [
                 one
                 for one in await database.query(lambda c: daemons.serving(c, now))
-                if one.host == socket.gethostname()
+                if one.host == socket.gethostname() and one.command != "webhooks"
             ]
         if not here:
             return Health(

@@ -50,7 +50,8 @@ def webhooks(
     """Take webhooks in, and do nothing else: beside the daemon, or on a machine that the outside reaches.
 
     It verifies deliveries, makes them durable in the database and answers them; the daemon follows them. It runs until
-    SIGTERM or SIGINT, finishes what is under way and ends with 0. A daemon with `listen` set takes webhooks by itself.
+    SIGTERM or SIGINT, finishes what is under way and ends with 0. SIGHUP, or `channelsync config reload`, makes it read
+    its configuration anew. A daemon with `listen` set takes webhooks by itself.
     """
     from channelsync.runtime.webhooks_only import run_webhooks
 
@@ -65,7 +66,7 @@ def webhooks(
         what = "There is no address to listen on: set `listen` below [web], or give --listen 127.0.0.1:8080."
         raise CommandFailed(what, ExitCode.CONFIGURATION)
     collect_rarely()
-    awaited(run_webhooks(loaded))
+    awaited(run_webhooks(loaded, reread=started.reread, keeps_level=started.debug))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,12 +217,11 @@ def prune(
 
 
 async def _pruned(loaded: Loaded, bodies: timedelta, rows: timedelta) -> tuple[int, int]:
-    from channelsync.sync.inbox import prune as drop
+    from channelsync.sync.inbox import prune_inbox
 
     given = {"bodies": str(bodies), "rows": str(rows)}
     async with open_run(loaded, "inbox prune", arguments=given) as run:
-        now = run.clock.now()
-        return await run.database.transact(lambda c: drop(c, now, bodies, rows))
+        return await prune_inbox(run.database, run.clock, bodies, rows)
 
 
 def _age(text: str | None, default: timedelta) -> timedelta:

@@ -1,4 +1,4 @@
-"""`channelsync config reload`: asks every running daemon to read its configuration anew."""
+"""`channelsync config reload`: asks every running daemon and receiver to read its configuration anew."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from channelsync.sync.status import ALIVE_WITHIN
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 _LOOK_EVERY = 0.5
-_COLUMNS = ("host", "pid", "outcome", "changed", "waiting", "held", "problems")
+_COLUMNS = ("command", "host", "pid", "outcome", "changed", "waiting", "held", "problems")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadOnView:
-    """What one process answered. outcome: reloaded, unchanged, refused, or "no answer". waiting: needs a
-    restart. held: what it moved too much of, and waits for approval.
+    """What one process answered. command: run or webhooks. outcome: reloaded, unchanged, refused, or "no answer".
+    waiting: needs a restart. held: what it moved too much of, and waits for approval.
     """
 
+    command: str
     host: str
     pid: int
     outcome: str
@@ -45,12 +46,12 @@ def reload(
     ] = 60.0,
     as_json: AsJson = False,
 ) -> None:
-    """Let every running daemon read its configuration anew, without a restart; the same as SIGHUP.
+    """Let every running daemon and receiver read its configuration anew, without a restart; the same as SIGHUP.
 
     A configuration that is wrong is refused as a whole, and the one in use holds on. What changes without a restart:
     rules, classes, bundles, channels, the schedule, limits and the log level. What needs one is named: the database,
-    the server's addresses, the vault's keys. Each daemon reads its own file; the wish goes through the database, so
-    this works from another container too. Ends with 1 when a daemon refused or did not answer.
+    the server's addresses, the vault's keys. Each process reads its own file; the wish goes through the database, so
+    this works from another container too. Ends with 1 when one refused or did not answer.
     """
     loaded = invocation(context).load()
     rows = awaited(_asked(loaded, within))
@@ -82,6 +83,7 @@ async def _those(run: OpenRun, asked: Sequence[str]) -> list[ServingProcess]:
 def _row(one: ServingProcess, wish: str) -> ReloadOnView:
     said = one.reload_said if one.reload_done == wish else {"outcome": "no answer"}
     return ReloadOnView(
+        command=one.command,
         host=one.host,
         pid=one.pid,
         outcome=str(said["outcome"]),

@@ -202,7 +202,7 @@ def _changed(
     now: datetime,
 ) -> tuple[Rule | None, list[str]]:
     """The stored rule of the scope afterwards, None when it says nothing any more, and conflicts it is part of."""
-    name = rule_id(scope)
+    name = rule_id(scope, setup.stored_rules)
     before = next((one for one in setup.stored_rules if one.id == name), None)
     values = replace(before.values if before else RuleValues(), **_values(says, name, loaded, scope.channel))
     values = replace(values, **dict.fromkeys(unsaid))

@@ -34,7 +34,7 @@ def show(
         float | None, typer.Option("--watch", metavar="SECONDS", min=1.0, help="Print it again and again.")
     ] = None,
 ) -> None:
-    """How everything stands: the daemons, each channel, what is oversold, what waits for you.
+    """How everything stands: the daemons and receivers, each channel, what is oversold, what waits for you.
 
     Lag is how long ago a channel's orders were read completely last. Due are numbers that the publisher is to look at;
     drift are those that show something else than they should. Budgets are what the running daemon said last. It only

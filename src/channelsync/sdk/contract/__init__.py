@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import pytest
 
-_PARTS = ("base", "declared", "deliveries", "failures", "folder", "forgeries", "numbers", "orders")
+_PARTS = ("base", "declared", "deliveries", "failures", "folder", "forgeries", "numbers", "orders", "pages")
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
 
 from channelsync.sdk.contract.base import OpenChannel  # noqa: E402 - asserts are rewritten when they are imported
@@ -26,7 +26,8 @@ from channelsync.sdk.contract.failures import FailureContract, SecretContract  #
 from channelsync.sdk.contract.faults import HttpFaults  # noqa: E402
 from channelsync.sdk.contract.folder import FolderContract  # noqa: E402
 from channelsync.sdk.contract.numbers import PushContract, ReadContract  # noqa: E402
-from channelsync.sdk.contract.orders import LifeContract, OrderContract, PageContract  # noqa: E402
+from channelsync.sdk.contract.orders import LifeContract, OrderContract  # noqa: E402
+from channelsync.sdk.contract.pages import ListingPageContract, PageContract  # noqa: E402
 from channelsync.sdk.contract.quality import HEADINGS, QUALITY_RULES  # noqa: E402
 from channelsync.sdk.contract.world import (  # noqa: E402
     CANARY,
@@ -56,6 +57,7 @@ __all__ = [
 
 class ConnectorContract(
     PageContract,
+    ListingPageContract,
     OrderContract,
     LifeContract,
     ReadContract,

@@ -132,6 +132,25 @@ async def pages_from(channel: Channel, cursor: str | None = None) -> list[OrderP
     return await everything(channel.orders(cursor=cursor))
 
 
+async def bought(world: World, orders: int, *, sku: str = "MUG-BLUE", apart: timedelta = MOMENT) -> list[str]:
+    """So many orders of one unit each, some time apart. sku: of a new listing; some channels take none twice."""
+    return await bought_of(world, await world.offer(sku, 1_000), orders, apart)
+
+
+async def bought_of(world: World, offered: Offered, orders: int, apart: timedelta) -> list[str]:
+    """The same, of a listing that is there."""
+    placed = []
+    for _ in range(orders):
+        placed.append(await world.buy((offered, 1)))
+        await world.advance(apart)
+    return placed
+
+
+async def offered_many(world: World, number: int) -> list[Offered]:
+    """So many listings; the first nine show 1 to 9."""
+    return [await world.offer(f"SKU-{place:04}", 1 + place % 9) for place in range(number)]
+
+
 async def everything(found: AsyncIterator[T]) -> list[T]:
     """All of it, as a list."""
     return [one async for one in found]

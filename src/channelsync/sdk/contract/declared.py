@@ -83,6 +83,18 @@ class BehaviourContract(ContractBase):
         assert shipped is not None
         assert now == shipped + given_back
 
+    async def test_a_return_that_may_not_be_sold_again_gives_no_units_back(
+        self, world: World, open_channel: OpenChannel, capabilities: Capabilities
+    ) -> None:
+        offered, order = await self._sold(world, 2)
+        await world.ship(order, 2)
+        async with open_channel() as channel:
+            shipped = await self._read(world, channel, offered, capabilities)
+            await world.keep_back(order, 1)
+            now = await self._read(world, channel, offered, capabilities)
+        assert shipped is not None
+        assert now == shipped
+
     async def test_a_physical_number_holds_the_units_of_open_orders(
         self, world: World, open_channel: OpenChannel, capabilities: Capabilities
     ) -> None:

@@ -12,22 +12,18 @@ from channelsync.sdk.contract.base import (
     everything,
     lag,
     lag_of_writes,
+    offered_many,
     push_one,
     read_one,
     update,
 )
-from channelsync.sdk.contract.world import Garbles, Offered, World
+from channelsync.sdk.contract.world import Garbles, World
 from channelsync.sdk.values import ListingState, PushResult, QuantityKey, QuantityUpdate
 
 UNKNOWN = QuantityKey("no-such-key")
 
 BATCH_MAX = 200
 """Listings. A batch larger than this is not tried at full size: setting up so many tells nothing new."""
-
-
-async def offered_many(world: World, number: int) -> list[Offered]:
-    """So many listings; the first nine show 1 to 9."""
-    return [await world.offer(f"SKU-{place:04}", 1 + place % 9) for place in range(number)]
 
 
 class ReadContract(ContractBase):
@@ -204,6 +200,27 @@ class PushContract(ContractBase):
         assert [(one.key, one.state) for one in results] == [(UNKNOWN, "refused")]
         assert results[0].reason
         assert await world.number(offered.key) == 10
+
+    async def test_a_write_to_what_is_not_counted_is_refused_and_never_taken_for_done(
+        self, world: World, open_channel: OpenChannel, capabilities: Capabilities
+    ) -> None:
+        ignored, counted = await offered_many(world, 2)
+        await world.stop_counting(ignored)
+        await world.advance(lag(capabilities))
+        async with open_channel() as channel:
+            if capabilities.updates_per_push >= 2:
+                results = list(await channel.push([update(one, 5) for one in (ignored, counted)]))
+            else:
+                results = [await push_one(channel, one, 5) for one in (ignored, counted)]
+            await world.advance(lag_of_writes(capabilities))
+            read = await read_one(channel, ignored.key)
+            (listing,) = await channel.listings_by_id([ignored.listing])
+        assert [one.state for one in results] == ["refused", "accepted"], "what the channel ignores is not done"
+        assert results[0].reason, "the seller must hear why"
+        assert await world.number(counted.key) == 5
+        assert read.value is None, "nothing is counted: it has no number, not even an old one"
+        assert ignored.key not in listing.shown
+        assert listing.fulfilled_by_channel or not listing.tracked
 
     async def test_no_negative_number_leaves(
         self, world: World, open_channel: OpenChannel, capabilities: Capabilities

@@ -1,4 +1,4 @@
-"""Orders: none is lost, none comes from nowhere, and each says the same whenever and however it is asked for."""
+"""Orders: each says the same whenever and however it is asked for, and tells what has happened to it."""
 
 from __future__ import annotations
 
@@ -7,168 +7,25 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from channelsync.sdk.channel import Capabilities, Channel
+from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.contract.base import (
     MOMENT,
     ContractBase,
     OpenChannel,
+    bought,
+    bought_of,
     everything,
-    ids_of,
     pages_from,
     snapshot,
     snapshots_of,
 )
-from channelsync.sdk.contract.world import Fault, Nonsense, Offered, World
-from channelsync.sdk.errors import TryLater
-from channelsync.sdk.values import OrderPage, OrderSnapshot, OrderStatus, UnreadableOrder
+from channelsync.sdk.contract.world import Nonsense, World
+from channelsync.sdk.values import OrderSnapshot, OrderStatus, UnreadableOrder
 
 UNKNOWN = "no-such-order"
 
 _Change = Callable[[str], Awaitable[None]]
-
-
-async def bought(world: World, orders: int, *, sku: str = "MUG-BLUE", apart: timedelta = MOMENT) -> list[str]:
-    """So many orders of one unit each, some time apart. sku: of a new listing; some channels take none twice."""
-    offered = await world.offer(sku, 1_000)
-    return await _more(world, offered, orders, apart)
-
-
-async def _more(world: World, offered: Offered, orders: int, apart: timedelta) -> list[str]:
-    placed = []
-    for _ in range(orders):
-        placed.append(await world.buy((offered, 1)))
-        await world.advance(apart)
-    return placed
-
-
-class PageContract(ContractBase):
-    """`orders`: pages, cursors and what they cover."""
-
-    async def test_without_orders_there_is_still_a_page_that_says_where_to_go_on(
-        self, open_channel: OpenChannel
-    ) -> None:
-        async with open_channel() as channel:
-            pages = await pages_from(channel)
-        assert pages, "no page, so no cursor to save"
-        assert pages[-1].cursor
-        assert pages[-1].covered_to is not None
-
-    async def test_every_page_has_a_cursor_and_the_last_says_what_is_covered(
-        self, world: World, clock: Clock, open_channel: OpenChannel, capabilities: Capabilities
-    ) -> None:
-        placed = await bought(world, 2 * world.orders_per_page + 1)
-        await world.advance(capabilities.order_visibility)
-        async with open_channel() as channel:
-            pages = await pages_from(channel)
-        assert len(pages) > 1, "more orders than fit on a page came on one"
-        assert all(page.cursor for page in pages)
-        assert ids_of(pages) == set(placed)
-        for page in pages[:-1]:
-            assert page.covered_to is None or page.covered_to <= clock.now()
-        covered_to = pages[-1].covered_to
-        assert covered_to is not None
-        assert covered_to.utcoffset() == timedelta(0), "times are UTC"
-        now = clock.now()
-        behind = capabilities.order_visibility + capabilities.order_overlap + capabilities.timing.skew + MOMENT
-        assert now - behind <= covered_to <= now, "it covers up to now, less what the channel is behind"
-
-    async def test_what_a_page_covers_holds_no_order_that_comes_later(
-        self, world: World, clock: Clock, open_channel: OpenChannel, capabilities: Capabilities
-    ) -> None:
-        offered = await world.offer("MUG-BLUE", 1_000)
-        behind = capabilities.order_visibility + capabilities.timing.skew + MOMENT
-        placed: dict[str, datetime] = {}
-        async with open_channel() as channel:
-            pages = await pages_from(channel)
-            for wait in (timedelta(0), MOMENT, capabilities.order_visibility, 2 * capabilities.order_visibility):
-                placed[await world.buy((offered, 1))] = clock.now()
-                await world.advance(wait)
-                pages += await pages_from(channel, pages[-1].cursor)
-                covered_to = pages[-1].covered_to
-                assert covered_to is not None
-                missing = {one for one, at in placed.items() if at < covered_to - behind} - ids_of(pages)
-                assert not missing, f"what was visible by {covered_to} is covered, but {missing} did not come"
-            await world.advance(capabilities.order_visibility + MOMENT)
-            pages += await pages_from(channel, pages[-1].cursor)
-        assert ids_of(pages) == set(placed), "an order was not listed within the declared `order_visibility`"
-
-    async def test_a_resumed_cursor_loses_nothing(
-        self, world: World, open_channel: OpenChannel, capabilities: Capabilities
-    ) -> None:
-        placed = await bought(world, 3 * world.orders_per_page)
-        await world.advance(capabilities.order_visibility)
-        async with open_channel() as channel:
-            pages = await pages_from(channel)
-        later = await bought(world, 2, sku="MUG-RED")
-        await world.advance(capabilities.order_visibility)
-        for number, page in enumerate(pages, 1):
-            async with open_channel() as channel:
-                rest = await pages_from(channel, page.cursor)
-            missing = {*placed, *later} - ids_of([*pages[:number], *rest])
-            assert not missing, f"resumed after page {number} of {len(pages)}, {missing} never came"
-
-    async def test_a_resumed_cursor_repeats_nothing_beyond_the_overlap(
-        self, world: World, open_channel: OpenChannel, capabilities: Capabilities
-    ) -> None:
-        beyond = capabilities.order_overlap + capabilities.order_visibility + capabilities.timing.skew + MOMENT
-        await bought(world, world.orders_per_page + 1)
-        await world.advance(beyond * 2)
-        async with open_channel() as channel:
-            pages = await pages_from(channel)
-        covered_to, cursor = pages[-1].covered_to, pages[-1].cursor
-        assert covered_to is not None
-        later = await bought(world, 1, sku="MUG-RED")
-        await world.advance(capabilities.order_visibility)
-        async with open_channel() as channel:
-            resumed = await pages_from(channel, cursor)
-        old = {one.order for page in resumed for one in page.orders if one.version < covered_to - beyond}
-        assert not old, f"{old} came before and did not change, yet came again"
-        assert set(later) <= ids_of(resumed)
-
-    async def test_pages_that_shift_lose_nothing(
-        self, world: World, open_channel: OpenChannel, capabilities: Capabilities
-    ) -> None:
-        placed = await bought(world, 3 * world.orders_per_page)
-        # So long that the next round's overlap does not bring what this one lost.
-        await world.advance(
-            capabilities.order_visibility + capabilities.order_overlap + capabilities.timing.skew + MOMENT
-        )
-        pages: list[OrderPage] = []
-        async with open_channel() as channel:
-            async for page in channel.orders(cursor=None):
-                # What came on the first page with orders changes, so that all that follows moves up.
-                if page.orders and not ids_of(pages):
-                    for order in placed[: world.orders_per_page]:
-                        await world.cancel(order)
-                pages.append(page)
-            await world.advance(capabilities.order_visibility)
-            pages += await pages_from(channel, pages[-1].cursor)
-        assert ids_of(pages) == set(placed), f"lost: {set(placed) - ids_of(pages)}"
-        now = snapshots_of(pages)
-        assert [now[order].status for order in placed[: world.orders_per_page]] == [
-            OrderStatus.CANCELLED
-        ] * world.orders_per_page, "a change during the paging did not come"
-
-    async def test_a_failure_between_pages_is_raised_and_the_last_cursor_still_holds(
-        self, world: World, open_channel: OpenChannel, capabilities: Capabilities
-    ) -> None:
-        placed = await bought(world, 3 * world.orders_per_page)
-        await world.advance(capabilities.order_visibility)
-        pages: list[OrderPage] = []
-
-        async def fail_after_the_first(channel: Channel) -> None:
-            async for page in channel.orders(cursor=None):
-                pages.append(page)
-                await world.fail(Fault.SERVER_ERROR)
-
-        async with open_channel() as channel:
-            with pytest.raises(TryLater):
-                await fail_after_the_first(channel)
-        await world.heal()
-        async with open_channel() as channel:
-            pages += await pages_from(channel, pages[-1].cursor)
-        assert ids_of(pages) == set(placed), f"lost: {set(placed) - ids_of(pages)}"
 
 
 class OrderContract(ContractBase):
@@ -218,7 +75,7 @@ class OrderContract(ContractBase):
         midnight = datetime.combine(clock.now().date() + timedelta(days=1), time(), tzinfo=UTC)
         offered = await world.offer("MUG-BLUE", 1_000)
         edge = capabilities.timing.skew + MOMENT
-        today = await _more(world, offered, world.orders_per_page + 1, MOMENT)
+        today = await bought_of(world, offered, world.orders_per_page + 1, MOMENT)
         await world.cancel(today[0])
         await world.advance(midnight - edge - clock.now())
         today.append(await world.buy((offered, 1)))
@@ -301,6 +158,33 @@ class LifeContract(ContractBase):
 
         _, after = await self._changed(world, open_channel, capabilities, units=2, change=bring_back)
         assert [sum(moved.units for moved in line.returned) for line in after.lines] == [1]
+        assert [sum(moved.units for moved in line.shipped) for line in after.lines] == [2]
+        assert [after.to_ship(line) for line in after.lines] == [0]
+
+    async def test_of_units_that_come_back_only_those_that_may_be_sold_again_count_as_returned(
+        self, world: World, open_channel: OpenChannel, capabilities: Capabilities
+    ) -> None:
+        async def bring_back(order: str) -> None:
+            await world.pay(order)
+            await world.ship(order, 3)
+            await world.take_back(order, 1)
+            await world.keep_back(order, 1)
+
+        _, after = await self._changed(world, open_channel, capabilities, units=3, change=bring_back)
+        assert [sum(moved.units for moved in line.returned) for line in after.lines] == [1]
+        assert [sum(moved.units for moved in line.shipped) for line in after.lines] == [3]
+        assert [after.to_ship(line) for line in after.lines] == [0]
+
+    async def test_a_return_that_may_not_be_sold_again_returns_nothing(
+        self, world: World, open_channel: OpenChannel, capabilities: Capabilities
+    ) -> None:
+        async def bring_back(order: str) -> None:
+            await world.pay(order)
+            await world.ship(order, 2)
+            await world.keep_back(order, 2)
+
+        _, after = await self._changed(world, open_channel, capabilities, units=2, change=bring_back)
+        assert [sum(moved.units for moved in line.returned) for line in after.lines] == [0]
         assert [sum(moved.units for moved in line.shipped) for line in after.lines] == [2]
         assert [after.to_ship(line) for line in after.lines] == [0]
 

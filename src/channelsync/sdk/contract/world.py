@@ -98,12 +98,16 @@ class World(Protocol):
     """The other side. Each test gets a new one with no listings and no orders.
 
     orders_per_page: how many orders the channel puts on a page; at most 5, so that tests stay small.
+    listings_per_page: how many listings, likewise; more only where the channel cannot be asked for fewer.
     canaries: what this world writes into every order about its buyer, e.g. `CANARY`.
     secrets: texts beside those in the settings that no line may show, e.g. tokens issued.
     """
 
     @property
     def orders_per_page(self) -> int: ...
+
+    @property
+    def listings_per_page(self) -> int: ...
 
     @property
     def canaries(self) -> Collection[str]: ...
@@ -113,6 +117,17 @@ class World(Protocol):
 
     async def offer(self, sku: str, number: int) -> Offered:
         """A new active listing that shows this number."""
+        ...
+
+    async def remove(self, offered: Offered) -> None:
+        """The seller deletes the listing: it is in no list any more."""
+        ...
+
+    async def stop_counting(self, offered: Offered) -> None:
+        """The channel counts no units of this listing any more, and what is written to it is ignored.
+
+        By whatever the channel has for it: a switch of the seller's, or that the channel ships it from now on.
+        """
         ...
 
     async def number(self, key: QuantityKey) -> int | None:
@@ -149,6 +164,10 @@ class World(Protocol):
 
     async def take_back(self, order: str, units: int) -> None:
         """So many shipped units of its first line come back and may be sold again."""
+        ...
+
+    async def keep_back(self, order: str, units: int) -> None:
+        """So many shipped units of its first line come back and may not be sold again: they are damaged."""
         ...
 
     async def refuse(self, offered: Offered, reason: str) -> None:

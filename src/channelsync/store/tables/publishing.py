@@ -14,7 +14,8 @@ class QuantityKeyRow(Row, table=True):
     """One number that a channel keeps, and all that publishing knows of it. See the publishing rules, section 1.
 
     unreadable: why its number could not be read the last time; empty: it could.
-    page: the name whose writes the channel counts together; empty: it counts those of this key by themselves.
+    page: the name whose writes the channel counts together; empty: it counts those of this key by themselves. Further
+    ones are in `quantity_key_page`.
     read_at: when its number was last asked for. read_wanted: a raise elsewhere waits for a fresh read of it.
     hot: more of it may be sold than is available before we hear of it; it is read every tick.
     due_at: when the publisher must look at it; None: nothing to do. urgency: 0 first.
@@ -68,6 +69,15 @@ class QuantityKeyRow(Row, table=True):
     hot: bool = False
     failures: int = 0
     not_before: datetime | None = None
+
+
+class FurtherPageRow(Row, table=True):
+    """One more page beside `quantity_key.page` whose count a write of the key raises: it is shown on several."""
+
+    __tablename__ = "quantity_key_page"
+
+    key: int = Field(sa_column=Column(Integer, ForeignKey("quantity_key.id"), primary_key=True, autoincrement=False))
+    page: str = Field(primary_key=True, index=True)
 
 
 class EffectRow(Row, table=True):

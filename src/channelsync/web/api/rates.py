@@ -10,15 +10,19 @@ from channelsync.sdk.clock import Clock
 
 @dataclass(slots=True, kw_only=True)
 class Rates:
-    """A bucket for every token. per_minute: how fast it fills; burst: how much it holds.
+    """A bucket for every token. per_minute: how fast it fills; it holds what comes in ten seconds, and 1 at least.
 
     Tokens are few, and only tokens that were recognised get a bucket, so that nobody can fill the memory.
     """
 
     clock: Clock
-    per_minute: float = 600
-    burst: int = 100
+    per_minute: int = 600
     _left: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def burst(self) -> int:
+        """Requests at once, after a while without any."""
+        return max(1, self.per_minute // 6)
 
     def wait(self, token: str) -> int:
         """Takes one request; 0: it may be made now, else whole seconds until one may, and none was taken."""

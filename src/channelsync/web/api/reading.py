@@ -37,6 +37,12 @@ DEPTH_MAX = 16
 CLOSE = {"connection": "close"}
 """Said where a body was not read to its end: the rest of it is still on its way."""
 
+_SHOWN = 100
+"""Characters of a name of the caller's own that an error repeats."""
+
+_TOLD_MAX = 20
+"""Things that are wrong with one request that its answer names."""
+
 KEY_HEADER = "idempotency-key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ID = re.compile(r"[1-9][0-9]{0,9}")
@@ -99,10 +105,11 @@ def check_json(raw: bytes) -> None:
 
 
 def _each_name_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
-        raise ValueError(f"{twice!r} stands twice in one object")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name[:_SHOWN]!r} stands twice in one object")
+        found[name] = value
     return found
 
 
@@ -144,14 +151,13 @@ def read_names(request: Request) -> dict[str, str]:
 def invalid(error: ValidationError) -> Problem:
     """Everything that is wrong with what was said; of a list with a wrong entry, the entry."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    places = {one["loc"] for one in found}
-    inner = [one for one in found if not any(at[: len(one["loc"])] == one["loc"] != at for at in places)]
-    wrong = [_wrong(one) for one in inner]
-    return Problem(INVALID, f"{wrong[0].at or 'the body'}: {wrong[0].why}.", errors=wrong[:20])
+    around = {one["loc"][:end] for one in found for end in range(len(one["loc"]))}
+    wrong = [_wrong(one) for one in found if one["loc"] not in around][:_TOLD_MAX]
+    return Problem(INVALID, f"{wrong[0].at or 'the body'}: {wrong[0].why}.", errors=wrong)
 
 
 def _wrong(one: ErrorDetails) -> Wrong:
-    at = ".".join(str(part) for part in one["loc"])
+    at = ".".join(str(part)[:_SHOWN] for part in one["loc"])
     if one["type"] == "extra_forbidden":
         return Wrong(at, "there is no such member here")
     return Wrong(at, one["msg"].removeprefix("Value error, "))

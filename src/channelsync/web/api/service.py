@@ -22,6 +22,7 @@ from channelsync.web.api.endpoints import PREFIX, Answer, Call, Endpoint
 from channelsync.web.api.problems import Problem, problem_of
 from channelsync.web.api.rates import Rates
 from channelsync.web.api.reading import read_key, read_names, read_parameters, read_said
+from channelsync.web.app import address_of
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,7 @@ class Service:
         return answer
 
     async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
-        said: dict[str, str] = {"method": endpoint.method, "route": endpoint.path, "address": _address(request)}
+        said: dict[str, str] = {"method": endpoint.method, "route": endpoint.path, "address": address_of(request)}
         try:
             caller = await self._caller(request, said)
             answer = await self._done(endpoint, request, caller)
@@ -139,10 +140,6 @@ def _tell_refused(problem: Problem, error: Exception, said: Mapping[str, str]) -
         log.error("api.unavailable", **said, status=problem.kind.status, reason=str(error))
     else:
         log.info("api.refused", **said, status=problem.kind.status, problem=problem.kind.name)
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

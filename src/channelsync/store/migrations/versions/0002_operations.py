@@ -15,7 +15,7 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915
     op.create_table(
         "api_answer",
         sa.Column("token", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -241,6 +241,16 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'held'"),
         )
 
+    op.create_table(
+        "quantity_key_page",
+        sa.Column("key", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("page", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.ForeignKeyConstraint(["key"], ["quantity_key.id"], name=op.f("fk_quantity_key_page_key")),
+        sa.PrimaryKeyConstraint("key", "page", name=op.f("pk_quantity_key_page")),
+    )
+    with op.batch_alter_table("quantity_key_page", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_quantity_key_page_page"), ["page"], unique=False)
+
     with op.batch_alter_table("webhook", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("uq_webhook_channel_event"))
 
@@ -280,7 +290,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_quantity_write_sent_at", ["sent_at"], unique=False)
 
 
-def downgrade() -> None:
+def downgrade() -> None:  # noqa: PLR0915
     with op.batch_alter_table("quantity_write", schema=None) as batch_op:
         batch_op.drop_index("ix_quantity_write_sent_at")
         batch_op.drop_column("within_s")
@@ -320,6 +330,10 @@ def downgrade() -> None:
     with op.batch_alter_table("webhook", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("uq_webhook_channel_event"), ["channel", "event"], unique=1)
 
+    with op.batch_alter_table("quantity_key_page", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_quantity_key_page_page"))
+
+    op.drop_table("quantity_key_page")
     with op.batch_alter_table("guard_key", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_guard_key_held", sqlite_where=sa.text("state = 'held'"), postgresql_where=sa.text("state = 'held'")

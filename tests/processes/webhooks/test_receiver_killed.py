@@ -10,8 +10,6 @@ import itertools
 import json
 import os
 import random
-import re
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -23,8 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from channelsync.lab.marketplace_accounts import TOPICS
-from channelsync.lab.webhook_sender import WebhookPlan, WebhookSender
+from channelsync.lab.webhook_sender import WebhookPlan
 from channelsync.sdk.clock import SystemClock
 from channelsync.store import inbox
 from channelsync.store.database import Database, open_database
@@ -115,14 +112,6 @@ class Senders:
         return answer.is_success
 
 
-def free_port() -> int:
-    """One that was free a moment ago."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-    return port
-
-
 @contextmanager
 def started(config: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process of channelsync; killed at the end, whatever happens."""
@@ -147,13 +136,13 @@ async def events(database: Database) -> Counter[str]:
 @pytest.mark.fault(47, "every event that was answered 2xx is in the inbox exactly once, whenever it was killed")
 @pytest.mark.parametrize("kills", [20, pytest.param(1_000, marks=pytest.mark.soak)])
 async def test_a_receiver_that_is_killed_at_random_has_kept_everything_that_it_acknowledged_once(
-    database_url: str, tmp_path: Path, kills: int
+    database_url: str, receiver_port: int, tmp_path: Path, kills: int
 ) -> None:
     url = database_url
     kills = kills if url.startswith("sqlite") else kills // 4
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # noqa: T201 - shown when the test fails
-    dice, port, config = random.Random(seed), free_port(), tmp_path / "config.toml"
+    dice, port, config = random.Random(seed), receiver_port, tmp_path / "config.toml"
     config.write_text(CONFIG.format(url=url, port=port, secret=base64.b64encode(KEY).decode()))
     senders = Senders(port, dice)
     sending = asyncio.create_task(senders.run())
@@ -180,31 +169,18 @@ async def test_a_receiver_that_is_killed_at_random_has_kept_everything_that_it_a
 @pytest.mark.fault(47, "every event that was acknowledged is followed, and every order booked exactly once")
 @pytest.mark.parametrize("kills", [4, pytest.param(300, marks=pytest.mark.soak)])
 async def test_a_daemon_that_is_killed_while_webhooks_come_books_every_order_once(
-    open_day: Any, database_url: str, kills: int
+    open_day: Any, delivering: Any, database_url: str, kills: int
 ) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # noqa: T201 - shown when the test fails
     plan = WebhookPlan(delay=(0.0, 0.3), lost=0.05, doubled=0.2, late_share=0.1, late=(0.5, 3.0), forged=0.05)
-    async with open_day(database_url, seed) as day, httpx.AsyncClient() as client:
-        port = free_port()
-        text = day.config.read_text().replace('listen = ""', f'listen = "127.0.0.1:{port}"')
-        text = text.replace('order_poll = "1s"', 'order_poll = "5s"')
-        senders = {}
-        for name, site in day.sites.items():
-            hook = site.api.subscriptions.add(site.account.name, f"http://127.0.0.1:{port}/webhooks/{name}", TOPICS)
-            rng = random.Random(f"{seed} {name} webhooks")
-            senders[name] = WebhookSender(site.api, client, CLOCK, rng, plan)
-            settings = re.compile(rf'(name = "{name}"\nconnector = "sandbox"\n\[channel.settings\]\n)')
-            text, changed = settings.subn(rf'\1webhook_secrets = ["{hook.secret}"]\n', text)
-            assert changed == 1
-        day.config.write_text(text)
-        sending = [asyncio.create_task(one.run()) for one in senders.values()]
+    async with open_day(database_url, seed) as day, delivering(day, plan) as deliveries:
+        day.configure('order_poll = "1s"', 'order_poll = "5s"')
         buying = asyncio.create_task(day.buyers())
         for _ in range(kills):
             process = day.start()
             try:
-                answered = sum(len(one.log) for one in senders.values())
-                await day.until(lambda: _more_taken(senders, answered))  # noqa: B023 - waited for in the same round
+                await deliveries.answered(200)
                 await asyncio.sleep(day.dice.uniform(0, 2.0))
                 assert process.poll() is None, day.tail()
             finally:
@@ -214,30 +190,10 @@ async def test_a_daemon_that_is_killed_while_webhooks_come_books_every_order_onc
         await buying
         async with day.running() as process:
             await day.settled(process)
-            for one in sending:
-                one.cancel()
-            await asyncio.wait(sending)
-            await day.until(lambda: _nothing_new(day.database))
+            deliveries.stop()
+            await deliveries.each_kept_once()
 
-        taken = {(name, one.message) for name, sender in senders.items() for one in sender.log if one.status == 200}
-        forged = {one.status for sender in senders.values() for one in sender.log if one.outcome == "forged"}
-        rows = await day.database.query(lambda c: inbox.list_deliveries(c, limit=10**6))
-        kept = Counter((row.channel, row.event) for row in rows)
-        assert len(taken) > kills
-        assert [event for event in taken if kept[event] != 1] == []
-        assert set(kept.values()) == {1}
-        assert {row.state for row in rows} == {"done"}
-        assert forged <= {401, None}
+        assert len({one.message for _, one in deliveries.attempts() if one.status == 200}) > kills
+        assert {one.status for _, one in deliveries.attempts() if one.outcome == "forged"} <= {401, None}
         assert await day.database.query(day.differences, snapshot=True) == []
         assert (await day.database.query(verify, snapshot=True)).problems == []
-
-
-async def _more_taken(senders: dict[str, WebhookSender], before: int) -> bool:
-    """Whether deliveries were taken that were not tried by then."""
-    log = [attempt for one in senders.values() for attempt in one.log]
-    return len(log) > before and any(attempt.status == 200 for attempt in log[-50:])
-
-
-async def _nothing_new(database: Database) -> bool:
-    waits = await database.query(inbox.waiting)
-    return not any(one.counts.get("new") for one in waits.values())

@@ -1,4 +1,4 @@
-"""What a check of the account looks at: folders, rights, and whether files fit their mapping."""
+"""What the account must be set to: folders, rights, and files that fit their mapping."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from channelsync.sdk.values import UnreadableOrder
 from channelsync_files import orders, record, replies, translate, wire
 from channelsync_files.documents import Documents
 from channelsync_files.incoming import newest_entry
-from channelsync_files.sections import AcknowledgementsIn, Incoming, ListingsIn, NumbersIn, OrdersIn
+from channelsync_files.sections import Incoming
+from channelsync_files.sections_numbers import AcknowledgementsIn, ListingsIn, NumbersIn
+from channelsync_files.sections_orders import OrdersIn
 from channelsync_files.settings import FilesSettings
 
 PROBE = ".channelsync-probe"

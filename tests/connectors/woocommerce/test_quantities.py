@@ -5,18 +5,22 @@ from typing import Any
 import pytest
 
 from channelsync.sdk.values import PushResult, QuantityKey, QuantityUpdate
-from channelsync_woocommerce import pushes
+from channelsync_woocommerce import quantities
 
 
 def update(key: str, value: int) -> QuantityUpdate:
     return QuantityUpdate(key=QuantityKey(key), value=value, listing=key)
 
 
-def test_a_push_is_one_batch_for_items_and_one_for_the_variations_of_each() -> None:
-    one, two, three, four = update("10", 1), update("15:18", 2), update("22:23", 3), update("15:16", 4)
-    batches = pushes.batches_of([one, two, three, four, update("no-such-key", 5)])
-    assert batches == {0: [(10, one)], 15: [(18, two), (16, four)], 22: [(23, three)]}
-    assert pushes.batch_body(batches[15]) == {
+@pytest.mark.parametrize(("ids", "batch", "row"), [((10, 0), 0, 10), ((15, 18), 15, 18)])
+def test_products_go_in_one_batch_and_the_variations_of_each_in_another(
+    ids: tuple[int, int], batch: int, row: int
+) -> None:
+    assert (quantities.batch_of(ids), quantities.row_of(ids)) == (batch, row)
+
+
+def test_a_batch_names_rows_and_their_numbers_and_switches_no_counting_on() -> None:
+    assert quantities.batch_body([(18, update("15:18", 2)), (16, update("15:16", 4))]) == {
         "update": [{"id": 18, "stock_quantity": 2}, {"id": 16, "stock_quantity": 4}]
     }
 
@@ -48,18 +52,18 @@ ACCEPTED = {"id": 10, "manage_stock": True, "stock_quantity": 5}
     ],
 )
 def test_what_the_row_shows_decides_and_not_the_200(answered: dict[str, Any], result: PushResult) -> None:
-    assert pushes.results_of([(10, update("10", 5))], [answered]) == [result]
+    assert quantities.results_of([(10, update("10", 5))], [answered]) == [result]
 
 
 @pytest.mark.parametrize(
     "rows", [[], [None], [{"id": 11}], [{"id": "10"}], [{"id": 10, "stock_quantity": "5"}], [{"id": 10, "error": "?"}]]
 )
 def test_a_row_that_is_missing_or_cannot_be_read_leaves_the_outcome_unknown(rows: list[Any]) -> None:
-    (result,) = pushes.results_of([(10, update("10", 5))], rows)
+    (result,) = quantities.results_of([(10, update("10", 5))], rows)
     assert result.state == "unknown"
 
 
 def test_rows_are_matched_by_id_and_results_come_in_the_order_of_the_updates() -> None:
     batch = [(10, update("10", 5)), (11, update("11", 6))]
     rows = [{"id": 11, "manage_stock": True, "stock_quantity": 6}, ACCEPTED]
-    assert [(one.key.key, one.shown) for one in pushes.results_of(batch, rows)] == [("10", 5), ("11", 6)]
+    assert [(one.key.key, one.shown) for one in quantities.results_of(batch, rows)] == [("10", 5), ("11", 6)]

@@ -1,5 +1,7 @@
-"""From Amazon's listings to ours: pure. Sources: the model listingsItems_2021-08-01, and the columns of the reports
-GET_MERCHANT_LISTINGS_ALL_DATA, GET_MERCHANTS_LISTINGS_FYP_REPORT and GET_STRANDED_INVENTORY_UI_DATA.
+"""Between Amazon's listings and ours: pure, like `translate`.
+
+Sources: the model listingsItems_2021-08-01, and the columns of the reports GET_MERCHANT_LISTINGS_ALL_DATA,
+GET_MERCHANTS_LISTINGS_FYP_REPORT and GET_STRANDED_INVENTORY_UI_DATA.
 
 A listing is named by its SKU, and so is its one quantity key: Amazon keeps one number of a SKU for all marketplaces.
 """
