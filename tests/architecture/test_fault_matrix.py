@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -113,15 +114,16 @@ class Proof:
     test: str
 
 
-def proofs() -> list[Proof]:
+@cache
+def proofs() -> tuple[Proof, ...]:
     """Every marked test, by fault, in the order of the files."""
-    found = []
+    found: list[Proof] = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 file = path.relative_to(ROOT).as_posix()
                 found += [Proof(*marked, file, node.name) for marked in _marks(node)]
-    return sorted(found)
+    return tuple(sorted(found))
 
 
 def _marks(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[tuple[int, str]]:
