@@ -7,7 +7,8 @@ import socket
 import httpx
 import pytest
 
-from channelsync.lab.sandbox import Sandbox, SandboxOptions
+from channelsync.lab.sandbox import Sandbox
+from channelsync.lab.sandbox_options import SandboxOptions
 
 HANGS = 30.0
 

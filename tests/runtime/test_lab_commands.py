@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from channelsync.lab.figures import Figure, write_figures
-from channelsync.runtime.cli import main
+from channelsync.runtime.cli import lab_commands, main
 from channelsync.runtime.cli.exit_codes import ExitCode
 
 
@@ -43,6 +43,15 @@ def test_without_figures_nothing_is_wrong(folder: Path, capsys: pytest.CaptureFi
 def test_figures_that_nothing_computes_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["figures", "weather"], {}) == ExitCode.USAGE
     assert "Nothing computes weather; there are demo" in capsys.readouterr().err
+
+
+def test_figures_that_could_not_be_computed_are_not_passed_off_as_new(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_figures("demo", [Figure(name="drift_left", value=0, unit="numbers", aim="= 0")], folder / "build" / "figures")
+    monkeypatch.setitem(lab_commands.COMPUTED_BY, "demo", ("-c", "raise SystemExit(70)"))
+    assert main(["figures", "demo"], {}) == ExitCode.FOUND_WRONG
+    assert "ended with 70 and computed nothing" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("folder")

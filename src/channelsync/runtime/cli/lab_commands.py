@@ -8,25 +8,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from channelsync.lab.baskets import DEFAULT_DAY, BasketsMissing, NoBaskets
-from channelsync.lab.demo import DemoOptions, Told, run_demo
-from channelsync.lab.demo_report import FOOTNOTE, Report
 from channelsync.lab.figures import number, read_figures, render_tables, write_figures
 from channelsync.runtime import logging
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.output import Output
+
+if TYPE_CHECKING:
+    from channelsync.lab.demo import Told
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 COMPUTED_BY = {
     "demo": ("-c", "from channelsync.runtime.cli import main; raise SystemExit(main(['demo']))"),
     "simulation": ("-c", "from channelsync.runtime.cli import main; raise SystemExit(main(['simulate']))"),
+    "soak": (
+        "-c",
+        "from channelsync.runtime.cli import main; "
+        "raise SystemExit(main(['simulate', '--seeds', '10000', '--figures', 'soak']))",
+    ),
     "strategies": ("-c", "from channelsync.runtime.cli import main; raise SystemExit(main(['strategies', '--more']))"),
     "bench": ("-m", "benchmarks"),
     "operations": ("-m", "benchmarks.operations"),
@@ -67,6 +73,9 @@ def demo(
     Ends with 0 when no number drifts, no order is missing, the ledger adds up, no budget was exceeded and not more
     was oversold than plainly; else with 1.
     """
+    from channelsync.lab.demo import DemoOptions, run_demo
+    from channelsync.lab.demo_report import FOOTNOTE, Report
+
     logging.configure("error", "console", frozenset())
     options = DemoOptions(day=day.date() if day else DEFAULT_DAY, seed=seed, scale=scale, engine=database.value)
     try:
@@ -120,7 +129,12 @@ def figures(
     if name is not None:
         if name not in COMPUTED_BY:
             raise CommandFailed(f"Nothing computes {name}; there are {', '.join(COMPUTED_BY)}.", ExitCode.USAGE)
-        subprocess.run([sys.executable, *COMPUTED_BY[name]], check=False)  # noqa: S603 - our own commands
+        ended = subprocess.run([sys.executable, *COMPUTED_BY[name]], check=False)  # noqa: S603 - our own commands
+        if ended.returncode not in (ExitCode.DONE, ExitCode.FOUND_WRONG):
+            raise CommandFailed(
+                f"What computes {name} ended with {ended.returncode} and computed nothing; its figures are older.",
+                ExitCode.FOUND_WRONG,
+            )
     found = read_figures()
     rows = [
         {

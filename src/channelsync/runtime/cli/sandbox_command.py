@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 
-from channelsync.lab.sandbox import NAMES, Sandbox, SandboxOptions
+from channelsync.lab.sandbox_options import NAMES, SandboxOptions
 from channelsync.runtime import logging
 from channelsync.runtime.cli.context import awaited
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.signals import on_signals
+
+if TYPE_CHECKING:
+    from channelsync.lab.sandbox import Sandbox
 
 _STARTS = SandboxOptions()
 
@@ -43,6 +46,8 @@ def sandbox(
     interrupted; then what was sold and oversold, by their own logs. They keep nothing: started again they begin anew,
     so begin with a new database too. Each shows the same units of the same SKUs at first.
     """
+    from channelsync.lab.sandbox import Sandbox
+
     logging.configure("error", "console", frozenset())
     try:
         options = SandboxOptions(

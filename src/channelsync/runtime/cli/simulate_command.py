@@ -6,18 +6,19 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from channelsync.lab.figures import number, write_figures
-from channelsync.lab.simulation import Outcome
-from channelsync.lab.simulation_many import Tally, play_safely, play_seeds
-from channelsync.lab.simulation_plan import plan_simulation
 from channelsync.runtime import logging
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.lab_commands import AsJson, progress
 from channelsync.runtime.cli.output import Output
+
+if TYPE_CHECKING:
+    from channelsync.lab.simulation import Outcome
+    from channelsync.lab.simulation_many import Tally
 
 _BREACHES_SHOWN = 5
 
@@ -44,6 +45,8 @@ def simulate(
 
     Ends with 0 when every invariant held; else with 1, and says which seed to replay.
     """
+    from channelsync.lab.simulation_many import Tally, play_seeds
+
     logging.configure("error", "console", frozenset())
     output = Output(as_json=as_json)
     if seed is not None:
@@ -74,6 +77,9 @@ def simulate(
 
 def _replay(seed: int, output: Output) -> None:
     """One day, with what it was made of."""
+    from channelsync.lab.simulation_many import Tally, play_safely
+    from channelsync.lab.simulation_plan import plan_simulation
+
     plan = plan_simulation(seed)
     if not output.as_json:
         output.rows(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from channelsync.lab.figures import write_figures
-from channelsync.lab.strategies import MORE, STRATEGIES
-from channelsync.lab.strategies_report import Options, Row, compare, failures, figures, rows
 from channelsync.runtime import logging
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.lab_commands import AsJson, progress
 from channelsync.runtime.cli.output import Output
+
+if TYPE_CHECKING:
+    from channelsync.lab.strategies_report import Row
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +42,9 @@ def strategies(
     Ends with 0 when the watermark oversells at most 0.6 of what the absolute set does, with hot reads at most 0.2
     and nothing left unsold, over at least 2,000 stories; else with 1.
     """
+    from channelsync.lab.strategies import MORE, STRATEGIES
+    from channelsync.lab.strategies_report import Options, compare, failures, figures, rows
+
     logging.configure("error", "console", frozenset())
     chosen = (*STRATEGIES, *MORE) if more else STRATEGIES
     processes = workers if workers is not None else os.cpu_count() or 1
