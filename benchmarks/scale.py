@@ -35,11 +35,23 @@ MARKETPLACES = tuple(f"market-{number}" for number in range(6))
 WORKERS = (1, 2, 4)
 WAVES = 3
 BUDGET = 20.0
-"""Calls a second that each marketplace allows, reads and order polls among them; a push has 50 numbers at most."""
+"""Calls a second that each marketplace allows, reads and order polls among them."""
+
+TOGETHER = 50
+"""Numbers of one call, which tells them or reads them."""
+
+ANSWERS_AFTER = 0.1
+CALLS_EACH = 2
+"""Calls for every `TOGETHER` numbers: nothing is compared there, so they are read just before they are written."""
 
 CAPACITY = 40.0
 RULES = MarketplaceRules(
-    idempotency_keys=True, latency=(0.05, 0.05), budget_capacity=CAPACITY, budget_per_second=BUDGET, updates_per_push=50
+    idempotency_keys=True,
+    latency=(ANSWERS_AFTER / 2, ANSWERS_AFTER / 2),
+    budget_capacity=CAPACITY,
+    budget_per_second=BUDGET,
+    updates_per_push=TOGETHER,
+    reads_per_call=TOGETHER,
 )
 _CLOCK = SystemClock()
 
@@ -130,11 +142,14 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
 
 def _rate(workers: int, measured: dict[int, Rates]) -> Figure:
     one, rates = measured[1], measured[workers]
+    one_by_one = TOGETHER * len(MARKETPLACES) / (ANSWERS_AFTER * CALLS_EACH)
+    in_budget = TOGETHER * len(MARKETPLACES) * BUDGET / CALLS_EACH
     each = median(rates.share) * (os.cpu_count() or 1) * 1000 / median(rates.numbers)
     return Figure(
         name=f"scale_{workers}_workers",
         value=round(median(rates.numbers)),
-        unit=f"numbers/s; the budgets allow {number(BUDGET * 50 * len(MARKETPLACES))}",
+        unit=f"numbers/s; answers of {ANSWERS_AFTER * 1000:g} ms, one call of an account at a time, allow "
+        f"{number(one_by_one)}, the budgets {number(in_budget)}",
         against=f"1 worker: {median(one.numbers):.0f}; of {os.cpu_count()} processors' time workers took "
         f"{median(rates.share):.0%} ({each:.2f} ms a number), everybody {median(rates.busy):.0%}",
         ratio=round(median(rates.numbers) / median(one.numbers), 2),
