@@ -13,7 +13,7 @@ import multiprocessing
 import random
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,15 +26,17 @@ from sqlalchemy import Connection
 
 from channelsync.domain.demand import DemandRate
 from channelsync.lab.baskets import DEFAULT_DAY, load_day
+from channelsync.lab.fewest_writes import MarketLog, fewest_writes
 from channelsync.lab.marketplace_referee import Referee
 from channelsync.lab.marketplace_site import Site
-from channelsync.lab.marketplace_values import NumberChange, NumberKey, Topic
+from channelsync.lab.marketplace_values import Topic
 from channelsync.lab.plain_set import PlainChannel, PlainSeller
 from channelsync.lab.replay_day import BEFORE, POLL, TICK, OpenDay, day_begins, open_day
 from channelsync.lab.stage import (
     LOCATION,
     Stage,
     StageOptions,
+    Wares,
     drift_left,
     open_offers,
     open_stage,
@@ -221,7 +223,7 @@ async def _judged(stage: Stage, day: OpenDay, drift: int, after: timedelta) -> O
         lambda c: sum(position.reserved for position in find_positions(c, PositionsWanted()))
     )
     return Ours(
-        counted=counted(day.sites, stage.referee),
+        counted=counted(day.sites, stage.referee, day.wares),
         drift=drift,
         settled_after=after,
         missing=missing,
@@ -257,7 +259,7 @@ async def _plain(options: DemoOptions, plan: TradingDay) -> Counted:
             await _unless_ended(day.happen(clock), running)
         finally:
             await _ended(running)
-        return counted(day.sites, referee)
+        return counted(day.sites, referee, day.wares)
 
 
 async def _tell(plan: TradingDay, clock: LabClock, referee: Referee, told: Told) -> None:
@@ -293,13 +295,13 @@ async def drift(stage: Stage) -> int:
     return len(drift_left(stage, await agent.database.query(targets)))
 
 
-def counted(sites: Mapping[str, Site], referee: Referee) -> Counted:
+def counted(sites: Mapping[str, Site], referee: Referee, wares: Wares) -> Counted:
     """What the marketplaces' own logs say."""
     units: Counter[str] = Counter()
     for site in sites.values():
         for entry in site.marketplace.log:
             units[entry.what] += entry.units * sum(each for _, each in entry.takes)
-    written = [[change for change in site.marketplace.changes if change.why == "write"] for site in sites.values()]
+    told = {name: MarketLog(site.marketplace.log, site.marketplace.changes) for name, site in sites.items()}
     return Counted(
         orders=sum(len(site.marketplace.orders) for site in sites.values()),
         lines=sum(len(order.lines) for site in sites.values() for order in site.marketplace.orders.values()),
@@ -312,20 +314,9 @@ def counted(sites: Mapping[str, Site], referee: Referee) -> Counted:
         missed_while_left=referee.missed_while_left,
         violations=sum(len(site.api.meter.violations) for site in sites.values()),
         faults=sum(len(site.api.faults.log) for site in sites.values()),
-        writes=sum(map(len, written)),
-        fewest=sum(map(fewest_writes, written)),
+        writes=sum(change.why == "write" for one in told.values() for change in one.changes),
+        fewest=fewest_writes(wares, told, TICK),
     )
-
-
-def fewest_writes(written: Iterable[NumberChange]) -> int:
-    """What somebody who knew all would have written at one marketplace: in every tick every number at most once, and
-    only one that is another after the tick's writes than before them. written: our writes, in order of time."""
-    spans: dict[tuple[NumberKey, int], tuple[int, int]] = {}
-    for change in written:
-        name = (change.key, int(change.at.timestamp() // TICK.total_seconds()))
-        before, _ = spans.get(name, (change.before, 0))
-        spans[name] = (before, change.after)
-    return sum(before != after for before, after in spans.values())
 
 
 @asynccontextmanager

@@ -15,8 +15,8 @@ from datetime import datetime
 
 from channelsync.lab.marketplace_values import LogEntry, What
 
-# How a unit moves what may still be sold. Shipping moves nothing: the unit was promised when it was sold.
-_LEFT: Mapping[What, int] = {"sold": -1, "cancelled": 1, "returned": 1}
+MOVES_LEFT: Mapping[What, int] = {"sold": -1, "cancelled": 1, "returned": 1}
+"""How a unit moves what may still be sold. Shipping moves nothing: the unit was promised when it was sold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Referee:
         if entry.what == "turned away":
             self._turned_away(entry)
             return
-        sign = _LEFT.get(entry.what, 0)
+        sign = MOVES_LEFT.get(entry.what, 0)
         for item, each in entry.takes:
             units = each * entry.units
             if sign < 0:
