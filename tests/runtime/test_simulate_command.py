@@ -6,9 +6,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from channelsync.lab import simulation_many
 from channelsync.lab.invariants import Breach
 from channelsync.lab.simulation import Outcome
-from channelsync.runtime.cli import main, simulate_command
+from channelsync.runtime.cli import main
 from channelsync.runtime.cli.exit_codes import ExitCode
 
 
@@ -30,8 +31,8 @@ def played(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Sequen
         return iter([bad(seed) if seed == 11 else good(seed) for seed in seeds])
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(simulate_command, "play_seeds", play)
-    monkeypatch.setattr(simulate_command, "play_safely", lambda seed: bad(seed) if seed == 11 else good(seed))
+    monkeypatch.setattr(simulation_many, "play_seeds", play)
+    monkeypatch.setattr(simulation_many, "play_safely", lambda seed: bad(seed) if seed == 11 else good(seed))
     return asked
 
 

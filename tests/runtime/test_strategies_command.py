@@ -5,9 +5,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from channelsync.lab import strategies_report
 from channelsync.lab.strategies import MORE, STRATEGIES, Outcome
 from channelsync.lab.strategies_report import Options, Told
-from channelsync.runtime.cli import main, strategies_command
+from channelsync.runtime.cli import main
 from channelsync.runtime.cli.exit_codes import ExitCode
 
 
@@ -29,7 +30,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *, watermark: int) -> list[Options]
             for name, units in (("absolute_set", 4), ("watermark", watermark))
         }
 
-    monkeypatch.setattr(strategies_command, "compare", compare)
+    monkeypatch.setattr(strategies_report, "compare", compare)
     return asked
 
 
