@@ -21,7 +21,7 @@ from itertools import count
 from pathlib import Path
 from statistics import median
 
-from benchmarks.measuring import Effort, folder, in_turns, ratio
+from benchmarks.measuring import Effort, cpu_seconds, folder, in_turns, ratio
 from benchmarks.receiver_backlog import backlog
 from benchmarks.receiver_events import p99_milliseconds, send, signed_events
 from channelsync.lab.figures import Figure, number
@@ -85,6 +85,7 @@ async def _on(engine: str, url: Callable[[str], str], effort: Effort, *, aims: b
             )
         async for figure in _burst(engine, servers["ours"], next(numbers), effort):
             yield figure
+        yield await _forged(engine, servers["ours"], next(numbers), effort)
 
 
 def _contender(server: Server, numbers: count[int], effort: Effort) -> Callable[[], Awaitable[float]]:
@@ -124,6 +125,21 @@ async def _burst(engine: str, server: Server, first: int, effort: Effort) -> Asy
         value=round(max(0.0, grown), 1),
         unit=f"MB more after {said}",
         aim="<= 20",
+    )
+
+
+async def _forged(engine: str, server: Server, first: int, effort: Effort) -> Figure:
+    """What an event costs whose body was changed after it was signed."""
+    events = [event[:-4] + b"y" + event[-3:] for event in signed_events(first, max(CONNECTIONS, effort.burst))]
+    before = cpu_seconds(server.process)
+    answers = await send(server.address, events, CONNECTIONS)
+    took = cpu_seconds(server.process) - before
+    assert answers.others == len(events), "a forged event was taken"
+    return Figure(
+        name=f"receiver_{engine}_forged",
+        value=round(took / len(events) * 1000, 3),
+        unit="ms of processor time to refuse a forged event",
+        aim="<= 1",
     )
 
 
