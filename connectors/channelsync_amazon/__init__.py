@@ -99,7 +99,7 @@ GUIDE = Guide(
     steps=(
         "Sign in to Seller Central as the account's main user, and register as a private developer (Apps and"
         " Services > Develop Apps) with the roles Product Listing, Inventory and Order Tracking, and Selling Partner"
-        " Insights; add Amazon Fulfillment where fba_numbers is on.",
+        " Insights; add Amazon Fulfillment where fba_numbers is on, and for the reasons of units stranded at Amazon.",
         "Add an app client (type: production, SP-API) with the same roles. It need not be published.",
         "View its LWA credentials: the client identifier is client_id, the client secret is client_secret.",
         "Choose Authorize app for each account and region: it shows a refresh token once; that is refresh_token.",

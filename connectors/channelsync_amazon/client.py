@@ -51,11 +51,14 @@ _ROLES: Final = {
     "orders": "Inventory and Order Tracking",
     "listings": "Product Listing",
     "feeds": "Product Listing",
-    "reports": "Inventory and Order Tracking",
+    "reports": "Product Listing",
     "sellers": "Selling Partner Insights",
     "fba": "Amazon Fulfillment",
 }
 """The role that each part of the API wants (developer-docs.amazon.com/sp-api, role mappings)."""
+
+_ROLES_OF_REPORTS: Final = {"GET_STRANDED_INVENTORY_UI_DATA": "Amazon Fulfillment"}
+"""Reports that want another: those of listings want Product Listing, this one is about units at Amazon (the same)."""
 
 _OF_THE_TOKEN = ("expired", "revoked", "malformed", "missing", "invalid")
 
@@ -110,6 +113,7 @@ class AmazonClient:
         accept = (_BAD_REQUEST, _NOT_FOUND)
         answer = await self._ask(Call("GET", path, "read", bucket="getOrder", params=params, accept=accept))
         if answer.status in accept:
+            _check_told(answer)
             return None
         return read_answer(wire.OrderFound, answer).order
 
@@ -147,6 +151,7 @@ class AmazonClient:
         )
         answer = await self._ask(call)
         if answer.status == _NOT_FOUND:
+            _check_told(answer)
             return None, answer
         row = answer.json()
         if not isinstance(row, dict) or not isinstance(row.get("sku"), str):
@@ -306,15 +311,26 @@ def _is_of_the_token(answer: Answer) -> bool:
     return "token" in said and any(word in said for word in _OF_THE_TOKEN)
 
 
+def _check_told(answer: Answer) -> None:
+    """Raises AnswerUnreadable where it is not Amazon that says so: what stands between us would take things away."""
+    if not wire.refusal(answer).code:
+        raise AnswerUnreadable(f"{answer.call}: HTTP {answer.status} with an answer that is not Amazon's")
+
+
 def _not_permitted(answer: Answer, call: Call, seller: str) -> str:
-    part = call.path.split("/")[1]
-    role = _ROLES.get(part, "that it lacks")
+    role = _role(call)
     error = wire.refusal(answer)
     said = error.details or error.message or f"HTTP {answer.status}"
     return (
         f"Give the app the role {role}, authorise it anew for seller {seller} and set the new refresh_token; check"
         f" seller_id and region too: Amazon does not permit {answer.call} ({said})."
     )
+
+
+def _role(call: Call) -> str:
+    """The role that a call wants."""
+    report = call.json.get("reportType") if isinstance(call.json, Mapping) else None
+    return _ROLES_OF_REPORTS.get(str(report)) or _ROLES.get(call.path.split("/")[1], "that it lacks")
 
 
 def _number(text: str | None) -> float | None:

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from channelsync.sdk.clock import Clock
-from channelsync.sdk.errors import ChannelMisbehaved, TryLater
+from channelsync.sdk.errors import ChannelMisbehaved, NeedsSeller, TryLater
 from channelsync.sdk.jobs import Patience, until_over
 from channelsync_amazon import wire_documents as documents
 from channelsync_amazon.client import AmazonClient
@@ -56,10 +56,10 @@ class Reports:
         return rows_of(await self._files.download(await self._client.report_document(report.report_document_id)))
 
     async def rows_if_possible(self, report_type: str, marketplace: str) -> list[Row]:
-        """A report that only adds to what is known: where it fails, it is left out."""
+        """A report that only adds to what is known: where it fails or is not permitted, it is left out."""
         try:
             return await self.rows(report_type, marketplace)
-        except (TryLater, ChannelMisbehaved) as error:
+        except (TryLater, ChannelMisbehaved, NeedsSeller) as error:
             log.warning("amazon.report_left_out", channel=self._channel, report=report_type, why=str(error))
             return []
 

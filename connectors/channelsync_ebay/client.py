@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -41,8 +41,9 @@ _LIMITS_EVERY = 3600.0
 CONCURRENT = 25025
 """Somebody else, often eBay itself, has the same item in hand; nothing was changed."""
 
-_NO_SUCH_ITEM = frozenset({25702, 25707, 25708, 25709, 25710})
-_NO_SUCH_OFFER = frozenset({25707, 25708, 25709, 25710, 25713})
+_NO_SUCH_ITEM = frozenset({25702, 25707, 25708, 25710})
+_NO_SUCH_OFFER = frozenset({25707, 25708, 25710, 25713})
+_BAD_VALUE = 25709
 _IN_THE_FUTURE = 30850
 
 _BUCKETS = {
@@ -141,7 +142,11 @@ class EbayClient:
             accept=(_BAD_REQUEST, _NOT_FOUND),
         )
         answer = await self.ask(call)
-        return None if answer.status in (_BAD_REQUEST, _NOT_FOUND) else answer.json()
+        if answer.status not in (_BAD_REQUEST, _NOT_FOUND):
+            return answer.json()
+        if not wire.refusal(answer):
+            raise _misbehaved(answer)
+        return None
 
     async def shipments(self, order: str) -> wire.Shipments:
         """What has left of an order."""
@@ -156,6 +161,8 @@ class EbayClient:
         call = Call("GET", f"{_SELLING}/inventory_item", "read", bucket=ITEMS, params=params, accept=(_NOT_FOUND,))
         answer = await self.ask(call)
         if answer.status == _NOT_FOUND:
+            if not _no_such(wire.refusal(answer), _NO_SUCH_ITEM):
+                raise _misbehaved(answer)
             return wire.Items(total=0), answer
         return read_answer(wire.Items, answer), answer
 
@@ -167,7 +174,7 @@ class EbayClient:
         call = Call("POST", path, "read", bucket=ITEMS, json=body, accept=(_BAD_REQUEST, _NOT_FOUND))
         answer = await self.ask(call)
         if answer.status in (_BAD_REQUEST, _NOT_FOUND):
-            if not wire.ids_of(wire.refusal(answer)) & _NO_SUCH_ITEM:
+            if not _no_such(wire.refusal(answer), _NO_SUCH_ITEM):
                 raise _misbehaved(answer)
             if len(skus) == 1:
                 return []
@@ -187,7 +194,7 @@ class EbayClient:
         accept = (_BAD_REQUEST, _NOT_FOUND)
         answer = await self.ask(Call("GET", f"{_SELLING}/offer", "read", bucket=ITEMS, params=params, accept=accept))
         if answer.status in accept:
-            if answer.status == _BAD_REQUEST and not wire.ids_of(wire.refusal(answer)) & _NO_SUCH_OFFER:
+            if not _no_such(wire.refusal(answer), _NO_SUCH_OFFER):
                 raise _misbehaved(answer)
             return OfferRows((), answer)
         return OfferRows(read_answer(wire.Offers, answer).offers, answer)
@@ -334,6 +341,15 @@ async def pages(client: EbayClient, limit: int) -> AsyncIterator[tuple[tuple[Any
 
 def _orders(params: Mapping[str, str | int | SecretStr]) -> dict[str, Any]:
     return {"bucket": FULFILLMENT, "params": params}
+
+
+def _no_such(errors: Sequence[wire.Error], numbers: Collection[int]) -> bool:
+    """Whether a refusal says that there is no such thing. 25709 says of any field that it is wrong, headers too: only
+    of a SKU does it mean that. Else an item would count as one without offers, and its listing keep its number."""
+    return any(
+        one.error_id in numbers or (one.error_id == _BAD_VALUE and "sku" in f"{one.message} {one.long_message}".lower())
+        for one in errors
+    )
 
 
 def _quoted(name: str) -> str:

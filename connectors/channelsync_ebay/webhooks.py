@@ -51,6 +51,7 @@ _KID = re.compile(r"[0-9A-Za-z-]{8,64}", re.ASCII)
 _EVENT = re.compile(r"[0-9A-Za-z_.:-]{1,100}", re.ASCII)
 _ORDER = re.compile(r"[0-9A-Za-z!-]{1,60}", re.ASCII)
 _HEADER_CHARACTERS_MAX = 2000
+_ATTEMPTS_MAX = 1000
 _DEPTH, _NAMES_MAX = 6, 50
 _FORGET = "MARKETPLACE_ACCOUNT_DELETION"
 
@@ -75,6 +76,7 @@ class _Notification(CamelWire):
     notification_id: str = ""
     publish_date: At | None = None
     event_date: At | None = None
+    publish_attempt_count: Any = None
     data: Any = None
 
 
@@ -182,11 +184,10 @@ class EbayWebhooks:
 
 def _meaning(body: bytes, now: datetime) -> WebhookHint | Harmless | None:
     """What a delivery says that is eBay's own; None for one from the future."""
-    event = hashlib.sha256(body).hexdigest()
     try:
         told = _Body.model_validate_json(body)
     except ValidationError:
-        return WebhookHint(topic="", event=event, sent_at=now)
+        return WebhookHint(topic="", event=hashlib.sha256(body).hexdigest(), sent_at=now)
     notice = told.notification
     sent_at = notice.publish_date or notice.event_date or now
     if now - sent_at < -TOLERANCE:
@@ -197,11 +198,21 @@ def _meaning(body: bytes, now: datetime) -> WebhookHint | Harmless | None:
         return Harmless("eBay asks to forget a user, and nothing about users is kept")
     return WebhookHint(
         topic=told.metadata.topic[:100],
-        event=notice.notification_id if _EVENT.fullmatch(notice.notification_id) else event,
+        event=_event(notice, body),
         sent_at=sent_at,
         orders=tuple(dict.fromkeys(_named(notice.data, "orderId", _ORDER))),
         keys=tuple(QuantityKey(sku) for sku in dict.fromkeys(_named(notice.data, "sku", None)) if plausible(sku)),
     )
+
+
+def _event(notice: _Notification, body: bytes) -> str:
+    """eBay's id of the notification, with the number of a later attempt: such a repeat has another body, as the attempt
+    and its time stand in it, and under the same name it would be kept aside as one that contradicts the first."""
+    if not _EVENT.fullmatch(notice.notification_id):
+        return hashlib.sha256(body).hexdigest()
+    attempt = notice.publish_attempt_count
+    later = isinstance(attempt, int) and 1 < attempt < _ATTEMPTS_MAX
+    return f"{notice.notification_id} attempt {attempt}" if later else notice.notification_id
 
 
 def _signature(header: str) -> tuple[str, bytes] | None:

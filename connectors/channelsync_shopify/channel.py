@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from channelsync.sdk.channel import Identity
@@ -87,17 +87,48 @@ class ShopifyChannel:
     # Orders
 
     async def orders(self, *, cursor: str | None) -> AsyncIterator[OrderPage]:
-        """Within a round pages follow Shopify's own cursor, which names the last row; between rounds, the time."""
+        """Within a round pages follow Shopify's own cursor, which names the last row; between rounds, the time.
+
+        A round ends with the orders whose units were moved to another location: see `_moved`. The first round reads
+        all orders, and needs no such search: what is moved meanwhile lies in the window of the second.
+        """
         place = Place() if cursor is None else Place.read(cursor, self._name)
-        query = None if place.since is None else f"updated_at:>='{utc_text(place.since, 'seconds')}'"
+        query = None if place.since is None else _changed_since(place.since)
         after: str | None = None
+        came: set[str] = set()
         while True:
             page, answer = await self._client.orders(query=query, after=after)
             place = place.started(answer)
             rows = [translate.order_of(row) for row in page.nodes]
             orders = tuple(one for one in rows if isinstance(one, OrderSnapshot))
             after = next_of(page, after, answer)
-            place = place.done() if after is None else place.moved_on(orders)
+            last = after is None and place.moved_since is None
+            place = place.done() if last else place.moved_on(orders)
+            if place.moved_since is not None:
+                came.update(one.order for one in rows)
+            yield OrderPage.of(rows, cursor=place.text, covered_to=place.covered_to)
+            if after is None:
+                break
+        if place.moved_since is not None:
+            async for moved in self._moved(place, place.moved_since, came):
+                yield moved
+
+    async def _moved(self, place: Place, since: datetime, came: set[str]) -> AsyncIterator[OrderPage]:
+        """The orders with a fulfilment order that changed in the window of this round, but those that came by then.
+
+        Nobody says that an order is dated anew when its units are moved to another location; its fulfilment orders are.
+        An order that came and is moved after that is found by the next round, whose window begins where this one did.
+
+        It is asked of every shop: which locations are the seller's and feed ours is not told to a connector, and a
+        question for the ids alone costs 13 points at most, where a page of ten orders costs 506.
+        """
+        after: str | None = None
+        while True:
+            changed, after = await self._client.fulfillment_orders(query=_changed_since(since), after=after)
+            missing = dict.fromkeys(one.order_id for one in changed if translate.number_of(one.order_id) not in came)
+            rows = [translate.order_of(row) for row in await self._client.orders_by_id(list(missing))]
+            came.update(map(translate.number_of, missing))
+            place = place.done() if after is None else place.searched(one.updated_at for one in changed)
             yield OrderPage.of(rows, cursor=place.text, covered_to=place.covered_to)
             if after is None:
                 return
@@ -163,6 +194,11 @@ class ShopifyChannel:
         """A listing in our words; None for one that cannot be read."""
         variant = readable_listing(wire_listings.Variant, row, self._name, "id")
         return None if isinstance(variant, str) else translate_listings.listing_of(variant)
+
+
+def _changed_since(at: datetime) -> str:
+    """The search for what changed from here on."""
+    return f"updated_at:>='{utc_text(at, 'seconds')}'"
 
 
 def _gids(kind: str, names: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from channelsync.sdk.access_tokens import with_token
 from channelsync.sdk.errors import (
     AnswerUnreadable,
+    ChannelError,
     ChannelMisbehaved,
     NeedsSeller,
     OutcomeUnknown,
@@ -82,6 +83,20 @@ class ShopifyClient:
     async def orders_by_id(self, ids: Sequence[str]) -> list[Any]:
         """These orders as they are now, whole; unknown ones are missing."""
         return await self._nodes(documents.ORDERS_BY_ID, ids)
+
+    async def fulfillment_orders(
+        self, *, query: str, after: str | None
+    ) -> tuple[list[wire_orders.ChangedFulfillmentOrder], str | None]:
+        """One page of fulfilment orders by the time of their last change, closed ones too; and where the next begins.
+
+        Needs the permission that `Order.fulfillmentOrders` needs, and no other.
+        """
+        document = documents.FULFILLMENT_ORDERS
+        variables = {"first": documents.ROWS_MAX, "query": query, "after": after}
+        data, answer = await self.ask(document, variables, rows=documents.ROWS_MAX)
+        rows = read_part(wire.Rows, data.get("fulfillmentOrders"), answer, document.name)
+        found = [read_part(wire_orders.ChangedFulfillmentOrder, row, answer, document.name) for row in rows.nodes]
+        return found, next_of(rows, after, answer)
 
     async def order_ids(self, query: str) -> AsyncIterator[wire_orders.OrderId]:
         """The ids of the orders that a search finds, by the time when they were placed."""
@@ -240,7 +255,7 @@ class ShopifyClient:
         if answer.status == _UNAUTHORISED:
             raise NeedsSeller(f"Connect the shop anew: {answer.call} is refused with a new access token too.")
         if answer.status in _SELLERS:
-            raise NeedsSeller(_SELLERS[answer.status])
+            raise _stopped(answer, write=write)
         return answer
 
     def _observe(self, envelope: wire.Envelope, answer: Answer) -> None:
@@ -248,6 +263,25 @@ class ShopifyClient:
         status = envelope.extensions.cost.throttle_status
         if status is not None:
             self._limiter.observe(status.currently_available, status.restore_rate, since=answer.grant)
+
+
+def _stopped(answer: Answer, *, write: bool) -> ChannelError:
+    """What an answer means by whose status Shopify says that the shop is closed to us.
+
+    Only Shopify stops the channel, in JSON with `errors`. A proxy or a page that says "not found" is no reason to wait
+    for the seller; whether it had passed a write on is not known.
+    """
+    try:
+        told = answer.json()
+    except AnswerUnreadable:
+        told = None
+    if isinstance(told, dict) and told.get("errors"):
+        return NeedsSeller(_SELLERS[answer.status])
+    said = (
+        f"{answer.call}: HTTP {answer.status} with an answer that is not Shopify's (a proxy, or a maintenance page?);"
+        " see whether `shop` is right where it stays so"
+    )
+    return OutcomeUnknown(said) if write else TryLater(said)
 
 
 def _data(envelope: wire.Envelope, answer: Answer, document: Document, *, write: bool) -> dict[str, Any]:

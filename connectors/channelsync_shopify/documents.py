@@ -36,7 +36,7 @@ _COMPONENT = "id quantity productVariant { id }"
 
 _ORDER = f"""
 fragment OrderFields on Order {{
-  __typename id createdAt updatedAt cancelledAt displayFinancialStatus
+  __typename id createdAt updatedAt cancelledAt confirmed displayFinancialStatus
   lineItems(first: 20) {{ nodes {{ {_LINE} }} {_PAGE} }}
   fulfillmentOrders(first: 5) {{ nodes {{ {_FULFILLMENT_ORDER} }} {_PAGE} }}
   fulfillments {{
@@ -110,6 +110,18 @@ ORDERS_BY_ID = Document(
     f"query OrdersById($ids: [ID!]!) {{ nodes(ids: $ids) {{ ...OrderFields }} }}{_ORDER}",
     points=126,
 )
+
+FULFILLMENT_ORDERS = Document(
+    "FulfillmentOrders",
+    f"""query FulfillmentOrders($first: Int!, $after: String, $query: String!) {{
+  fulfillmentOrders(first: $first, after: $after, query: $query, includeClosed: true, sortKey: UPDATED_AT) {{
+    nodes {{ orderId updatedAt }} {_PAGE}
+  }}
+}}""",
+    points=2,
+    row_points=1,
+)
+"""With those that are closed: one whose units were all moved into another is."""
 
 ORDER_IDS = Document(
     "OrderIds",
@@ -271,6 +283,7 @@ ALL = (
     CHECK,
     ORDERS,
     ORDERS_BY_ID,
+    FULFILLMENT_ORDERS,
     ORDER_IDS,
     LISTINGS,
     LISTINGS_BY_ID,

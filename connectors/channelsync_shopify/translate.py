@@ -8,6 +8,8 @@ Orders, by the states that the schema documents:
 | nothing left to ship                                  | CLOSED                                            |
 | displayFinancialStatus PENDING, EXPIRED, VOIDED, none | PENDING: it reserves all the same                 |
 | any other displayFinancialStatus                      | OPEN                                              |
+| confirmed, or a unit has left                         | taken off the number when it was placed           |
+| not confirmed                                         | not taken off yet; it reserves all the same       |
 | fulfilment SUCCESS                                    | shipped, at its time and location                 |
 | fulfilment OPEN, PENDING                              | still to ship                                     |
 | fulfilment CANCELLED, ERROR, FAILURE                  | nothing                                           |
@@ -29,6 +31,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -40,7 +43,7 @@ from channelsync_shopify import wire, wire_orders
 UNPAID = frozenset({None, "PENDING", "EXPIRED", "VOIDED"})
 """Values of displayFinancialStatus of an order that may never be paid."""
 
-_NOT_ABOUT_THE_BUYER = ("createdAt", "updatedAt", "cancelledAt", "displayFinancialStatus")
+_NOT_ABOUT_THE_BUYER = ("createdAt", "updatedAt", "cancelledAt", "confirmed", "displayFinancialStatus")
 _OF_A_LINE = ("id", "sku", "quantity", "currentQuantity", "unfulfilledQuantity")
 _GID = re.compile(r"gid://shopify/\w+/\d+")
 
@@ -117,8 +120,19 @@ def _snapshot(order: wire_orders.Order) -> OrderSnapshot:
         placed_at=order.created_at,
         status=_status(order, ours),
         lines=tuple(ours),
+        paid_at=_taken_at(order, ours),
         cancelled_at=order.cancelled_at,
     )
+
+
+def _taken_at(order: wire_orders.Order, lines: Sequence[OrderLine]) -> datetime | None:
+    """When Shopify took the units off its number, which `paid_at` stands for: see `settings.capabilities`.
+
+    That is with the order, paid or not, unless it says that it has not reserved them yet (None). When it does so later
+    it tells no time: some moment since the order was placed. Units that have left were taken, whatever it says.
+    """
+    taken = order.confirmed or any(line.shipped for line in lines)
+    return order.created_at if taken else None
 
 
 def _status(order: wire_orders.Order, lines: Sequence[OrderLine]) -> OrderStatus:

@@ -40,7 +40,7 @@ TOPICS: Mapping[str, Sequence[str]] = {
 """What Shopify is asked to tell us of, and which fields a delivery needs; nothing: all, where none tells of the buyer.
 
 Not fulfillments/create: that needs read_fulfillments (descriptions of `WebhookSubscriptionTopic` in the schema), and
-orders/fulfilled tells the same.
+orders/fulfilled tells the same. Not fulfillment_orders/moved: every poll looks for such moves (see `channel`).
 """
 
 _TOPIC = re.compile(r"[a-z_]+/[a-z_]+")
@@ -92,21 +92,26 @@ class ShopifyWebhooks:
         if now - sent_at > LATEST:
             return TOO_LATE
         read = _read(body)
+        keys = _keys_in(topic, read)
         return WebhookHint(
             topic=topic,
-            event=_event(found, body),
+            event=_event(found, body, keys),
             sent_at=sent_at,
             orders=_orders_in(topic, read),
-            keys=_keys_in(topic, read),
+            keys=keys,
         )
 
 
-def _event(headers: Mapping[str, str], body: bytes) -> str:
-    """The id that all repeats of one event share; else that of the delivery, else one made of the body."""
+def _event(headers: Mapping[str, str], body: bytes, keys: Sequence[QuantityKey]) -> str:
+    """The id that all repeats of one event share; else that of the delivery, else one made of the body.
+
+    With the number that it is about: nobody says that what one hand does to several numbers is several events, and of
+    one name the inbox follows one body only.
+    """
     for name in ("x-shopify-event-id", "x-shopify-webhook-id"):
         value = headers.get(name, "")
         if _EVENT.fullmatch(value):
-            return value
+            return " ".join((value, *(f"{one.key}@{one.location}" for one in keys)))
     return hashlib.sha256(body).hexdigest()
 
 

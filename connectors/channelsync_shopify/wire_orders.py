@@ -114,18 +114,26 @@ class Return(CamelWire):
 
 
 class Order(CamelWire):
-    """An order, without its buyer."""
+    """An order, without its buyer. confirmed: Shopify has reserved its units."""
 
     id: Gid
     created_at: At
     updated_at: At
     cancelled_at: At | None = None
+    confirmed: Annotated[bool, Field(strict=True)]
     display_financial_status: str | None = None
     line_items: Nodes[LineItem]
     fulfillment_orders: Nodes[FulfillmentOrder]
     fulfillments: tuple[Fulfillment, ...]
     refunds: tuple[Refund, ...]
     returns: Nodes[Return]
+
+
+class ChangedFulfillmentOrder(CamelWire):
+    """Which order a fulfilment order belongs to, and when it changed."""
+
+    order_id: Gid
+    updated_at: At
 
 
 class OrderId(CamelWire):

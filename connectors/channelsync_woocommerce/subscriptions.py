@@ -15,6 +15,7 @@ from channelsync_woocommerce.webhooks import KEPT_AS
 _SECRET_BYTES = 32
 _OFF = "disabled"
 _PAUSED = "paused"
+_ON_AGAIN = "Set it to Active in the shop (WooCommerce > Settings > Advanced > Webhooks); until then orders are polled."
 
 
 class Subscriptions:
@@ -39,6 +40,7 @@ class Subscriptions:
                 address=one.delivery_url,
                 active=known and one.status != _OFF,
                 trouble=trouble.get(one.status, "" if known else "its secret is not known here"),
+                advice=_ON_AGAIN if one.status == _PAUSED else "",
             )
             for one in await self._client.webhooks()
         ]

@@ -261,15 +261,17 @@ def arrivals(orders: list[Evolving], rng: random.Random) -> Iterator[OrderSnapsh
     return iter(sent)
 
 
-@pytest.mark.parametrize(
+EVERYWHERE = pytest.mark.parametrize(
     ("places", "told"),
     [(("here",), False), (PLACES, True), (PLACES, False)],
     ids=["one place", "told", "ours to choose"],
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**32), number=st.integers(1, 200), on_hand=st.integers(0, 60))
-def test_any_arrival_of_up_to_200_orders_ends_as_their_last_snapshots_alone(
-    make_books: Callable[..., Any], places: tuple[str, ...], told: bool, seed: int, number: int, on_hand: int
+ARRIVING = given(seed=st.integers(0, 2**32), number=st.integers(1, 200), on_hand=st.integers(0, 60))
+OF = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def ends_as_the_last_snapshots_alone(
+    make_books: Callable[..., Any], places: tuple[str, ...], *, told: bool, seed: int, number: int, on_hand: int
 ) -> None:
     rng = random.Random(seed)
     orders = [evolve(f"order-{index}", rng, told=told) for index in range(number)]
@@ -278,6 +280,25 @@ def test_any_arrival_of_up_to_200_orders_ends_as_their_last_snapshots_alone(
     for snapshot in arrivals(orders, rng):
         deliver(books, snapshot, last)
     assert_confluent(make_books, books, last, on_hand)
+
+
+@EVERYWHERE
+@settings(OF, max_examples=60)
+@ARRIVING
+def test_any_arrival_of_up_to_200_orders_ends_as_their_last_snapshots_alone(
+    make_books: Callable[..., Any], places: tuple[str, ...], told: bool, seed: int, number: int, on_hand: int
+) -> None:
+    ends_as_the_last_snapshots_alone(make_books, places, told=told, seed=seed, number=number, on_hand=on_hand)
+
+
+@pytest.mark.soak
+@EVERYWHERE
+@settings(OF, max_examples=10_000)
+@ARRIVING
+def test_ten_thousand_arrivals_of_up_to_200_orders_end_as_their_last_snapshots_alone(
+    make_books: Callable[..., Any], places: tuple[str, ...], told: bool, seed: int, number: int, on_hand: int
+) -> None:
+    ends_as_the_last_snapshots_alone(make_books, places, told=told, seed=seed, number=number, on_hand=on_hand)
 
 
 class Confluence(RuleBasedStateMachine):

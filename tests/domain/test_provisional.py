@@ -15,9 +15,11 @@ from channelsync.domain.provisional import (
     Rise,
     TakeOver,
     close_for_rise,
+    decided,
     end_holds,
     end_named_since,
     explain_rise,
+    explained_late,
     holds_moved,
     open_for_drop,
     take_over,
@@ -114,8 +116,55 @@ def test_what_the_channel_put_back_takes_over_nothing() -> None:
 
 
 def test_an_order_first_seen_as_cancelled_closes_what_it_would_have_consumed() -> None:
-    sale, back = sold(1, 60, name="sale"), sold(-1, 80, name="back")
+    sale, back = sold(1, 60, name="sale"), sold(-1, 101, name="back")
     assert take_over([sale, back], [row("a", 0, 100)]) == (TakeOver("a", "sale", 1),)
+    assert take_over([sale, back], [row("a", 0, 100), row("b", 90, 200)]) == (TakeOver("a", "sale", 1),)
+
+
+def test_an_order_that_was_cancelled_before_the_drop_was_read_leaves_what_is_held_for_another() -> None:
+    sale, back = replace(sold(3, 60, name="sale"), order="A"), replace(sold(-2, 80, name="back"), order="A")
+    assert take_over([sale, back], [row("a", 0, 100, units=3)]) == (TakeOver("a", "sale", 1),)
+    other = replace(sold(2, 70, name="other"), order="B")
+    assert take_over([sale, back, other], [row("a", 0, 100, units=3)]) == (
+        TakeOver("a", "sale", 1),
+        TakeOver("a", "other", 2),
+    )
+
+
+def test_an_edit_up_of_unknown_time_explains_late_what_no_other_order_did() -> None:
+    rows = [row("a", 0, 100), row("b", 150, 250), row("named", 0, 100), row("other key", 0, 100, key=2)]
+    rows[2] = replace(rows[2], named=True)
+    ending = [Release(one.id, one.open, "nothing") for one in rows]
+    assert explained_late(ending, rows, [sold(2, -500, 150)]) == (
+        TakeOver("a", "2@-500", 1),
+        TakeOver("b", "2@-500", 1),
+    )
+    assert explained_late(ending, rows, [sold(1, -500, 150)]) == (TakeOver("a", "1@-500", 1),)
+    assert explained_late(ending[1:], rows, [sold(1, -500, 150)]) == (TakeOver("b", "1@-500", 1),)
+    assert explained_late(ending, rows, [sold(1, -500, -1), sold(1, 251, 900)]) == ()
+
+
+def test_what_an_order_gave_back_meanwhile_explains_nothing_late() -> None:
+    rows = [row("a", 0, 100, units=3)]
+    sale, back = replace(sold(3, -50, 50, name="sale"), order="A"), replace(sold(-2, 60, name="back"), order="A")
+    ending = [Release("a", 3, "nothing")]
+    assert explained_late(ending, rows, [sale, back]) == (TakeOver("a", "sale", 1),)
+    assert explained_late(ending, rows, [sale, replace(back, order="B")]) == (TakeOver("a", "sale", 3),)
+
+
+def test_nothing_ends_while_the_next_read_tells_whether_a_sale_is_in_the_number() -> None:
+    rows = [row("a", 0, 100), row("b", 150, 250)]
+    ending = tuple(Release(one.id, one.open, "nothing") for one in rows)
+    assert decided(ending, rows, [sold(1, 60)]) == ending[1:]
+    assert decided(ending, rows, [sold(-1, 60), sold(1, 120), sold(1, 60, key=2)]) == ending
+    assert decided(ending, rows, [sold(1, 60, 200)]) == ()
+
+
+def test_no_more_is_explained_late_than_ends() -> None:
+    rows = [row("a", 0, 100, units=9, plausible=2)]
+    assert explained_late([Release("a", 7, "excess")], rows, [sold(8, -50, 50, name="edit")]) == (
+        TakeOver("a", "edit", 7),
+    )
 
 
 def test_units_end_by_coverage_and_never_by_the_clock() -> None:
@@ -193,6 +242,25 @@ def test_every_unit_is_taken_over_once_and_only_by_a_sale_that_its_row_covers(
             for held in rows:
                 if held.key == sale.key and held.window_from <= sale.earliest and sale.latest <= held.window_to:
                     assert sum(one.units for one in taken if one.row == held.id) == held.open
+
+
+@given(rows=ROWS, effects=EFFECTS)
+def test_every_unit_is_explained_late_once_and_only_by_what_may_be_its_sale(
+    rows: list[Provisional], effects: list[Effect]
+) -> None:
+    ending = [Release(one.id, one.open, "nothing") for one in rows]
+    by_row, by_effect = {one.id: one for one in rows}, {one.id: one for one in effects}
+    taken = explained_late(ending, rows, effects)
+    for one in taken:
+        held, sale = by_row[one.row], by_effect[one.effect]
+        assert one.units > 0
+        assert held.key == sale.key
+        assert held.window_from <= sale.latest
+        assert sale.earliest <= held.window_to
+    for name, held in by_row.items():
+        assert sum(one.units for one in taken if one.row == name) <= held.open
+    for name, sale in by_effect.items():
+        assert sum(one.units for one in taken if one.effect == name) <= -sale.delta
 
 
 @given(rows=ROWS, covered=st.integers(0, 900), asked=st.integers(0, 900))

@@ -1,11 +1,10 @@
-import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channelsync.domain.demand import Demand, DemandRate, together
+from channelsync.domain.demand import Demand, DemandRate
 from channelsync.domain.risk import (
     Delays,
     DueKey,
@@ -13,7 +12,6 @@ from channelsync.domain.risk import (
     computed_buffer,
     delay_quantile,
     is_hot,
-    oversell_probability,
     plausible_drop,
 )
 
@@ -66,8 +64,6 @@ def test_a_channel_without_a_delay_is_named() -> None:
         computed_buffer("shop", {"till": DemandRate(1.0)}, {"shop": delays(1, 1)}, 0.01)
     with pytest.raises(ValueError, match="shop: no delay is known"):
         computed_buffer("shop", {"till": DemandRate(1.0)}, {"till": delays(1, 1)}, 0.01)
-    with pytest.raises(ValueError, match="till: no delay is known"):
-        oversell_probability(1, {"shop": 1, "till": 1}, {}, {"shop": delays(1, 1)})
 
 
 @pytest.mark.parametrize(
@@ -120,96 +116,28 @@ def test_more_demand_delay_or_care_never_needs_a_smaller_buffer(
     assert computed_buffer("shop", demand, known, p / 2) >= units
 
 
-def test_nothing_can_be_oversold_when_no_more_is_shown_than_is_there() -> None:
-    fast = {"shop": DemandRate(1000.0), "till": DemandRate(1000.0)}
-    assert oversell_probability(4, {"shop": 2, "till": 2}, fast, DELAYS) == 0
-    assert oversell_probability(0, {"shop": 0, "till": -2}, fast, {}) == 0
-    assert oversell_probability(-9, {"shop": 0}, fast, DELAYS) == 0
+def due(key: str, shown: int | None, target: int, *, hot: bool = False, minutes_ago: int = 0) -> DueKey:
+    return DueKey(key, shown, target, hot, NOW - minutes_ago * MINUTE)
 
 
-def test_one_unit_on_two_channels_is_oversold_when_both_sell_it() -> None:
-    demand = {"shop": DemandRate(1.0), "till": DemandRate(2.0)}
-    known = {"shop": delays(20, 10), "till": delays(50, 3)}
-    # shop 20 + 10 minutes, till 50 + 10 minutes: the longest push counts.
-    both = -math.expm1(-0.5) * -math.expm1(-2.0)
-    assert oversell_probability(1, {"shop": 1, "till": 1}, demand, known) == pytest.approx(both)
-    # A third channel that shows nothing delays nothing.
-    assert oversell_probability(1, {"shop": 1, "till": 1, "market": 0}, demand, known) == pytest.approx(both)
-
-
-def test_below_nothing_every_sale_oversells() -> None:
-    demand, known = {"shop": DemandRate(1.0)}, {"shop": delays(50, 10)}
-    assert oversell_probability(-5, {"shop": 3}, demand, known) == pytest.approx(-math.expm1(-1.0))
-    assert oversell_probability(0, {"shop": 3}, demand, known) == pytest.approx(-math.expm1(-1.0))
-
-
-def test_a_channel_without_sales_adds_no_risk() -> None:
-    assert oversell_probability(1, {"shop": 1, "till": 1}, {"shop": DemandRate(9.0)}, DELAYS) == 0
-
-
-def test_large_demand_gives_an_upper_bound() -> None:
-    demand = {"shop": DemandRate(6600.0), "till": DemandRate(6600.0)}
-    known = {"shop": delays(10, 0), "till": delays(10, 0)}
-    bound = oversell_probability(2250, {"shop": 1150, "till": 1150}, demand, known)
-    assert bound == pytest.approx(Demand(2200.0).above(2250))
-    assert oversell_probability(2250, {"shop": 10**9, "till": 10**9}, demand, known) == pytest.approx(bound)
-
-
-def test_many_units_of_slow_demand_are_no_work() -> None:
-    demand = {"shop": DemandRate(1.0), "till": DemandRate(1.0)}
-    assert oversell_probability(10**9, {"shop": 10**9, "till": 10**9}, demand, DELAYS) == 0
-
-
-channels = st.sampled_from(["shop", "till", "market"])
-rates = st.dictionaries(channels, st.builds(DemandRate, st.floats(0, 20), st.floats(1, 4)))
-
-
-@given(st.integers(-3, 20), st.dictionaries(channels, st.integers(0, 25)), rates, channels)
-def test_risk_is_a_probability_that_falls_with_units_and_grows_with_what_is_shown(
-    available: int, on_show: dict[str, int], demand: dict[str, DemandRate], channel: str
-) -> None:
-    risk = oversell_probability(available, on_show, demand, DELAYS)
-    assert 0 <= risk <= 1
-    assert oversell_probability(available + 1, on_show, demand, DELAYS) <= risk + 1e-12
-    more = {**on_show, channel: on_show.get(channel, 0) + 1}
-    assert oversell_probability(available, more, demand, DELAYS) >= risk - 1e-12
-
-
-@given(st.integers(0, 20), rates)
-def test_with_nothing_withheld_from_sale_risk_is_that_of_all_demand_together(
-    available: int, demand: dict[str, DemandRate]
-) -> None:
-    """Poisson, where the sum of channels is Poisson again."""
-    single = {channel: DemandRate(rate.per_hour) for channel, rate in demand.items()}
-    known = {channel: delays(10, 5) for channel in single}
-    everything = dict.fromkeys(single, 10**6)
-    expected = together(rate.within(15 * MINUTE) for rate in single.values()).above(available)
-    if single:
-        assert oversell_probability(available, everything, single, known) == pytest.approx(expected, abs=1e-12)
-
-
-def due(key: str, shown: int | None, target: int, risk: float = 0.0, minutes_ago: int = 0) -> DueKey:
-    return DueKey(key, shown, target, risk, NOW - minutes_ago * MINUTE)
-
-
-def test_zeroes_go_first_then_lowerings_then_raises_each_by_risk_and_age() -> None:
+def test_zeroes_go_first_then_lowerings_then_raises_each_the_hot_ones_first_and_then_the_oldest() -> None:
     in_order = [
-        due("zero, risky", 5, 0, 0.2),
-        due("zero", 5, 0, 0.1),
-        due("lowering, risky", 5, 4, 0.9),
-        due("unknown", None, 9, 0.5),
-        due("lowering, older", 9, 1, 0.1, minutes_ago=9),
-        due("lowering", 9, 1, 0.1),
-        due("raise, risky", 1, 9, 1.0),
-        due("raise, old", 1, 9, 0.1, minutes_ago=9),
-        due("raise, a", 1, 9, 0.1),
-        due("raise, b", 1, 9, 0.1),
-        due("the same", 9, 9, 0.05),
+        due("zero, hot", 5, 0, hot=True),
+        due("zero", 5, 0, minutes_ago=9),
+        due("lowering, hot", 5, 4, hot=True, minutes_ago=1),
+        due("unknown, hot", None, 9, hot=True),
+        due("lowering, older", 9, 1, minutes_ago=9),
+        due("lowering", 9, 1),
+        due("raise, hot", 1, 9, hot=True),
+        due("raise, old", 1, 9, minutes_ago=9),
+        due("raise, a", 1, 9),
+        due("raise, b", 1, 9),
+        due("the same", 9, 9),
     ]
     assert by_urgency(in_order[::-1]) == in_order
 
 
-@given(st.permutations([due("a", 1, 0), due("b", 1, 0), due("c", 3, 1, 0.5), due("d", None, 1), due("e", 0, 3)]))
+@given(st.permutations([due("a", 1, 0), due("b", 1, 0), due("c", 3, 1, hot=True), due("d", None, 1), due("e", 0, 3)]))
 def test_the_order_of_due_keys_does_not_depend_on_how_they_came(keys: list[DueKey]) -> None:
     assert [each.key for each in by_urgency(keys)] == ["a", "b", "c", "d", "e"]
 

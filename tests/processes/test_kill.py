@@ -30,6 +30,7 @@ async def killed(day: Any, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.fault(47, "nothing is lost, nothing doubled, and it goes on by itself")
+@pytest.mark.fault(57, "without memory the system ends it as kill -9 does: nothing is lost, and it goes on by itself")
 @pytest.mark.parametrize("kills", [5, pytest.param(1_000, marks=pytest.mark.soak)])
 async def test_a_daemon_that_is_killed_at_random_goes_on_by_itself_and_loses_and_doubles_nothing(
     open_day: Any, database_url: str, kills: int

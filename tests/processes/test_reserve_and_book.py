@@ -15,10 +15,11 @@ from channelsync.domain.quantities import PositionKey
 from channelsync.domain.risk import Delays
 from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.clock import SystemClock
-from channelsync.store import findings, items, keys, ledger, listings, runs
+from channelsync.store import channels, findings, items, keys, ledger, listings, runs
 from channelsync.store.database import open_database
 from channelsync.store.items import Item, item_id
 from channelsync.store.listings import SeenListing
+from channelsync.sync.decide_writes import decision_for
 from channelsync.sync.measures import Measures
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.targets import compute_targets
@@ -34,16 +35,22 @@ UNITS = 100
 HANG_GUARD = 600
 MUG = PositionKey(item_id("MUG"), "main")
 NOW = SystemClock().now()
+CHANNELS = ("shop", "market")
 SETUP = Setup(
-    channels={"shop": ChannelSetup(name="shop", capabilities=Capabilities(), locations=("main",))},
+    channels={name: ChannelSetup(name=name, capabilities=Capabilities(), locations=("main",)) for name in CHANNELS},
     locations=("main",),
 )
 DELAYS = Delays(order_visible=timedelta(minutes=10), push_visible=timedelta(minutes=1))
-MEASURES = Measures(at=NOW, prior=SETUP.prior_demand, delays={"shop": DELAYS}, order_limit={"shop": timedelta(0)})
+MEASURES = Measures(
+    at=NOW,
+    prior=SETUP.prior_demand,
+    delays=dict.fromkeys(CHANNELS, DELAYS),
+    order_limit=dict.fromkeys(CHANNELS, timedelta(0)),
+)
 
 
 def shelve(connection: Connection) -> None:
-    """100 mugs at one location, listed once on the channel."""
+    """100 mugs at one location, listed once on each channel."""
     now = NOW
     runs.begin_run(connection, "test", "test", "test", {}, now)
     items.add_items(connection, [Item(id=MUG.item, sku="MUG")], now)
@@ -70,8 +77,12 @@ def shelve(connection: Connection) -> None:
         sells_below_zero=False,
         fulfilled_by_channel=False,
     )
-    listings.save_listings(connection, "shop", "shop", [seen], now)
-    listings.set_mapping(connection, "shop", "mug", MUG.item, 1, "test", now)
+    for name in CHANNELS:
+        listings.save_listings(connection, name, name, [seen], now)
+        listings.set_mapping(connection, name, "mug", MUG.item, 1, "test", now)
+        shown = {"value": UNITS, "asked_at": now, "answered_at": now, "read_at": now, "due_at": None}
+        (key,) = keys.ids_of(connection, name, [("mug", "")]).values()
+        keys.save_key(connection, key, **shown)
 
 
 async def in_processes(url: str, what: str) -> int:
@@ -102,8 +113,12 @@ async def test_ten_thousand_orders_for_a_hundred_units_are_all_booked_and_found_
         assert position.available == UNITS - ATTEMPTS
         found = await database.query(lambda c: findings.list_findings(c, only_open=False))
         assert [finding.kind for finding in found] == ["oversold"]
-        due = await database.query(lambda c: keys.due_keys(c, "shop", NOW + timedelta(days=1), 10))
-        assert len(due) == 1
-        targets = await database.query(lambda c: compute_targets(c, SETUP, MEASURES, due))
-        assert [target.units for target in targets.values()] == [0]
+        later = NOW + timedelta(days=1)
+        # The shop that sold them has lowered its own number; nobody but us lowers the other's.
+        for name, wanted in (("shop", (0, "none", None)), ("market", (0, "lower", 0))):
+            (due,) = await database.query(lambda c, name=name: keys.due_keys(c, name, later, 10))
+            target = (await database.query(lambda c, due=due: compute_targets(c, SETUP, MEASURES, [due])))[due]
+            states = await database.query(channels.channel_states)
+            step = decision_for(SETUP, target, states, later)
+            assert (target.units, step.action, step.value) == wanted, name
         assert (await database.query(verify, snapshot=True)).problems == []

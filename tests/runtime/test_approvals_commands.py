@@ -47,6 +47,27 @@ def test_a_count_that_moves_too_much_is_done_and_says_what_is_held(guarded: Shop
     assert "held by plan" in dry.out
 
 
+@pytest.mark.parametrize("as_json", [(), ("--json",)], ids=["for people", "for programs"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("stock", "count", "MUG", "90", "--location", "main"),
+        ("listings", "map", "shop", "item-1", "MUG", "--multiple", "5"),
+        ("items", "merge", "CUP", "MUG"),
+        ("items", "split", "MUG", "JUG", "--units", "main=5"),
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_whoever_asks_for_json_is_told_by_the_same_number_that_something_is_held(
+    guarded: Shopkeeper, command: tuple[str, ...], as_json: tuple[str, ...]
+) -> None:
+    guarded.sells("MUG", 5)
+    assert guarded.runs("reconcile").code == 0
+    assert guarded.runs("stock", "receive", "CUP", "90", "--location", "main", "--create-item").code == 0
+    ran = guarded.runs(*command, *as_json)
+    assert (ran.code, "held: shop" in ran.err) == (ExitCode.HELD, True)
+
+
 def test_what_is_approved_is_written(guarded: Shopkeeper) -> None:
     listing = guarded.sells("MUG", 5)
     plan = plan_of(counted(guarded, 90))

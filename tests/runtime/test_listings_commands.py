@@ -154,7 +154,9 @@ def test_map_says_what_follows_and_the_second_time_that_it_was_so_already(mugs: 
     again = mugs("listings", "map", "shop", "item-1", "MUG", "--multiple", "6")
 
     assert (ran.code, again.code) == (0, 0)
-    assert ran.err == "shop listing item-1 is 6 of MUG from now on. 1 numbers behind it start anew.\n"
+    said, run_said = ran.err.splitlines()
+    assert said == "shop listing item-1 is 6 of MUG from now on. 1 numbers behind it start anew."
+    assert run_said.startswith("Run ")
     assert again.err == "shop listing item-1 was mapped to 6 of MUG already.\n"
 
 
@@ -189,15 +191,19 @@ def test_map_of_an_unknown_listing_says_to_pull(mugs: Run) -> None:
 def test_unmap_takes_a_mapping_back(mugs: Run) -> None:
     mugs("listings", "map", "shop", "item-1", "MUG", "--create-item")
 
-    ran = mugs("listings", "unmap", "shop", "item-1", "--json")
+    (unmapped,) = mugs("listings", "unmap", "shop", "item-1", "--json").rows
 
-    assert ran.rows == [
+    assert mugs("undo", unmapped.pop("run")).code == 0
+    assert [row["mapped_to"] for row in mugs("listings", "list", "--sku", "MUG", "--json").rows] == ["MUG"]
+    assert mugs("listings", "unmap", "shop", "item-1").code == 0
+    assert [unmapped] == [
         {
             "changed": True,
             "keys_started_anew": 1,
             "units_released": 0,
             "orders_booked": 0,
             "share_its_number_unmapped": [],
+            "held": [],
         }
     ]
     assert "was not mapped" in mugs("listings", "unmap", "shop", "item-1").err
@@ -244,6 +250,15 @@ def test_match_create_items_makes_one_item_for_one_sku_of_many_channels(mugs: Ru
 
     assert "Mapped 3 listings, made 2 items" in ran.err
     assert {row["mapped_to"] for row in mugs("listings", "list", "--json").rows} == {"MUG", "LAMP"}
+
+
+def test_the_run_that_match_names_takes_all_of_its_mappings_back(mugs: Run) -> None:
+    ran = mugs("listings", "match", "--create-items", "--apply", "--json")
+    (named,) = [line.split()[1].rstrip(";") for line in ran.err.splitlines() if line.startswith("Run ")]
+
+    assert mugs("undo", named).code == 0
+
+    assert all(row["mapped_to"] is None for row in mugs("listings", "list", "--json").rows)
 
 
 def test_guesses_without_apply_are_a_mistake(run: Run) -> None:

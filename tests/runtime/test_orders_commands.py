@@ -320,6 +320,17 @@ def test_bad_rows_can_be_skipped_mended_and_taken_in_later(run: Run) -> None:
     assert "refused.csv is there already" in again.err
 
 
+def test_where_refused_rows_cannot_be_kept_nothing_is_taken_in(run: Run) -> None:
+    path = write("till.csv", "order,sku,units\n1,MUG,2\n2,MUG,x\n")
+
+    ran = run("orders", "import", path, "--skip-bad-rows", "nowhere/refused.csv")
+
+    assert ran.code == ExitCode.REFUSED
+    assert "nowhere/refused.csv" in ran.err
+    assert run("orders", "list", "--json").rows == []
+    assert run("orders", "import", path, "--skip-bad-rows", "refused.csv", "--json").rows[0]["new"] == 1
+
+
 def test_json_lines_are_known_by_the_name_of_the_file(run: Run) -> None:
     path = write("till.jsonl", '{"order": "1", "status": "closed", "lines": [{"sku": "MUG", "units": 2}]}\n')
 
@@ -403,3 +414,13 @@ def test_an_order_that_cannot_be_understood_is_shown_with_what_the_channel_sent(
     }
     assert (document["head"], document["lines"]) == (row, [])
     assert run("orders", "list", "--only", "unreadable").code == 0
+
+
+@pytest.mark.parametrize("command", ["list", "replay"])
+def test_a_channel_that_there_is_not_is_named(run: Run, command: str) -> None:
+    slip = run("orders", command, "--channel", "shpo")
+
+    assert slip.code == ExitCode.REFUSED
+    assert "there is no channel 'shpo'" in slip.err
+    assert "did you mean 'shop'?" in slip.err
+    assert [run("orders", command, "--channel", name).code for name in ("shop", "manual")] == [0, 0]

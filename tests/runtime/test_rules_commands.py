@@ -94,7 +94,7 @@ def test_setting_again_adds_to_the_rule_of_the_scope_and_an_empty_value_takes_ou
     assert rule["says"] == {"buffer": {"fixed": 2}, "maximum_shown": 9}
 
     ran = shopkeeper.runs("rules", "set", "--channel", "shop", "buffer=", "maximum_shown=")
-    assert ran.err == "The rule says nothing any more and was removed.\n"
+    assert ran.err.splitlines()[0] == "The rule says nothing any more and was removed."
     assert stored(shopkeeper) == []
 
 
@@ -111,6 +111,8 @@ def test_setting_again_adds_to_the_rule_of_the_scope_and_an_empty_value_takes_ou
         (("--channel", "shpo", "buffer=2"), "did you mean 'shop'?"),
         (("--class", "fragil", "buffer=2"), "there is no class 'fragil'"),
         (("--location", "attic", "buffer=2"), "there is no location 'attic'"),
+        (('locations=["mian"]',), "there is no location 'mian'"),
+        (('last_units={ at_or_below = 2, preferred = ["shpo"] }',), "there is no channel 'shpo'"),
         (("--sku", "NIX", "buffer=2"), "There is no item with the SKU NIX"),
         (("--class", "fragile", "--listing", "x", "buffer=2"), "cannot be combined"),
     ],
@@ -124,6 +126,16 @@ def test_a_rule_that_cannot_be_followed_is_refused_in_one_sentence_and_changes_n
     assert said in ran.err
     assert len(ran.err.splitlines()) == 1
     assert stored(shopkeeper) == []
+
+
+def test_the_run_that_a_change_names_takes_it_back(shopkeeper: Shopkeeper) -> None:
+    shopkeeper.runs("rules", "set", "--channel", "shop", "buffer=2")
+    ran = shopkeeper.runs("rules", "set", "--channel", "shop", "buffer=3")
+    (run,) = [line.split()[1].rstrip(";") for line in ran.err.splitlines() if line.startswith("Run ")]
+
+    assert shopkeeper.runs("undo", run).code == 0
+
+    assert [rule["says"] for rule in stored(shopkeeper)] == [{"buffer": {"fixed": 2}}]
 
 
 def test_a_rule_of_the_configuration_is_removed_in_its_file(open_shops: Any) -> None:
@@ -187,3 +199,88 @@ def test_a_rule_can_be_undone(shopkeeper: Shopkeeper) -> None:
 
     assert shopkeeper.runs("undo", run).code == 0
     assert stored(shopkeeper) == []
+
+
+# Only looked at
+
+
+def test_what_a_rule_would_show_is_told_before_it_holds(shopkeeper: Shopkeeper) -> None:
+    mug = shopkeeper.sells("MUG", 12)
+    cup = shopkeeper.sells("CUP", 3)
+    shopkeeper.sells("MUG", 0, units=0, channel="market")
+    assert shopkeeper.runs("reconcile").code == 0
+
+    ran = shopkeeper.runs("rules", "set", "--channel", "shop", "buffer=4", "--dry-run", "--json")
+
+    assert (ran.code, ran.document["dry_run"], ran.document["run"]) == (0, True, None)
+    assert ran.document["says"] == {"buffer": {"fixed": 4}}
+    assert ran.document["moved"] == [
+        {"channel": "shop", "listing": mug, "remote": "", "sku": "MUG", "now": 12, "then": 8},
+        {"channel": "shop", "listing": cup, "remote": "", "sku": "CUP", "now": 3, "then": 0},
+    ]
+    assert shopkeeper.runs("rules", "set", "--channel", "shop", "buffer=4").code == 0
+    assert shopkeeper.runs("reconcile").code == 0
+    assert [shopkeeper.number(listing) for listing in (mug, cup)] == [8, 0]
+
+
+def test_what_is_shown_without_a_rule_is_told_before_it_is_removed(shopkeeper: Shopkeeper) -> None:
+    mug = shopkeeper.sells("MUG", 12)
+    shopkeeper.runs("rules", "set", "--channel", "shop", "buffer=4")
+    (rule,) = stored(shopkeeper)
+
+    ran = shopkeeper.runs("rules", "remove", rule["id"], "--dry-run", "--json")
+
+    assert ran.document["moved"] == [
+        {"channel": "shop", "listing": mug, "remote": "", "sku": "MUG", "now": 8, "then": 12}
+    ]
+    assert (ran.document["rule"], ran.document["says"]) == (rule["id"], None)
+    assert stored(shopkeeper) == [rule]
+
+
+@pytest.mark.parametrize("arguments", [("set", "buffer=2"), ("set", "--channel", "shop", "share=", "buffer=2")])
+def test_a_rule_that_is_only_looked_at_leaves_nothing_behind(
+    shopkeeper: Shopkeeper, arguments: tuple[str, ...]
+) -> None:
+    shopkeeper.sells("MUG", 5)
+    shopkeeper.runs("rules", "set", "--channel", "shop", "share=40")
+    query(shopkeeper, "UPDATE quantity_key SET due_at = NULL")
+    tables = ["run", "change", "rule", "guard_plan", "guard_key", "finding"]
+    before = [query(shopkeeper, f'SELECT * FROM "{name}"') for name in tables]
+    ran = shopkeeper.runs("rules", *arguments, "--dry-run")
+
+    assert ran.code == 0
+    assert [query(shopkeeper, f'SELECT * FROM "{name}"') for name in tables] == before
+    assert query(shopkeeper, "SELECT count(*) FROM quantity_key WHERE due_at IS NOT NULL") == [(0,)]
+    assert "Nothing was changed." in ran.err
+    assert not [line for line in ran.err.splitlines() if line.startswith("Run ")]
+
+
+def test_of_a_rule_on_what_may_be_written_it_is_said_that_it_makes_no_number_another(shopkeeper: Shopkeeper) -> None:
+    shopkeeper.sells("MUG", 5)
+    ran = shopkeeper.runs("rules", "set", "--channel", "shop", "may_raise=false", "--dry-run")
+
+    assert "What would be shown: none" in ran.out
+    assert "may_raise: says which numbers may be written" in ran.err
+
+
+def test_a_rule_that_would_wait_for_approval_is_told_as_such_and_holds_nothing(open_shops: Any) -> None:
+    shopkeeper = open_shops("guard = { least = 1, listings = 0.1 }")
+    for sku in ("MUG", "CUP", "TIN"):
+        shopkeeper.sells(sku, 9)
+    assert shopkeeper.runs("reconcile").code == 0
+
+    ran = shopkeeper.runs("rules", "set", "--channel", "shop", "buffer=8", "--dry-run")
+
+    assert ran.code == ExitCode.HELD
+    assert "shop: would be held for approval" in ran.err
+    assert query(shopkeeper, "SELECT count(*) FROM guard_plan") == [(0,)]
+
+
+def test_a_change_of_rules_is_told_as_one_document(shopkeeper: Shopkeeper) -> None:
+    done = shopkeeper.runs("rules", "set", "--channel", "shop", "buffer=2", "--json").document
+    gone = shopkeeper.runs("rules", "remove", done["rule"], "--json").document
+
+    assert (done["says"], done["dry_run"], done["moved"]) == ({"buffer": {"fixed": 2}}, False, None)
+    assert (gone["rule"], gone["says"], gone["held"]) == (done["rule"], None, [])
+    assert shopkeeper.runs("undo", gone["run"]).code == 0
+    assert [rule["id"] for rule in stored(shopkeeper)] == [done["rule"]]

@@ -7,9 +7,12 @@ have it. `python -m benchmarks.channels` plays the whole day and writes its figu
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from vendor_day.buyers import tells_of_a_buyer
 from vendor_day.day import DayOptions, Played, play_day
 from vendor_day.figures import WRITES_MAX, channel_figures
 from vendor_day.trouble import DOWN, DOWN_FOR
@@ -27,11 +30,17 @@ WITHOUT = (
 
 
 @pytest.fixture(scope="module")
-def played() -> Played:
-    """One day for all tests of this file."""
+def day() -> tuple[Played, list[Any]]:
+    """One day for all tests of this file, and all that was logged on it."""
     if not _CONTRACTS:
         pytest.skip(WITHOUT)
-    return play_day(DayOptions(contracts=Path(_CONTRACTS), scale=SCALE))
+    with capture_logs() as logs:
+        return play_day(DayOptions(contracts=Path(_CONTRACTS), scale=SCALE)), logs
+
+
+@pytest.fixture(scope="module")
+def played(day: tuple[Played, list[Any]]) -> Played:
+    return day[0]
 
 
 @pytest.mark.parametrize("name", CHANNELS)
@@ -47,7 +56,9 @@ def test_no_order_is_missing(played: Played, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-def test_no_call_is_above_a_published_budget(played: Played, name: str) -> None:
+def test_no_call_is_above_a_budget(played: Played, name: str) -> None:
+    """The vendor's published one, as its server counts; WooCommerce publishes none, so there it is the one that our
+    connector declares for the shop (`calls_at_once`, `calls_per_second`), counted as calls arrive."""
     assert played.channels[name].over == ()
 
 
@@ -76,6 +87,13 @@ def test_a_channel_that_is_down_keeps_no_other_from_taking_orders(played: Played
     took = {name: channel.took_meanwhile for name, channel in played.channels.items()}
     assert took.pop(DOWN) == 0, "it was not down"
     assert sum(took.values()) > 0
+
+
+def test_no_buyer_is_in_the_database_or_in_a_log(day: tuple[Played, list[Any]]) -> None:
+    played, logs = day
+    assert played.buyers == ()
+    assert {line["channel"] for line in logs if line["event"] == "channel.call"} == {*CHANNELS}, "all calls are logged"
+    assert [line for line in logs if tells_of_a_buyer(repr(line))] == []
 
 
 def test_the_ledger_adds_up(played: Played) -> None:

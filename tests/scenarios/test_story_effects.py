@@ -266,7 +266,7 @@ async def test_sales_above_the_cap_of_what_is_shown_are_no_rise(open_world) -> N
         await world.sweeps("shop")
     await world.lives(15)
     assert world.shows("market") == 18
-    assert await world.kinds() == []
+    assert (await world.kinds(), await world.found()) == (["implausible drop"], [])  # the last four were seen first
 
 
 @pytest.mark.fails_without(declares={"rounds_to": 1})

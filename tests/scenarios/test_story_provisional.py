@@ -13,12 +13,14 @@ from channelsync.lab.faults import orders_down
 from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
 from channelsync.store import channels
 from channelsync.sync.explained import after_orders_read
+from channelsync.sync.take_orders import take_by_id
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 """When every world opens; a story begins eleven minutes later."""
 
 PLAIN = MarketplaceRules()
 LATE_ORDERS = MarketplaceRules(visibility=(600.0, 600.0))
+MAY_BE_LATE = MarketplaceRules(visibility=(0.0, 3600.0))
 
 
 def nobody(contained: Any, rows: Any) -> tuple[TakeOver, ...]:
@@ -29,7 +31,8 @@ def nobody(contained: Any, rows: Any) -> tuple[TakeOver, ...]:
 @pytest.mark.on_both_databases
 @pytest.mark.fails_without("sync.take_over.take_over", nobody)
 async def test_an_order_takes_over_what_was_held_for_it_once(open_world) -> None:
-    world = await open_world(["shop", "market"])
+    world = await open_world({"shop": MAY_BE_LATE, "market": PLAIN})
+    world.market("shop")._rng.uniform = lambda a, b: a  # this one is listed at once
     world.sells("shop", 2)
     world.passes(minutes=1)
     await world.sweeps("shop")
@@ -44,21 +47,43 @@ async def test_an_order_takes_over_what_was_held_for_it_once(open_world) -> None
 
 @pytest.mark.fails_without("sync.take_over.take_over", nobody)
 async def test_an_order_first_seen_as_cancelled_closes_what_was_held_for_it(open_world) -> None:
-    world = await open_world({"shop": MarketplaceRules(visibility=(0.0, 3600.0)), "market": PLAIN})
+    world = await open_world({"shop": MAY_BE_LATE, "market": PLAIN})
+    world.market("shop")._rng.uniform = lambda a, b: a
     order = world.sells("shop", 2)
     world.passes(minutes=1)
     await world.sweeps("shop")
     assert await world.held() == [2]
     world.passes(seconds=30)
     world.market("shop").cancel(order)
-    world.clock.at += world.channel("shop").setup.capabilities.order_visibility / 2
-    for _ in range(3):
-        world.passes(minutes=10)
-        await world.poll("shop")
+    world.passes(minutes=10)
+    await world.poll("shop")
     assert (await world.held(), await world.available()) == ([], 10)
     await world.sweeps("shop")
     await world.lives(15)
     assert (world.shown(), await world.kinds()) == ([10, 10], [])
+
+
+def sales_alone(original: Any) -> Any:
+    """What an order gave back is not looked at."""
+    return lambda contained, rows: original([effect for effect in contained if effect.delta < 0], rows)
+
+
+@pytest.mark.fails_without("sync.take_over.take_over", around=sales_alone)
+async def test_an_order_that_was_cancelled_before_the_drop_was_read_takes_over_nothing_of_anothers(open_world) -> None:
+    world = await open_world(["shop", "market"], 1)
+    cancelled = world.sells("shop")
+    world.passes(seconds=20)
+    world.market("shop").cancel(cancelled)
+    world.passes(seconds=20)
+    world.sells("shop")
+    world.passes(seconds=20)
+    await world.sweeps("shop")
+    world.passes(seconds=5)
+    await take_by_id(world.agent, world.channel("shop"), [cancelled])  # of the other order's no webhook came
+    await world.tick()
+    assert (await world.held(), world.shown()) == ([1], [0, 0])
+    await world.lives(15)
+    assert (await world.held(), await world.available(), await world.kinds()) == ([], 0, [])
 
 
 def by_clock(original: Any) -> Any:
@@ -223,7 +248,8 @@ async def test_a_hold_that_becomes_an_order_is_an_order_that_we_have_not_seen(op
     await world.tick("market")
     assert (await world.held(), world.shown()) == ([3], [7, 7])
     await world.lives(12)
-    assert (await world.held(), world.shown(), await world.available(), await world.kinds()) == ([], [7, 7], 7, [])
+    assert (await world.held(), world.shown(), await world.available()) == ([], [7, 7], 7)
+    assert (await world.kinds(), await world.found()) == (["implausible drop"], [])  # three in a minute
 
 
 def by_name_as_well(original: Any) -> Any:

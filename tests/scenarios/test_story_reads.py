@@ -12,6 +12,7 @@ from sqlalchemy import text
 from channelsync.domain.demand import DemandRate
 from channelsync.domain.publishing import Decision
 from channelsync.domain.watermark import Read
+from channelsync.lab.faults import orders_down
 from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
 from channelsync.lab.marketplace_values import Offer
 from channelsync.lab.simulation_checks import excess_released
@@ -122,7 +123,8 @@ async def test_an_unseen_order_lowers_the_other_channels_at_once(open_world) -> 
     assert world.channel("shop").wake_orders.is_set()  # its orders are read at once
     assert world.market("market").can_buy("market-tea") == 0
     await world.lives(15)
-    assert (world.oversold, await world.kinds(), await world.available()) == (0, [], 0)
+    assert (world.oversold, await world.found(), await world.available()) == (0, [], 0)
+    assert await world.kinds() == ["implausible drop"]  # it never sold ten in so short a time
 
 
 @pytest.mark.fails_without("domain.provisional.Provisional.excess", 0)
@@ -137,11 +139,32 @@ async def test_a_typo_locks_no_units_for_longer_than_one_order_read(open_world) 
     await world.poll("shop")
     await world.tick()
     assert await world.held() == [2]  # so many it may plausibly have sold
-    assert await world.kinds() == ["unexplained drop"]
+    assert await world.kinds() == ["implausible drop", "unexplained drop"]
     await world.lives(5)
     assert world.shown() == [8, 8]
     await world.lives(60)
     assert (await world.held(), world.shown()) == ([], [10, 10])
+
+
+@pytest.mark.on_both_databases
+@pytest.mark.fails_without("domain.provisional.Provisional.excess", 0)
+@pytest.mark.fails_without("store.provisionals._close_implausible", nothing)
+async def test_a_typo_is_told_at_once_though_orders_cannot_be_read(open_world) -> None:
+    down = orders_down(MORNING + timedelta(hours=4, minutes=11), MORNING + timedelta(hours=8))
+    world = await open_world(["shop", "market"], faults={"shop": [down]})
+    world.edits("shop", 1)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    assert await world.kinds() == ["implausible drop"]
+    found = (await world.found())[0]
+    assert (found.evidence["units"], found.evidence["excess"]) == (-9, 7)
+    assert "7 of them until its orders were all read once more" in found.summary
+    await world.lives(120)
+    assert (await world.held(), world.shown()) == ([9], [1, 1])
+    assert "implausible drop" in [one.kind for one in await world.found()]
+    await world.lives(180)
+    assert (await world.held(), world.shown()) == ([], [10, 10])
+    assert [one.kind for one in await world.found()] == ["unexplained drop"]
 
 
 async def test_units_that_ended_as_implausible_are_told_though_an_order_ended_the_rest(open_world) -> None:
@@ -170,7 +193,8 @@ async def test_a_typo_that_is_corrected_leaves_nothing_behind(open_world) -> Non
     world.passes(minutes=1)
     await world.sweeps("shop")
     await world.lives(15)
-    assert (await world.held(), world.shown(), await world.kinds()) == ([], [10, 10], [])
+    assert (await world.held(), world.shown(), await world.found()) == ([], [10, 10], [])
+    assert await world.kinds() == ["implausible drop"]
 
 
 def whatever_rose(original: Any) -> Any:
@@ -307,7 +331,7 @@ async def test_0_is_never_written_over_a_number_below_it(open_world) -> None:
     await world.lives(15)
     assert world.shown() == [-2, 0]
     assert world.wires["shop"].values == []
-    assert await world.kinds() == ["oversold"]
+    assert await world.kinds() == ["implausible drop", "oversold"]
 
 
 SLOW = MarketplaceRules(applies=Applies.IN_ORDER, apply_delay=(90.0, 90.0))
@@ -344,7 +368,7 @@ async def test_a_write_that_is_not_visible_yet_is_waited_for_and_lowerings_are_n
 
 @pytest.mark.fails_without("domain.watermark._too_soon", lambda state, watermark, read, timing: False)
 async def test_a_read_that_comes_too_soon_decides_nothing_and_holds_up_no_lowering(open_world) -> None:
-    world = await open_world({"shop": MarketplaceRules(read_lag=(180.0, 180.0)), "market": PLAIN})
+    world = await open_world({"shop": MarketplaceRules(compare_and_set=True, read_lag=(180.0, 180.0)), "market": PLAIN})
     world.sells("market", 3)
     await world.poll("market")
     await world.tick("shop")

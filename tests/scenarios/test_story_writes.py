@@ -268,6 +268,42 @@ async def test_without_compare_and_set_numbers_are_read_just_before_they_are_wri
     assert (world.wires["shop"].values, world.oversold) == ([0], 0)
 
 
+def never_where_stale(original: Any) -> Any:
+    """Where reads are stale nothing is read before a write."""
+
+    async def read(agent: Any, channel: Any, wanted: Any, done: Any) -> None:
+        if not channel.setup.capabilities.timing.staleness:
+            await original(agent, channel, wanted, done)
+
+    return read
+
+
+@pytest.mark.fails_without("sync.publish._read_before_write", around=never_where_stale)
+async def test_where_reads_are_stale_too_a_write_swallows_no_sale_that_a_read_can_show(open_world) -> None:
+    world = await open_world({"shop": replace(PLAIN, read_lag=(5.0, 5.0)), "market": PLAIN}, 40)
+    world.sells("shop", 4)
+    world.passes(minutes=5)  # no webhook told of it
+    world.sells("market", 3)
+    await world.poll("market")
+    await world.tick("shop")
+    assert (world.wires["shop"].values, await world.held()) == ([33], [4])
+    await world.lives(15)
+    assert (world.shown(), await world.held(), world.oversold) == ([33, 33], [], 0)
+
+
+@pytest.mark.fails_without("store.key_reads.untouched_since", lambda connection, ids, since: list(ids))
+async def test_where_reads_are_stale_a_number_that_was_just_read_is_not_read_again_before_it_is_written(
+    open_world,
+) -> None:
+    world = await open_world({"shop": replace(PLAIN, read_lag=(60.0, 60.0)), "market": PLAIN}, 40)
+    await world.sweeps("shop")
+    asked = len(world.wires["shop"].asked)
+    world.sells("market", 3)
+    await world.poll("market")
+    await world.tick("shop")
+    assert (world.wires["shop"].values, len(world.wires["shop"].asked)) == ([37], asked)
+
+
 def silent(cls: type[PushResult], key: Any, shown: int | None = None) -> PushResult:
     """An answer that tells no number."""
     return cls(key=key, state="accepted")

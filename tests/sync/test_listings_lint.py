@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,10 @@ class Shown(MemoryChannel):
             changed = Shown.change(listing)
             if changed is not None:
                 yield changed
+
+    async def listings_by_id(self, listings: Sequence[str]) -> Sequence[Listing]:
+        changed = map(Shown.change, await super().listings_by_id(listings))
+        return [one for one in changed if one is not None]
 
 
 @pytest.fixture

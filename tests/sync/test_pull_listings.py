@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,10 @@ class Shown(MemoryChannel):
             changed = Shown.change(listing)
             if changed is not None:
                 yield changed
+
+    async def listings_by_id(self, listings: Sequence[str]) -> Sequence[Listing]:
+        changed = map(Shown.change, await super().listings_by_id(listings))
+        return [one for one in changed if one is not None]
 
 
 @pytest.fixture
@@ -99,6 +103,25 @@ async def test_a_drop_that_no_order_explains_is_held_by_a_pull_as_by_any_read(se
     await pulled(seller)
 
     assert (await seller.position("MUG")).reserved == 2
+
+
+async def test_what_a_pull_finds_is_acted_on_at_once_and_not_at_the_next_tick(seller: Any) -> None:
+    await seller.has("MUG", 5)
+    mug = await seller.lists("MUG", 5)
+    await pulled(seller)
+    await seller.map(mug, "MUG")
+    await pulled(seller)
+    shop = seller.channel()
+    assert shop.wake_publisher.is_set(), "a number that was read for the first time may be written now"
+    await seller.clock.sleep(60)
+    shop.wake_orders.clear()
+    seller.agent.changed.clear()
+    seller.shop().items[mug].number = 3
+
+    await pulled(seller)
+
+    assert shop.wake_orders.is_set(), "an order may explain the drop"
+    assert seller.agent.changed.is_set(), "other channels show fewer now"
 
 
 async def test_numbers_count_as_asked_when_the_pull_began(seller: Any, shows: Any) -> None:

@@ -165,6 +165,7 @@ async def test_a_page_that_comes_twice_counts_once(open_seller: Any) -> None:
 # What a channel's failure leaves behind
 
 
+@pytest.mark.fault(25, "a finding says that the channel cannot be reached, until it answers; its neighbours go on")
 @pytest.mark.parametrize(
     ("trouble", "kind"),
     [(ShopSilent("no answer came"), FindingKind.CHANNEL_DOWN), (ShopShut("closed"), FindingKind.NEEDS_SELLER)],

@@ -66,15 +66,6 @@ class Demand:
                 return units
         return first
 
-    def above(self, units: int) -> float:
-        """The probability that more than `units` are asked for."""
-        if units < 0:
-            return 1.0
-        if self.mean > EXACT_UP_TO:
-            return 0.5 * math.erfc((units + 0.5 - self.mean) / self._deviation() / math.sqrt(2))
-        first, weights = self.distribution()
-        return min(1.0, math.fsum(weights[max(0, units + 1 - first) :]))
-
     def distribution(self) -> tuple[int, list[float]]:
         """The probabilities of first, first + 1, ... units; what is left out is negligible.
 

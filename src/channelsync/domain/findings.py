@@ -14,6 +14,7 @@ class FindingKind(StrEnum):
     UNMAPPED_LINE = "unmapped line"
     UNREADABLE_ORDER = "unreadable order"
     ORDER_MISSING = "order missing"
+    IMPLAUSIBLE_DROP = "implausible drop"
     UNEXPLAINED_DROP = "unexplained drop"
     DRIFT = "drift"
     PUSH_LOST = "push lost"

@@ -6,6 +6,7 @@ channel's number rises again, or all orders that could explain them were read an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -106,25 +107,84 @@ def take_over(contained: Iterable[Effect], rows: Sequence[Provisional]) -> tuple
 
     Only rows of the effect's key whose window covers the effect's whole window: what may have happened before or
     after the drop may be another order's, and to hide a unit twice for a while is cheaper than to show one twice. What
-    the channel names is no order's. An effect larger than the rows explains them all.
+    the channel names is no order's. An effect larger than the rows explains them all. What an order gave back within
+    the same window was not gone when the drop was read: the drop is another order's.
     """
+    effects = sorted(contained, key=lambda e: (e.latest, e.id))
     left = {row.id: row.open for row in rows}
+    back = {
+        (row.id, order): sum(e.delta for e in effects if e.delta > 0 and e.order == order and _covers(row, e))
+        for row in rows
+        for order in {e.order for e in effects}
+    }
     taken = []
-    for effect in sorted(contained, key=lambda e: (e.latest, e.id)):
+    for effect in effects:
         units = -effect.delta
         for row in sorted(rows, key=lambda r: (r.window_from, r.id)):
-            covers = (
-                row.key == effect.key
-                and not row.named
-                and row.window_from <= effect.earliest
-                and effect.latest <= row.window_to
-            )
-            n = min(units, left[row.id]) if covers else 0
+            if units <= 0 or not _covers(row, effect):
+                continue
+            given = min(units, back[row.id, effect.order])
+            back[row.id, effect.order] -= given
+            units -= given
+            n = min(units, left[row.id])
             if n > 0:
                 taken.append(TakeOver(row.id, effect.id, n))
                 left[row.id] -= n
                 units -= n
     return tuple(taken)
+
+
+def _covers(row: Provisional, effect: Effect) -> bool:
+    return (
+        row.key == effect.key
+        and not row.named
+        and row.window_from <= effect.earliest
+        and effect.latest <= row.window_to
+    )
+
+
+def explained_late(
+    released: Iterable[Release], rows: Iterable[Provisional], effects: Iterable[Effect]
+) -> tuple[TakeOver, ...]:
+    """Of the units that are about to end without an order those that one explains after all: an edit up.
+
+    Nobody tells when an order was edited, so no row covers its effect, and while another order may still come it takes
+    nothing over. When all were read, one that may have happened within the row's window is what the drop was about.
+    effects: those that the number contains and that took nothing over. What the same order gave back within
+    the window was not gone when the drop was read.
+    """
+    by_row = {row.id: row for row in rows}
+    known = sorted(effects, key=lambda e: (e.latest, e.id))
+    left = {effect.id: max(0, -effect.delta) for effect in known}
+    taken = []
+    for release in released:
+        row, units = by_row[release.row], release.units
+        near = [e for e in known if _touches(row, e)]
+        back = Counter[str]()
+        for effect in near:
+            back[effect.order] += max(0, effect.delta)
+        for effect in near:
+            given = min(left[effect.id], back[effect.order])
+            back[effect.order] -= given
+            n = min(units, left[effect.id] - given)
+            if n > 0:
+                taken.append(TakeOver(row.id, effect.id, n))
+                left[effect.id] -= n
+                units -= n
+    return tuple(taken)
+
+
+def decided(
+    released: Iterable[Release], rows: Iterable[Provisional], unsettled: Iterable[Effect]
+) -> tuple[Release, ...]:
+    """Without the rows that a sale may explain of which the next read tells: until it is settled both stand."""
+    by_row, sales = {row.id: row for row in rows}, [effect for effect in unsettled if effect.delta < 0]
+    return tuple(one for one in released if not any(_touches(by_row[one.row], sale) for sale in sales))
+
+
+def _touches(row: Provisional, effect: Effect) -> bool:
+    mine = row.key == effect.key and not row.named
+    return mine and row.window_from <= effect.latest and effect.earliest <= row.window_to
 
 
 def to_release(

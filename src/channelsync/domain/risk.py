@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from channelsync.domain.demand import Demand, DemandRate, together
+from channelsync.domain.demand import DemandRate, together
 
 USUAL_QUANTILE = 0.999
 """What a channel sells at most, save once in a thousand spans."""
 
 ENOUGH_SAMPLES = 1_000
 """From so many on, a measured delay is trusted more than a declared one."""
-
-_MOST_VARIANCE = 2_000
 
 T = TypeVar("T")
 
@@ -81,55 +79,23 @@ def computed_buffer(
     return units if at_most is None else min(units, at_most)
 
 
-def oversell_probability(
-    available: int,
-    shown: Mapping[str, int],
-    demand: Mapping[str, DemandRate],
-    delays: Mapping[str, Delays],
-) -> float:
-    """The probability that more units are sold than there are, before the numbers that are shown now can follow.
-
-    shown: base units on sale now, by channel; a channel cannot sell more than it shows. Each sells within its own
-    order delay plus the longest push delay of those that show any. available below 0 counts as none: the
-    probability is that of selling one more. A channel without a rate sells nothing. Channels are independent.
-    Where numbers are large, the limits of `shown` are left out: the result is then an upper bound.
-    Raises ValueError when a channel that shows units has no delays.
-    """
-    left = max(0, available)
-    if sum(max(0, units) for units in shown.values()) <= left:
-        return 0.0
-    on_sale = {channel: units for channel, units in shown.items() if units > 0}
-    pushed = max(_of(channel, delays).push_visible for channel in on_sale)
-    asked = [
-        (units, demand[channel].within(delays[channel].order_visible + pushed))
-        for channel, units in on_sale.items()
-        if channel in demand
-    ]
-    if sum(each.variance for _, each in asked) > _MOST_VARIANCE:
-        return together(each for _, each in asked).above(left)
-    sold = [1.0]
-    for units, each in asked:
-        sold = _sum_of(sold, _sales(each, min(units, left + 1)), left + 1)
-    return min(1.0, math.fsum(sold[left + 1 :]))
-
-
 @dataclass(frozen=True, slots=True)
 class DueKey:
     """A key that waits to be written.
 
     shown: the number it shows as far as we know, None: unknown. target: the number it should show; key units.
-    risk: its `oversell_probability`. due_since: when it fell due.
+    hot: more of it may be sold than there is before we hear of it, see `is_hot`. due_since: when it fell due.
     """
 
     key: str
     shown: int | None
     target: int
-    risk: float
+    hot: bool
     due_since: datetime
 
 
 def by_urgency(keys: Iterable[DueKey]) -> list[DueKey]:
-    """Due keys in the order in which they go out: zeroes, other lowerings, raises; then by risk; then the oldest.
+    """Due keys in the order in which they go out: zeroes, other lowerings, raises; then hot ones; then the oldest.
 
     An unknown number counts as a lowering: it may show too much.
     """
@@ -138,7 +104,7 @@ def by_urgency(keys: Iterable[DueKey]) -> list[DueKey]:
         key=lambda due: (
             due.target != 0,
             due.shown is not None and due.target >= due.shown,
-            -due.risk,
+            not due.hot,
             due.due_since,
             due.key,
         ),
@@ -164,22 +130,3 @@ def _of(channel: str, known: Mapping[str, T]) -> T:
     if channel not in known:
         raise ValueError(f"{channel}: no delay is known; declare one")
     return known[channel]
-
-
-def _sales(demand: Demand, most: int) -> list[float]:
-    """Probabilities of selling 0, 1, ... `most` units; demand beyond `most` sells `most`."""
-    first, weights = demand.distribution()
-    most = min(most, first + len(weights) - 1)
-    sold = [0.0] * (most + 1)
-    for units, weight in enumerate(weights, start=first):
-        sold[min(units, most)] += weight
-    return sold
-
-
-def _sum_of(one: Sequence[float], other: Sequence[float], most: int) -> list[float]:
-    """Probabilities of the sum of two independent numbers; all that reaches `most` is counted there."""
-    total = [0.0] * (min(most, len(one) + len(other) - 2) + 1)
-    for units, weight in enumerate(one):
-        for more, chance in enumerate(other):
-            total[min(most, units + more)] += weight * chance
-    return total

@@ -15,7 +15,7 @@ import orjson
 FOLDER = Path("build/figures")
 """Where figures are, below the folder that the command runs in."""
 
-PAGES = (Path("docs/performance.md"), Path("docs/reliability.md"))
+PAGES = (Path("docs/performance.md"), Path("docs/reliability.md"), Path("docs/simulation.md"))
 """The documents whose tables are rendered."""
 
 _AIM = re.compile(r"^(>=|<=|=)\s*(-?[0-9.]+)$")

@@ -25,7 +25,7 @@ from channelsync.sdk.vault import Vault
 from channelsync.store import channels as channel_rows
 from channelsync.store import items, rules, runs
 from channelsync.store.database import Database, open_database
-from channelsync.store.database_errors import DatabaseError
+from channelsync.store.database_errors import DatabaseError, DatabaseUnavailable
 from channelsync.store.items import Item
 from channelsync.store.migrations import check_schema
 from channelsync.store.publisher_lock import single_publisher_lock
@@ -74,7 +74,7 @@ async def open_run(
     clock = clock or SystemClock()
     run = new_run_id(clock.now())
     async with AsyncExitStack() as stack:
-        url = loaded.config.database.url
+        url = address_of(loaded.config)
         database = await stack.enter_async_context(open_database(url, worker=worker_name(run)))
         await check_schema(database)
         if publisher:
@@ -154,7 +154,7 @@ async def open_trial(
     run = new_run_id(now)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="channelsync-"))
-        database = await stack.enter_async_context(open_database(loaded.config.database.url))
+        database = await stack.enter_async_context(open_database(address_of(loaded.config)))
         await check_schema(database)
         setup = await database.query(lambda c: setup_of(c, loaded, catalogue))
         measures = await database.query(lambda c: measure(c, setup, now))
@@ -170,7 +170,7 @@ async def open_trial(
 @asynccontextmanager
 async def open_reading(loaded: Loaded) -> AsyncIterator[Database]:
     """The configured database for a command that only reads. Raises DatabaseError."""
-    async with open_database(loaded.config.database.url) as database:
+    async with open_database(address_of(loaded.config)) as database:
         await check_schema(database)
         yield database
 
@@ -237,6 +237,18 @@ def safe_of(loaded: Loaded, database: Database, clock: Clock) -> Safe:
 def database_file(config: Config) -> Path | None:
     """The SQLite file that the publisher's lock belongs to; None on PostgreSQL."""
     return sqlite_path(config.database.url) if config.database.url.startswith("sqlite:") else None
+
+
+def address_of(config: Config) -> str:
+    """The address of a database that is there.
+
+    Raises DatabaseUnavailable for a SQLite file that is not: opening it would make an empty one, and behind a mistyped
+    address that looks like a fresh start.
+    """
+    path = database_file(config)
+    if path is not None and path.parent.is_dir() and not path.exists():
+        raise DatabaseUnavailable(f"there is no file {path}; `channelsync db upgrade` makes one")
+    return config.database.url
 
 
 def setup_of(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from channelsync.sdk.clock import Clock
-from channelsync.sdk.errors import NeedsSeller, NotSent, TryLater
+from channelsync.sdk.errors import NeedsSeller, NotPermitted, NotSent, TryLater
 
 _DOUBLINGS_MAX = 30
 
@@ -100,13 +100,16 @@ class Breaker:
     def guard(self, *, cheap_read: bool) -> Iterator[None]:
         """Around one call: refuses it like `check`, else learns from how it ends.
 
-        Errors other than `TryLater` kinds and `NeedsSeller`, and a cancelled call, decide nothing.
+        Errors other than `TryLater` kinds and `NeedsSeller`, and a cancelled call, decide nothing; nor does
+        `NotPermitted`, for other calls may be permitted.
         """
         self.check(cheap_read=cheap_read)
         probe = self._state.retry_at is not None
         self._probing = self._probing or probe
         try:
             yield
+        except NotPermitted:
+            raise
         except NeedsSeller as error:
             self._state = replace(self._state, needs_seller=error.what_to_do)
             raise

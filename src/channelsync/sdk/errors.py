@@ -5,6 +5,7 @@
     │   ├── NotSent                   the request did not leave: send it again when you like
     │   └── OutcomeUnknown            it may have been applied: read before anything else
     ├── NeedsSeller(what_to_do)       stop this channel and tell the seller
+    │   └── NotPermitted              only what was asked for is not allowed: the rest of the channel goes on
     └── ChannelMisbehaved             a bug, ours or theirs: an alert, no retry
         └── AnswerUnreadable          the answer to this call cannot be read
 
@@ -49,6 +50,10 @@ class NeedsSeller(ChannelError):
         super().__init__(what_to_do)
         self.what_to_do = str(self)
         """The one thing that the seller must do, as a sentence that can be shown as it is."""
+
+
+class NotPermitted(NeedsSeller):
+    """A permission is missing: the seller gives it, and what needs none of it goes on meanwhile."""
 
 
 class ChannelMisbehaved(ChannelError):

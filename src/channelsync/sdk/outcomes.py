@@ -8,7 +8,8 @@
 | no answer in time, reset, answer cut short                 | TryLater           | OutcomeUnknown     |
 | HTTP 429, 408, 425                                         | TryLater           | TryLater           |
 | HTTP 5xx                                                   | TryLater           | OutcomeUnknown     |
-| HTTP 401, 403                                              | NeedsSeller        | NeedsSeller        |
+| HTTP 401                                                   | NeedsSeller        | NeedsSeller        |
+| HTTP 403                                                   | NotPermitted       | NotPermitted       |
 | HTTP 3xx, other 4xx; a request that HTTP cannot express    | ChannelMisbehaved  | ChannelMisbehaved  |
 | 2xx with a body that is not what was expected              | AnswerUnreadable   | AnswerUnreadable   |
 
@@ -23,6 +24,7 @@ from channelsync.sdk.errors import (
     ChannelError,
     ChannelMisbehaved,
     NeedsSeller,
+    NotPermitted,
     NotSent,
     OutcomeUnknown,
     TryLater,
@@ -42,8 +44,9 @@ def error_of_status(status: int, *, write: bool, call: str, detail: str, retry_a
     if status in _NOTHING_DONE:
         return TryLater(what, retry_after=retry_after)
     if status in (401, 403):
+        kind = NeedsSeller if status == 401 else NotPermitted
         problem = "does not accept our credentials" if status == 401 else "does not permit this call"
-        return NeedsSeller(
+        return kind(
             f"{call}: the channel {problem} (HTTP {status}). Renew the channel's credentials, or give them the"
             f" permission that is missing." + (f" It says: {detail}" if detail else "")
         )

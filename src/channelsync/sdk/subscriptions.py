@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 class Subscription:
     """One subscription at the channel. name: the channel's id of it. address: where deliveries go.
 
-    active: whether the channel delivers. trouble: what it says about failed deliveries; "" where it says nothing.
+    active: whether the channel delivers all that we need. trouble: why it does not, or what it says about failed
+    deliveries; "" where it says nothing. advice: what the seller does about that; "": sees that our address can be
+    reached.
     """
 
     name: str
@@ -20,6 +22,7 @@ class Subscription:
     address: str
     active: bool = True
     trouble: str = ""
+    advice: str = ""
 
 
 @runtime_checkable

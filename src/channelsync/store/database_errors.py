@@ -9,6 +9,7 @@ DatabaseError
 ├── CommitUnknown           broke during the commit: read the deterministic ids, then decide
 ├── DatabaseFull            no space left: rolled back, make room
 ├── DatabaseReadOnly        file, directory or server does not accept writes
+├── DatabaseGone            the file was deleted, moved or replaced while it was open: put it back, or restore
 ├── DatabaseDamaged         not a database, or a broken one: run `channelsync backup restore`
 ├── SchemaTooOld            run `channelsync db upgrade`
 ├── SchemaTooNew            upgrade channelsync
@@ -74,6 +75,10 @@ class DatabaseFull(DatabaseError):
 
 class DatabaseReadOnly(DatabaseError):
     """The database does not accept writes: check the rights of its file and directory, or whose replica it is."""
+
+
+class DatabaseGone(DatabaseError):
+    """The file was deleted, moved or replaced in use; nothing is written. Put it back, or stop all and restore."""
 
 
 class DatabaseDamaged(DatabaseError):

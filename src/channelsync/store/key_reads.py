@@ -7,12 +7,13 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, bindparam, exists, or_, select
 
 from channelsync.store.among import among, values
 from channelsync.store.tables import metadata
 
 _KEY = metadata.tables["quantity_key"]
+_WRITE = metadata.tables["quantity_write"]
 
 
 def names_of(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
@@ -51,6 +52,21 @@ def _select_to_read(hot: bool) -> Select[Any]:  # noqa: FBT001 - a cache's key
         .where(_KEY.c.identity == bindparam("identity"), _KEY.c.ours.is_(True), wanted)
         .order_by(_KEY.c.read_wanted.desc(), _KEY.c.read_at, _KEY.c.id)
     )
+
+
+def untouched_since(connection: Connection, ids: Sequence[int], since: datetime) -> list[int]:
+    """Of these keys those that were neither read nor written since then."""
+    span = {"ids": values(connection, ids), "since": since}
+    found = set(connection.execute(_select_untouched(connection.dialect.name), span).scalars())
+    return [key for key in ids if key in found]
+
+
+@cache
+def _select_untouched(dialect: str) -> Select[Any]:
+    since: BindParameter[datetime] = bindparam("since", type_=_KEY.c.read_at.type)
+    written = exists().where(_WRITE.c.key == _KEY.c.id, _WRITE.c.sent_at > since)
+    unread = or_(_KEY.c.read_at.is_(None), _KEY.c.read_at <= since)
+    return select(_KEY.c.id).where(among(_KEY.c.id, "ids", dialect), unread, ~written)
 
 
 def unread_since(connection: Connection, identity: str, since: datetime, limit: int) -> list[int]:

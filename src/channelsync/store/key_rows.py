@@ -103,6 +103,20 @@ def items_shown(connection: Connection, ids: Sequence[int]) -> set[str]:
     return set(found.scalars())
 
 
+def channels_showing(connection: Connection, items: Collection[str]) -> list[tuple[str, str]]:
+    """(item, channel) for every channel with a key of ours that shows one of these items."""
+    if not items:
+        return []
+    found = connection.execute(_select_showing(connection.dialect.name), {"items": values(connection, sorted(items))})
+    return [(item, channel) for item, channel in found]
+
+
+@cache
+def _select_showing(dialect: str) -> Select[Any]:
+    shown = select(_KEY.c.item, _KEY.c.channel).where(among(_KEY.c.item, "items", dialect), _KEY.c.ours.is_(True))
+    return shown.distinct()
+
+
 def _plain(connection: Connection, statement: Select[Any], parameters: dict[str, object]) -> Sequence[Any]:
     """The driver's own rows."""
     cursor = connection.execute(statement, parameters).cursor

@@ -226,6 +226,13 @@ def count_unseen(connection: Connection, channel: str, seen_before: datetime) ->
     )
 
 
+def unseen(connection: Connection, channel: str, seen_before: datetime, limit: int) -> list[str]:
+    """Ids of listings that a channel is known to have and no pull has brought since then, at most so many."""
+    where = (_LISTING.c.channel == channel, _LISTING.c.seen_at < seen_before, _LISTING.c.gone_at.is_(None))
+    found = select(_LISTING.c.listing).where(*where).order_by(_LISTING.c.listing).limit(limit)
+    return list(connection.execute(found).scalars())
+
+
 def mark_gone(connection: Connection, channel: str, seen_before: datetime, now: datetime) -> list[StoredListing]:
     """Marks listings that a full pull no longer brought; returns them.
 

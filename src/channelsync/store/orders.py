@@ -228,12 +228,16 @@ def _select_mapped(column: str, dialect: str) -> Select[Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderToSave:
-    """An order after booking. expires_at: when what it holds ends without news; None: never."""
+    """An order after booking. expires_at: when what it holds ends without news; None: never.
+
+    absent_at: see `OrderRow`; kept of the first booking only.
+    """
 
     said: OrderSnapshot
     booked: BookedOrder
     unmapped: int
     expires_at: datetime | None
+    absent_at: datetime | None = None
 
 
 def order_rows(orders: Sequence[OrderToSave], known: Collection[tuple[str, str]], now: datetime) -> tuple[Rows, Rows]:
@@ -250,6 +254,7 @@ def order_rows(orders: Sequence[OrderToSave], known: Collection[tuple[str, str]]
             "status": order.booked.status.value,
             "placed_at": order.said.placed_at,
             "first_seen_at": now,
+            "absent_at": order.absent_at,
             "booked_at": now,
             "expires_at": order.expires_at,
             "unmapped": order.unmapped,

@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, literal_column, select, update
 
+from channelsync.domain.findings import FindingKind, fingerprint
 from channelsync.domain.provisional import Provisional
+from channelsync.store import findings
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump, load
 from channelsync.store.tables import metadata
@@ -72,7 +74,10 @@ def add_provisionals(connection: Connection, channel: str, rows: Sequence[Provis
 
 
 def close_units(connection: Connection, ended: Mapping[str, tuple[int, str]], now: datetime) -> None:
-    """Ends units of rows: id -> (units, what ended them). Raises IntegrityError where more would end than is open."""
+    """Ends units of rows: id -> (units, what ended them). Raises IntegrityError where more would end than is open.
+
+    Where nothing more than plausible is held of a key any more, the finding that says so is closed.
+    """
     rows = [{"b_id": name, "b_units": units, "b_by": by, "b_now": now} for name, (units, by) in sorted(ended.items())]
     if rows:
         connection.execute(
@@ -81,6 +86,22 @@ def close_units(connection: Connection, ended: Mapping[str, tuple[int, str]], no
             .values(open=_ROW.c.open - bindparam("b_units"), closed_at=bindparam("b_now"), closed_by=bindparam("b_by")),
             rows,
         )
+        _close_implausible(connection, sorted(ended), now)
+
+
+def _close_implausible(connection: Connection, ended: Sequence[str], now: datetime) -> None:
+    found = connection.execute(_select_large(connection.dialect.name), {"ended": values(connection, ended)})
+    wanted = set(found.scalars())
+    held = open_provisionals(connection, wanted)
+    over = [key for key in wanted if not any(row.excess and not row.named for row in held.get(key, ()))]
+    closed = [fingerprint(FindingKind.IMPLAUSIBLE_DROP, str(key)) for key in over]
+    findings.close_findings(connection, closed, "no more is held than the channel is likely to have sold", now)
+
+
+@cache
+def _select_large(dialect: str) -> Select[Any]:
+    """The keys of those of these rows that held more than was plausible."""
+    return select(_ROW.c.key).where(among(_ROW.c.id, "ended", dialect), _ROW.c.units > _ROW.c.plausible).distinct()
 
 
 def provisional_of(row: Row[Any]) -> Provisional:

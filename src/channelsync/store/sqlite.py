@@ -22,10 +22,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from channelsync.store.database import Database, Dialect, InFlight, Work, in_one_transaction
-from channelsync.store.database_errors import DatabaseDamaged, DatabaseUnavailable
+from channelsync.store.database_errors import DatabaseDamaged, DatabaseGone, DatabaseUnavailable
 
 T = TypeVar("T")
 P = ParamSpec("P")
+FileId = tuple[int, int]
+"""Device and number: the same file under whatever name."""
 
 BUSY_TIMEOUT_MS = 5_000
 """How long SQLite itself waits for another process's write before an attempt ends with DatabaseBusy."""
@@ -44,9 +46,10 @@ class SqliteDatabase(Database):
         super().__init__(url, str(self.path), in_flight, seed=0 if inline else None)
         if not self.path.parent.is_dir():
             raise DatabaseUnavailable(f"there is no directory {self.path.parent} for {self.path.name}")
+        self._opened: FileId | None = None
         self._one_writer = asyncio.Lock()
-        self._writer = _engine(partial(connect, self.path), size=1)
-        self._reader = _engine(partial(connect, self.path, query_only=True), size=readers)
+        self._writer = _engine(self._connect, size=1)
+        self._reader = _engine(partial(self._connect, query_only=True), size=readers)
         self._writing: Connection | None = None
         self._writer_thread = None if inline else ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = None if inline else ThreadPoolExecutor(readers, "sqlite-reader")
@@ -68,6 +71,20 @@ class SqliteDatabase(Database):
         self._writer.dispose()
         self._reader.dispose()
 
+    def _connect(self, *, query_only: bool = False) -> sqlite3.Connection:
+        """The first connection says which file it is; the later ones make no new file where that one has gone."""
+        if self._opened is not None:
+            self._refuse_another_file()
+        connection = connect(self.path, query_only=query_only)
+        self._opened = self._opened or _file_id(self.path)
+        return connection
+
+    def _refuse_another_file(self) -> None:
+        """Raises DatabaseGone where the file has another name by now, or none: SQLite would go on writing to it, and
+        all of that would be gone with the last process that has it open."""
+        if self._opened is not None and (there := _file_id(self.path)) != self._opened:
+            raise DatabaseGone(f"{self.path}: {'there is none' if there is None else 'it is another file'}")
+
     async def _transact_once(self, work: Work[T]) -> T:
         async with self._one_writer:
             return await _run(self._writer_thread, lambda: self._write(work))
@@ -77,6 +94,7 @@ class SqliteDatabase(Database):
 
         It is given up when it fails, so that the next unit of work begins on a sound one.
         """
+        self._refuse_another_file()
         connection = self._writing or self._writer.connect()
         self._writing = None
         try:
@@ -89,7 +107,14 @@ class SqliteDatabase(Database):
         return value
 
     async def _query_once(self, work: Work[T], *, snapshot: bool, unhurried: bool) -> T:
-        return await _run(self._reader_threads, lambda: _read(self._reader, work, snapshot=snapshot))
+        return await _run(self._reader_threads, lambda: self._read(work, snapshot=snapshot))
+
+    def _read(self, work: Work[T], *, snapshot: bool) -> T:
+        self._refuse_another_file()
+        with self._reader.connect() as connection:
+            if snapshot:
+                connection.exec_driver_sql(_BEGIN_READING)
+            return work(connection)
 
     async def _migrate(self, work: Work[T]) -> T:
         rebuilding = _engine(partial(connect, self.path, foreign_keys=False), size=1)
@@ -135,6 +160,15 @@ def connect(path: Path, *, foreign_keys: bool = True, query_only: bool = False) 
     return connection
 
 
+def _file_id(path: Path) -> FileId | None:
+    """None: there is no file of that name, or none that can be looked at."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _engine(creator: Callable[[], sqlite3.Connection], *, size: int) -> Engine:
     return create_engine(
         "sqlite+pysqlite:///file",
@@ -149,13 +183,6 @@ def _write(engine: Engine, work: Work[T]) -> T:
     with engine.connect() as connection:
         connection.exec_driver_sql(_BEGIN_WRITING)
         return in_one_transaction(connection, work)
-
-
-def _read(engine: Engine, work: Work[T], *, snapshot: bool) -> T:
-    with engine.connect() as connection:
-        if snapshot:
-            connection.exec_driver_sql(_BEGIN_READING)
-        return work(connection)
 
 
 def _checked(connection: Connection, work: Work[T]) -> T:

@@ -30,11 +30,15 @@ from channelsync.sync.take_over import take_over_contained
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """An order that arrived. settle: it was read by id, so it wins over another content of the same version."""
+    """An order that arrived. settle: it was read by id, so it wins over another content of the same version.
+
+    absent_at: where a read of the channel's orders brought it, when the last complete one before it was asked.
+    """
 
     channel: str
     order: OrderSnapshot
     settle: bool = False
+    absent_at: datetime | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +84,7 @@ def expire_orders(connection: Connection, setup: Setup, *, now: datetime, run: s
     work.lock()
     for row in overdue:
         booking = expire(row.booked, at=now, run=run, reason="pending for longer than the channel's time limit")
-        work.keep(row.said, booking, unmapped=row.unmapped, expires_at=None)
+        work.keep(Arrival(channel=row.booked.channel, order=row.said), booking, unmapped=row.unmapped, expires_at=None)
     work.save()
     return work.done
 
@@ -189,17 +193,20 @@ class _Batch:
         limit = channel.capabilities.pending_limit
         pending = arrival.order.status is OrderStatus.PENDING and limit is not None
         expires_at = arrival.order.version + limit if pending and limit is not None else None
-        self.keep(arrival.order, booking, unmapped=len(unmapped), expires_at=expires_at)
+        self.keep(arrival, booking, unmapped=len(unmapped), expires_at=expires_at)
         waited = {line.line for line in before.lines if line.sold is None} if before else set()
         self._report_unmapped(name, arrival, unmapped, waited)
 
-    def keep(self, said: OrderSnapshot, booking: Booking, *, unmapped: int, expires_at: datetime | None) -> None:
+    def keep(self, arrival: Arrival, booking: Booking, *, unmapped: int, expires_at: datetime | None) -> None:
         """Takes a booking into the batch."""
         if booking.order is None:
             return
         name = (booking.order.channel, booking.order.order)
         self.booked[name] = booking.order
-        self.saves[name] = OrderToSave(said=said, booked=booking.order, unmapped=unmapped, expires_at=expires_at)
+        said, absent_at = arrival.order, arrival.absent_at
+        self.saves[name] = OrderToSave(
+            said=said, booked=booking.order, unmapped=unmapped, expires_at=expires_at, absent_at=absent_at
+        )
         self.movements += booking.movements
         if booking.effects:
             self.effects.setdefault(booking.order.channel, []).extend(booking.effects)

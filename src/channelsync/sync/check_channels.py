@@ -292,12 +292,17 @@ def webhook_points(
             )
             points.append(CheckPoint("webhooks", f"misrouted: deliveries go to {', '.join(where)}", advice))
     if repair.off:
-        points.append(CheckPoint("webhooks", f"switched off by the channel: {_topics(repair.off)}", todo))
+        off = ", ".join(f"{one.topic} ({one.trouble})" if one.trouble else one.topic for one in repair.off)
+        points.append(CheckPoint("webhooks", f"not delivered as they must be: {off}", todo))
     if repair.doubled:
         points.append(CheckPoint("webhooks", f"doubled: {_topics(repair.doubled)}", todo))
     ours = [one for one in found if one.address == address]
     points += [
-        CheckPoint("webhooks", f"{one.topic}: {one.trouble}", f"See that {address} can be reached from outside.")
+        CheckPoint(
+            "webhooks",
+            f"{one.topic}: {one.trouble}",
+            one.advice or f"See that {address} can be reached from outside.",
+        )
         for one in ours
         if one.active and one.trouble
     ]

@@ -54,7 +54,7 @@ def compare_all(connection: Connection, setup: Setup, measures: Measures, now: d
     apart: set[str | None] = {*setup.recipes, *(rule.scope.item for rule in rules)}
     apart |= key_rows.items_apart(connection, listings) | plans.held_items(connection)
     if any(isinstance(rule.values.buffer, Computed) for rule in rules):
-        apart |= measures.demand.keys()
+        apart |= measures.demand.keys() | setup.affected.keys()  # of a part, channels with bundles sell as well
     work = _Comparison(
         connection=connection,
         setup=setup,

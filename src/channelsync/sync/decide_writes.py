@@ -101,7 +101,7 @@ def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: S
             found.change(key, target=target.units, hot=target.hot)
         if decision.action in ("lower", "raise"):
             reference = expected_now(target.key.state, channel.setup.capabilities.timing)[-1]
-            due.append(DueKey(str(key), reference.high, target.units, float(target.hot), target.key.due_at or now))
+            due.append(DueKey(str(key), reference.high, target.units, target.hot, target.key.due_at or now))
             if decision.action == "lower":
                 found.lowerings.add(key)
         elif decision.action == "wait" and not (decision.until and target.key.state.writes):

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from channelsync.domain.effects import Effect
 from channelsync.domain.findings import Finding, FindingKind
 from channelsync.domain.ledger import Cause, EntryKind, Movement, entry_id
 from channelsync.domain.provisional import (
     Provisional,
     Release,
     Rise,
+    TakeOver,
     close_for_rise,
+    decided,
     explain_rise,
+    explained_late,
     to_release,
 )
 from channelsync.domain.quantities import PositionKey
 from channelsync.domain.sourcing import reachable
-from channelsync.domain.watermark import relation
+from channelsync.domain.watermark import Relation, relation
 from channelsync.store import agenda, channels, findings, keys, ledger, provisionals
 from channelsync.store.keys import KeyRecord
 from channelsync.sync.accounts import orders_read
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.switches import mode_now
-from channelsync.sync.take_over import end_movements
+from channelsync.sync.take_over import end_movements, order_came
 
 # So many repairs of one key in a row, and another writer is at work: a finding instead of a fight.
 REPAIRS_MAX = 3
@@ -73,12 +78,7 @@ class _Explaining:
                 self._resolve_rise(record, rows.get(key, []))
         for key, open_rows in rows.items():
             still = _as_shown(records[key], self._still_open(open_rows))
-            released = to_release(still, covered_to, asked, limit)
-            self._end(open_rows, released, EntryKind.EXPIRE)
-            named = {row.id for row in open_rows if row.named}
-            unexplained = [one for one in released if one.row not in named]
-            if unexplained and self.live:
-                self._unexplained_drop(records[key], open_rows, unexplained)
+            self._end_covered(records[key], open_rows, to_release(still, covered_to, asked, limit))
         entries = ledger.write(self.connection, self.movements, positions, self.now)
         provisionals.close_units(self.connection, self.ended, self.now)
         changed = {e.movement.position.item for e in entries}
@@ -90,6 +90,42 @@ class _Explaining:
     def _still_open(self, rows: Iterable[Provisional]) -> list[Provisional]:
         """The rows as this pass has left them so far."""
         return [replace(row, open=row.open - self.ended.get(row.id, (0, ""))[0]) for row in rows]
+
+    def _end_covered(self, record: KeyRecord, rows: Sequence[Provisional], released: Sequence[Release]) -> None:
+        """All orders that could explain these units were read: one does after all, or none does."""
+        named = {row.id for row in rows if row.named}
+        ended = decided(released, rows, self._effects(record, "unsettled"))
+        taken = explained_late([one for one in ended if one.row not in named], rows, self._effects(record, "in"))
+        self._take_over_late(record, rows, taken)
+        late = Counter[str]()
+        for one in taken:
+            late[one.row] += one.units
+        rest = [replace(one, units=one.units - late[one.row]) for one in ended if one.units > late[one.row]]
+        self._end(rows, rest, EntryKind.EXPIRE)
+        unexplained = [one for one in rest if one.row not in named]
+        if unexplained and self.live:
+            self._unexplained_drop(record, rows, unexplained)
+
+    def _effects(self, record: KeyRecord, how: Relation) -> list[Effect]:
+        """The key's effects that explained nothing yet, by what its number tells of them. One not read contains all."""
+        timing, watermark, shown = self.channel.setup.capabilities.timing, record.state.watermark, record.state.shown
+        if watermark is None or not record.ours:
+            return list(record.state.effects) if how == "in" else []
+        return [e for e in record.state.effects if e.id not in shown and relation(e, watermark, timing) == how]
+
+    def _take_over_late(self, record: KeyRecord, rows: Sequence[Provisional], taken: Iterable[TakeOver]) -> None:
+        by_id = {row.id: row for row in rows}
+        left = {effect.id: -effect.delta for effect in record.state.effects}
+        orders = {effect.id: effect.order for effect in record.state.effects}
+        for one in taken:
+            order, before = orders[one.effect], self.ended.get(one.row, (0, ""))[0]
+            cause = order_came(self.channel.name, order, self.agent.run)
+            tag = f"{one.effect} {by_id[one.row].open - before}"
+            self.movements += end_movements(by_id[one.row], one.units, EntryKind.TAKE_OVER, cause, tag, self.now)
+            self.ended[one.row] = (before + one.units, f"order {order}")
+            left[one.effect] -= one.units
+            if not left[one.effect]:
+                keys.settle_effects(self.connection, [(one.effect, "contained")], self.now)
 
     def _end(self, rows: Sequence[Provisional], releases: Iterable[Release], kind: EntryKind) -> None:
         by_id = {row.id: row for row in rows}
@@ -129,11 +165,7 @@ class _Explaining:
         )
 
     def _resolve_rise(self, record: KeyRecord, rows: Sequence[Provisional]) -> None:
-        timing = self.channel.setup.capabilities.timing
-        watermark = record.state.watermark
-        contained = [
-            e for e in record.state.effects if e.delta > 0 and watermark and relation(e, watermark, timing) == "in"
-        ]
+        contained = [e for e in self._effects(record, "in") if e.delta > 0] if record.state.watermark else []
         since, until = record.rise_from or self.now, record.rise_to or self.now
         left = explain_rise(Rise(record.rise, since, until), contained).units
         keys.settle_effects(self.connection, [(e.id, "contained") for e in contained], self.now)

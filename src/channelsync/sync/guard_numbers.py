@@ -33,7 +33,7 @@ def unlike_others(setup: Setup, measures: Measures) -> frozenset[str]:
     rules = setup.rule_book.rules
     apart = {*setup.recipes, *(rule.scope.item for rule in rules if rule.scope.item is not None)}
     if any(isinstance(rule.values.buffer, Computed) for rule in rules):
-        apart |= measures.demand.keys()
+        apart |= measures.demand.keys() | setup.affected.keys()  # of a part, channels with bundles sell as well
     return frozenset(apart)
 
 

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from channelsync.domain.demand import DemandRate, Sale, estimate
-from channelsync.domain.risk import Delays, delay_quantile, is_hot
+from channelsync.domain.risk import Delays, delay_quantile, is_hot, plausible_drop
+from channelsync.domain.sourcing import Composition
 from channelsync.store import history
 from channelsync.sync.setup import Setup
 
@@ -24,7 +25,8 @@ class Measures:
 
     demand: base units per item and channel; an item without sales has the prior of the setup.
     delays: per channel, as publishing needs them. order_limit: per channel, an order is listed at the latest this
-    long after it was placed (99.9 % quantile once there are 1,000 orders, else as declared). hot_probability: of Setup.
+    long after it was placed, our own delays not counted (99.9 % quantile once there are 1,000 orders that tell, see
+    `history.order_delays`, else as declared). hot_probability: of Setup.
     """
 
     at: datetime
@@ -43,6 +45,14 @@ class Measures:
         """Whether these channels may sell more than is available before we hear of it."""
         delays = {channel: self.delays[channel].order_visible for channel in channels}
         return is_hot(available, self.rates(item, channels), delays, 1 - self.hot_probability)
+
+    def plausible(self, channel: str, takes: Composition, since: timedelta) -> int:
+        """How many units, each of which takes so much, a channel may plausibly have sold in a span; 1 or more.
+
+        Demand is measured of the items that leave, so a bundle was sold no more often than its parts allow.
+        """
+        rates = {item: self.rates(item, (channel,))[channel] for item, _ in takes}
+        return min(-(-plausible_drop(rates[item], since) // each) for item, each in takes)
 
 
 def measure(connection: Connection, setup: Setup, now: datetime) -> Measures:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
+from sqlalchemy import Connection
 
+from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.sdk.budgets import Lane, in_lane
 from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.errors import AnswerUnreadable, ChannelError, NeedsSeller, NotSent, OutcomeUnknown
 from channelsync.sdk.right_to_write import check_may_write
 from channelsync.sdk.values import KeyRead, PushResult, QuantityKey
-from channelsync.store import channels, key_reads, keys
+from channelsync.store import channels, findings, key_reads, keys
 from channelsync.store.leases import Lease
 from channelsync.store.sent_writes import NEVER_LEFT
 from channelsync.sync.agent import Agent, OpenChannel
@@ -62,15 +65,34 @@ async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None =
     except ChannelError as error:
         done.failed = str(error)
         log.warning("publish.failed", channel=channel.name, reason=done.failed)
+        if isinstance(error, NeedsSeller) and channel.breaker.state.needs_seller is None:  # else the polls tell
+            await agent.database.transact(lambda c: _needs_seller(c, channel.name, done.failed, agent.clock.now()))
     if bool(done.failed) != channel.unreadable:
+        await agent.database.transact(lambda c: _changed(c, channel.name, done.failed, agent.clock.now()))
         channel.unreadable = bool(done.failed)
-        since = agent.clock.now() if done.failed else None
-        await agent.database.transact(lambda c: channels.save_channel(c, channel.name, unreadable_since=since))
     if done.ask_orders:
         agent.wake_orders(channel.identity)
     agent.counts.ticks[channel.name, "failed" if done.failed else "done"] += 1
     agent.counts.reads[channel.name] += done.reads
     return done
+
+
+def _changed(connection: Connection, channel: str, failed: str, now: datetime) -> None:
+    """Ticks fail from now on, or are well again."""
+    channels.save_channel(connection, channel, unreadable_since=now if failed else None)
+    if not failed:
+        over = [fingerprint(FindingKind.NEEDS_SELLER, channel, "numbers")]
+        findings.close_findings(connection, over, "its numbers could be read and written", now)
+
+
+def _needs_seller(connection: Connection, channel: str, what_to_do: str, now: datetime) -> None:
+    finding = Finding(
+        kind=FindingKind.NEEDS_SELLER,
+        subject=(channel, "numbers"),
+        channel=channel,
+        summary=f"{channel}: its numbers cannot be read or written: {what_to_do}",
+    )
+    findings.open_findings(connection, [finding], now)
 
 
 def _ending(agent: Agent, channel: OpenChannel) -> bool:
@@ -245,10 +267,14 @@ async def _send(
 
 
 async def _read_before_write(agent: Agent, channel: OpenChannel, wanted: Sequence[int], done: Published) -> None:
-    """Without compare-and-set a write must not swallow a sale that a read a moment before would have shown."""
+    """Without compare-and-set a write must not swallow a sale that a read a moment before would have shown.
+
+    Where reads are stale, a key that was read or written within that span is left out: a read of it decides nothing.
+    """
     staleness = channel.setup.capabilities.timing.staleness
     if staleness:
-        return  # a read now would lack the latest sales as well; hot reads and effects carry these channels
+        since = agent.clock.now() - staleness
+        wanted = await agent.database.query(lambda c: key_reads.untouched_since(c, wanted, since))
     await read_keys(agent, channel, wanted, done)
 
 

@@ -9,18 +9,20 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from channelsync.domain.findings import FindingKind, fingerprint
-from channelsync.sdk.values import KeyRead, Listing, QuantityKey
+from channelsync.sdk.values import KeyRead, Listing, ListingState, QuantityKey
 from channelsync.store import channels, findings, keys, listings
 from channelsync.store.listings import SeenListing
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.listings_gone import Missing, hold_catalogue, listings_are_gone, settle_catalogue
-from channelsync.sync.understand_reads import understand_reads
+from channelsync.sync.understand_reads import ReadsUnderstood, understand_reads
 
 # Listings written in one transaction.
 SAVED_AT_ONCE = 500
 # Where so many were known and less than this part was brought, the answer is taken not to have been whole.
 SHRINKS_FROM = 10
 SHRINKS_TO = 0.1
+# Listings that were not brought and are asked for by their ids. More than so many no shifting page leaves out.
+LOOKED_FOR_MAX = 200
 
 
 @dataclass(slots=True)
@@ -37,6 +39,11 @@ class Pulled:
     plan: str = ""
     states: dict[str, int] = field(default_factory=dict)
 
+    def count(self, listing: Listing) -> None:
+        """One that was brought."""
+        self.listings += 1
+        self.states[listing.state.value] = self.states.get(listing.state.value, 0) + 1
+
 
 async def identify(agent: Agent, channel: OpenChannel) -> None:
     """Asks whose account it is, once per process. Raises what the channel raises."""
@@ -50,7 +57,9 @@ async def pull_listings(agent: Agent, channel: OpenChannel, *, accept_fewer: boo
     """Brings every listing with its state, and takes the numbers they show as reads. Raises what the channel raises.
 
     A pull that brings far fewer listings than are known ends none of them, unless accept_fewer: half an answer, or an
-    account that is locked for an hour, would stop the writes of a whole shop.
+    account that is locked for an hour, would stop the writes of a whole shop. A few that were not brought are asked
+    for by their ids before they are gone: pages shift while they are read, and to a listing that is gone nothing is
+    written.
 
     A number on a listing page was read some time between the first and the last request of the pull: it counts as
     asked when the pull began, so that nothing newer is ever held against it.
@@ -60,14 +69,28 @@ async def pull_listings(agent: Agent, channel: OpenChannel, *, accept_fewer: boo
     waiting: list[Listing] = []
     async for listing in channel.channel.listings():
         waiting.append(listing)
-        pulled.listings += 1
-        pulled.states[listing.state.value] = pulled.states.get(listing.state.value, 0) + 1
+        pulled.count(listing)
         if len(waiting) >= SAVED_AT_ONCE:
             await _save(agent, channel, waiting, began)
             waiting = []
     await _save(agent, channel, waiting, began)
+    await _look_for_missing(agent, channel, began, pulled)
     await agent.database.transact(lambda c: _end_pull(c, agent, channel.name, began, pulled, accept_fewer=accept_fewer))
+    channel.wake_publisher.set()  # a number that was read may be wrong, or have been waited for
     return pulled
+
+
+async def _look_for_missing(agent: Agent, channel: OpenChannel, began: datetime, pulled: Pulled) -> None:
+    """Asks for the listings by their ids that the pages did not have; those that there are were seen after all."""
+    missing = await agent.database.query(lambda c: listings.unseen(c, channel.name, began, LOOKED_FOR_MAX + 1))
+    if not missing or len(missing) > LOOKED_FOR_MAX:
+        return
+    asked = agent.clock.now()
+    found = await channel.channel.listings_by_id(missing)
+    there = [one for one in found if one.state is not ListingState.ENDED]
+    await _save(agent, channel, there, asked)
+    for listing in there:
+        pulled.count(listing)
 
 
 def _end_pull(
@@ -100,7 +123,7 @@ async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], beg
     ours = (listing for listing in seen if listing.tracked and not listing.fulfilled_by_channel)
     asked = {key: listing for listing in ours for key in listing.keys}
 
-    def unit(connection: Connection) -> None:
+    def unit(connection: Connection) -> ReadsUnderstood:
         listings.save_listings(connection, channel.name, channel.identity, [_seen(one) for one in seen], now)
         back = [fingerprint(FindingKind.LISTING_GONE, channel.name, one.listing) for one in seen]
         findings.close_findings(connection, back, "the channel lists it again", now)
@@ -110,9 +133,13 @@ async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], beg
             for key, listing in asked.items()
             if (key.key, key.location) in ids and key in listing.shown
         ]
-        understand_reads(connection, agent, channel, reads)
+        return understand_reads(connection, agent, channel, reads)
 
-    await agent.database.transact(unit)
+    understood = await agent.database.transact(unit)
+    if understood.ask_orders:
+        agent.wake_orders(channel.identity)
+    if understood.changed:
+        agent.wake_publishers()
 
 
 def _read(listing: Listing, key: QuantityKey, asked: datetime, answered: datetime) -> KeyRead:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from channelsync.domain.findings import Finding, FindingKind
+from channelsync.domain.provisional import Provisional
 from channelsync.domain.watermark import Understood
 from channelsync.store.keys import KeyRecord
 
@@ -42,4 +45,20 @@ def lost(record: KeyRecord, meant: Understood) -> Finding:
         summary=f"{record.channel} listing {record.listing}: {meant.lost[-1].value} was accepted "
         f"{record.failures + 1} times and never shown. It is sent again; look at it at the channel.",
         evidence={"key": record.id, "values": [write.value for write in meant.lost]},
+    )
+
+
+def implausible(record: KeyRecord, rows: Sequence[Provisional]) -> Finding:
+    """A number fell by more than the channel may have sold since its last read: all of it is held for these rows."""
+    units, excess = sum(row.units for row in rows), sum(row.excess for row in rows)
+    return Finding(
+        kind=FindingKind.IMPLAUSIBLE_DROP,
+        subject=(str(record.id),),
+        channel=record.channel,
+        item=record.item or "",
+        summary=f"{record.channel} listing {record.listing}: its number fell by {units} that no order explains yet, "
+        f"{excess} more than it is likely to have sold since it was last read. All {units} are hidden on every "
+        f"channel, {excess} of them until its orders were all read once more. Put the number right there if it is a "
+        f"slip; if its orders cannot be read, run `channelsync channels check {record.channel}`.",
+        evidence={"key": record.id, "units": -units, "excess": excess, "rows": [row.id for row in rows]},
     )

@@ -55,10 +55,10 @@ async def poll_orders(agent: Agent, channel: OpenChannel) -> Taken:
     taken = Taken()
     asked = agent.clock.now()
     state = await agent.database.transact(lambda c: channels.channel_state(c, channel.name))
-    cursor = state.cursor
+    book_page = partial(_book_page, agent=agent, channel=channel, asked=asked, before=state.orders_asked_at)
     try:
-        async for page in channel.channel.orders(cursor=cursor):
-            booked = await agent.database.transact(lambda c, page=page: _book_page(c, agent, channel, page, asked))  # type: ignore[misc]
+        async for page in channel.channel.orders(cursor=state.cursor):
+            booked = await agent.database.transact(partial(book_page, page=page))
             taken.pages += 1
             taken.orders += len(page.orders)
             taken.booked += sum(verdict == "booked" for verdict in booked.verdicts)
@@ -196,10 +196,24 @@ def _bookable(connection: Connection, channel: ChannelSetup, waiting: Sequence[S
     return sorted((o for o in waiting if o.order in orders_ready), key=lambda o: (o.said.placed_at, o.order))
 
 
-def _book_page(connection: Connection, agent: Agent, channel: OpenChannel, page: OrderPage, asked: datetime) -> Booked:
-    """A page and its cursor in one transaction. `covered_to` comes with the last page only."""
+def _book_page(
+    connection: Connection,
+    *,
+    agent: Agent,
+    channel: OpenChannel,
+    page: OrderPage,
+    asked: datetime,
+    before: datetime | None,
+) -> Booked:
+    """A page and its cursor in one transaction. `covered_to` comes with the last page only.
+
+    asked: when this read was asked. before: when the last complete one was; None: there was none.
+    """
     now = agent.clock.now()
-    arrivals = [Arrival(channel=channel.name, order=_localised(agent, channel, order)) for order in page.orders]
+    arrivals = [
+        Arrival(channel=channel.name, order=_localised(agent, channel, order), absent_at=before)
+        for order in page.orders
+    ]
     booked = book_orders(connection, agent.setup, arrivals, now=now, run=agent.run)
     _keep_unreadable(connection, agent, channel, page.unreadable, [order.order for order in page.orders], now)
     orders.hint_orders(

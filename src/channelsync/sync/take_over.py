@@ -28,7 +28,8 @@ def take_over_contained(
     """Lets new effects that the watermark already contains end the provisional reservations they explain.
 
     positions: locked by the caller, changed in place. Returns every effect with how it is settled ("" where that
-    cannot be told yet) and the ledger entries written.
+    cannot be told yet, or where it took nothing over: it may explain a rise, or late what is held) and the ledger
+    entries written.
     """
     held = provisionals.open_provisionals(connection, {e.key for e in effects if e.delta < 0})
     if not held:
@@ -41,7 +42,7 @@ def take_over_contained(
         and (watermark := states[effect.key].state.watermark) is not None
         and relation(effect, watermark, timing) == "in"
     }
-    entries = end_taken_over(
+    entries, took = end_taken_over(
         connection,
         channel,
         [e for e in effects if e.id in contained],
@@ -50,7 +51,7 @@ def take_over_contained(
         now=now,
         run=run,
     )
-    return [(effect, "contained" if effect.id in contained else "") for effect in effects], entries
+    return [(effect, "contained" if effect.id in took else "") for effect in effects], entries
 
 
 def end_taken_over(
@@ -62,27 +63,32 @@ def end_taken_over(
     *,
     now: datetime,
     run: str,
-) -> list[LedgerEntry]:
-    """Ends the provisional units that these effects explain; their orders have reserved the units themselves."""
+) -> tuple[list[LedgerEntry], set[str]]:
+    """Ends the provisional units that these effects explain; their orders have reserved the units themselves.
+
+    Returns the ledger entries written, and the ids of the effects that took units over.
+    """
     orders = {effect.id: effect.order for effect in contained}
     rows = {row.id: row for row in held}
     movements: list[Movement] = []
     ended: dict[str, tuple[int, str]] = {}
+    took: list[str] = []
     for taken in take_over(contained, held):
-        cause = Cause(
-            actor=f"order:{channel}",
-            run=run,
-            reason="the order that explains the drop was booked",
-            channel=channel,
-            order=orders[taken.effect],
-        )
+        took.append(taken.effect)
+        cause = order_came(channel, orders[taken.effect], run)
         movements += end_movements(rows[taken.row], taken.units, EntryKind.TAKE_OVER, cause, taken.effect, now)
         before = ended.get(taken.row, (0, ""))[0]
         ended[taken.row] = (before + taken.units, f"order {orders[taken.effect]}")
     missing = {m.position.item for m in movements} - {key.item for key in positions}
     positions |= ledger.lock_positions(connection, missing)
     provisionals.close_units(connection, ended, now)
-    return ledger.write(connection, movements, positions, now)
+    return ledger.write(connection, movements, positions, now), set(took)
+
+
+def order_came(channel: str, order: str, run: str) -> Cause:
+    """Why units end that an order takes over."""
+    reason = "the order that explains the drop was booked"
+    return Cause(actor=f"order:{channel}", run=run, reason=reason, channel=channel, order=order)
 
 
 def end_movements(

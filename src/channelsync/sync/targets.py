@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -12,7 +12,7 @@ from channelsync.domain.offering import Ask, Offer, Step, couple, left_to, offer
 from channelsync.domain.offering import offer as alone
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.risk import computed_buffer
-from channelsync.domain.rules import Computed, Resolved, Subject
+from channelsync.domain.rules import Buffer, Computed, Resolved, Subject
 from channelsync.domain.sourcing import reachable
 from channelsync.store import channels, key_rows, keys, ledger, listings
 from channelsync.store.keys import KeyRecord
@@ -74,9 +74,10 @@ def compute_targets(
     for record in records.values():
         if record.item is not None and record.channel in setup.channels:
             by_item[record.item].append(record)
+    selling = _selling(connection, setup, used, by_item)
     targets: dict[int, Target] = {}
     for item in sorted(items):
-        targets |= _targets_of(item, by_item, setup, measures, at, incoming, zeroed)
+        targets |= _targets_of(item, by_item, setup, measures, at, incoming, zeroed, selling)
     found = {key: targets[key] for key in asked if key in targets}
     found |= _with_promised(connection, setup, found.values())
     return found if unheld else found | _with_holds(connection, setup, found, zeroed)
@@ -127,24 +128,48 @@ def _targets_of(
     at: Mapping[str, Mapping[str, int]],
     incoming: Mapping[PositionKey, int],
     zeroed: frozenset[str],
+    selling: Mapping[str, tuple[str, ...]],
 ) -> dict[int, Target]:
     records = by_item[item]
-    selling = tuple(sorted({record.channel for record in records}))
     asks = {record.id: _ask(record, item, setup, measures, at, incoming, selling) for record in records}
     if _couple_channels(setup, [item]):
         for record in _coupled(records, zeroed):
             asks[record.id] = replace(asks[record.id], reach=_reach(record, item, setup, by_item, at, zeroed))
     offers = offers_for_channels([asks[record.id] for record in _coupled(records, zeroed)])
     hot = any(
-        measures.hot(part, sum(units.get(part, 0) for units in at.values()), selling)
+        measures.hot(part, sum(units.get(part, 0) for units in at.values()), selling[part])
         for part in reachable(item, setup.recipes)
-        if selling
+        if not _made_of_parts(part, setup)
     )
     return {
         record.id: _target(record, ask, offers.get(ask.key) or alone(ask), holiday=record.channel in zeroed, hot=hot)
         for record in records
         for ask in (asks[record.id],)
     }
+
+
+def _selling(
+    connection: Connection, setup: Setup, used: Collection[str], by_item: Mapping[str, Sequence[KeyRecord]]
+) -> dict[str, tuple[str, ...]]:
+    """The channels that may take units of each of these items: those that list it, and those that list a bundle of it.
+
+    by_item: the keys of items that are known already; of the others it is looked up.
+    """
+    showing = {item: {record.channel for record in records} for item, records in by_item.items()}
+    bundles = {name for item in used for name in setup.shown_by(item)} - showing.keys()
+    for item, channel in key_rows.channels_showing(connection, bundles):
+        if channel in setup.channels:
+            showing.setdefault(item, set()).add(channel)
+    return {
+        item: tuple(sorted({channel for name in setup.shown_by(item) for channel in showing.get(name, ())}))
+        for item in used
+    }
+
+
+def _made_of_parts(item: str, setup: Setup) -> bool:
+    """A bundle that can be made when no unit of it is packed: how scarce it is follows from its parts."""
+    recipe = setup.recipes.get(item)
+    return recipe is not None and recipe.kind != "prebuilt"
 
 
 def _coupled(records: Sequence[KeyRecord], zeroed: frozenset[str]) -> list[KeyRecord]:
@@ -176,11 +201,16 @@ def _reach(
         others = [_part_ask(one, part, setup, at) for one in _coupled(by_item[part], zeroed)]
         asks = [*(one for one in others if one.key != mine.key), mine]
         gone = sum(mine.available.values()) - left_to(mine, couple(asks)[mine.key])
-        for name in feeding:
-            here = min(gone, max(0, left[name].get(part, 0)))
-            left[name][part] = left[name].get(part, 0) - here
-            gone -= here
+        _take_away(left, part, gone)
     return sum(capacity(item, left[name], setup.recipes) for name in feeding)
+
+
+def _take_away(left: Mapping[str, dict[str, int]], part: str, units: int) -> None:
+    """Takes units of a part, as far as they are there, from the first locations."""
+    for here in left.values():
+        taken = min(units, max(0, here.get(part, 0)))
+        here[part] = here.get(part, 0) - taken
+        units -= taken
 
 
 def _part_ask(record: KeyRecord, part: str, setup: Setup, at: Mapping[str, Mapping[str, int]]) -> Ask:
@@ -240,13 +270,11 @@ def _ask(
     measures: Measures,
     at: Mapping[str, Mapping[str, int]],
     incoming: Mapping[PositionKey, int],
-    selling: tuple[str, ...],
+    selling: Mapping[str, tuple[str, ...]],
 ) -> Ask:
     rules, feeding = rules_for(record, item, setup)
-    buffer = rules.values.buffer
-    held = None
-    if isinstance(buffer, Computed):
-        held = computed_buffer(record.channel, measures.rates(item, selling), measures.delays, buffer.p, buffer.at_most)
+    here = {name: at.get(name, {}) for name in feeding}
+    held = _held_back(record.channel, item, rules.values.buffer, setup, measures, here, selling)
     return Ask(
         key=str(record.id),
         channel=record.channel,
@@ -257,6 +285,37 @@ def _ask(
         multiple=record.multiple,
         cap=setup.channels[record.channel].capabilities.timing.cap,
     )
+
+
+def _held_back(
+    channel: str,
+    item: str,
+    buffer: Buffer | None,
+    setup: Setup,
+    measures: Measures,
+    at: Mapping[str, Mapping[str, int]],
+    selling: Mapping[str, tuple[str, ...]],
+) -> int | None:
+    """The computed buffer of an item on a channel, in its base units; None: it is not to be computed.
+
+    Demand is measured of the items that leave. So of every part of a bundle is held back what the other channels may
+    sell of it, by itself or in other bundles, and of the bundle as many as cannot be made then: a part of which there
+    is plenty holds nothing back. at: what is available at the locations that feed the key.
+    """
+    if not isinstance(buffer, Computed):
+        return None
+    p = buffer.p
+
+    def sold_elsewhere(part: str, at_most: int | None = None) -> int:
+        return computed_buffer(channel, measures.rates(part, selling[part]), measures.delays, p, at_most)
+
+    if not _made_of_parts(item, setup):
+        return sold_elsewhere(item, buffer.at_most)
+    left = {name: dict(units) for name, units in at.items()}
+    for part in sorted(reachable(item, setup.recipes)):
+        _take_away(left, part, sold_elsewhere(part))
+    held = sum(capacity(item, at[name], setup.recipes) - capacity(item, left[name], setup.recipes) for name in at)
+    return held if buffer.at_most is None else min(held, buffer.at_most)
 
 
 def _by_location(positions: Iterable[Position], less: Mapping[PositionKey, int]) -> dict[str, dict[str, int]]:

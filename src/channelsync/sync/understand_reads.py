@@ -14,7 +14,6 @@ from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, e
 from channelsync.domain.provisional import Provisional, Release, end_holds, end_named_since, holds_moved, open_for_drop
 from channelsync.domain.publishing import available_number
 from channelsync.domain.quantities import Position, PositionKey
-from channelsync.domain.risk import plausible_drop
 from channelsync.domain.sourcing import AvailableAt, SoldAs, pick, reachable
 from channelsync.domain.watermark import Meaning, Read, Timing, Understood, understand
 from channelsync.sdk.values import KeyRead
@@ -247,7 +246,7 @@ class _Reading:
             self._change(record, failures=0)
         if record.repairs and meant.visible is None and self._calm_again(record, meant):
             self._change(record, repairs=0)
-        self.settled += [(e.id, "contained") for e in meant.contained] + [(e.id, "arrived") for e in meant.arrived]
+        self.settled += [(effect.id, "arrived") for effect in meant.arrived]
         self.settled += [(effect, "shown") for effect in sorted(meant.state.shown - record.state.shown)]
         open_now = {write.generation for write in meant.state.writes}
         lost = {write.generation for write in meant.lost}
@@ -279,13 +278,19 @@ class _Reading:
         self.changes.setdefault(record.id, {}).update(fields)
 
     def _take_over(self, record: KeyRecord, contained: Sequence[Effect]) -> None:
-        rows = self.held.get(record.id, [])
-        sales = [effect for effect in contained if effect.delta < 0]
-        if rows and sales:
-            self.entries += end_taken_over(
-                self.connection, record.channel, sales, rows, self.positions, now=self.now, run=self.agent.run
+        """Settles these effects. While a rise or a drop waits for its cause, those that took nothing over may be it."""
+        rows, took = self.held.get(record.id, []), set[str]()
+        waits = record.rise > 0 or any(not row.named for row in rows)
+        if rows and any(effect.delta < 0 for effect in contained):
+            entries, took = end_taken_over(
+                self.connection, record.channel, contained, rows, self.positions, now=self.now, run=self.agent.run
             )
-            self.held |= provisionals.open_provisionals(self.connection, [record.id])
+            self.entries += entries
+            self._held_now(record)
+        self.settled += [(effect.id, "contained") for effect in contained if effect.id in took or not waits]
+
+    def _held_now(self, record: KeyRecord) -> None:
+        self.held[record.id] = provisionals.open_provisionals(self.connection, [record.id]).get(record.id, [])
 
     def _without_holds(self, record: KeyRecord, read: KeyRead, seen: Read, meant: Understood) -> tuple[int, int]:
         """The unexplained (drop, rise) of a read, once what the channel names as held is held or given back for it."""
@@ -317,7 +322,7 @@ class _Reading:
             movements += end_movements(row, one.units, EntryKind.RELEASE, cause, f"{row.open}", self.now)
         self._write(movements)
         provisionals.close_units(self.connection, {one.row: (one.units, one.reason) for one in releases}, self.now)
-        self.held |= provisionals.open_provisionals(self.connection, [record.id])
+        self._held_now(record)
 
     def _hold(self, record: KeyRecord, seen: Read, units: int, *, named: bool = False) -> None:
         """A drop that nothing explains: an order that we have not seen. The units are held on this channel at once.
@@ -335,13 +340,15 @@ class _Reading:
         locations = self.channel.setup.locations
         remote = self.channel.setup.remotes.get(record.remote)
         picks = pick(SoldAs(record.item, record.multiple), units, (remote,) if remote else locations, at, setup.recipes)
+        measures, since = self.agent.measures, max(seen.answered - before.asked, _NONE)
+        plausible = max(measures.plausible(record.channel, one.takes, since) for one in picks)
+        plausible = units if named else min(units, plausible)
         if self.channel.setup.capabilities.blind:  # it may have been a shipment: only raises of this key wait
             picks = tuple(replace(one, takes=()) for one in picks)
-        demand = self.agent.measures.rates(record.item, (record.channel,))[record.channel]
-        plausible = -(-plausible_drop(demand, max(seen.answered - before.asked, _NONE)) // record.multiple)
-        plausible = units if named else min(units, plausible)
         rows = open_for_drop(record.id, picks, plausible, before, seen, self.timing, self.now, named=named)
         provisionals.add_provisionals(self.connection, record.channel, rows)
+        if any(row.excess and row.takes for row in rows):
+            self.found.append(read_findings.implausible(record, rows))
         movements = [
             _holding(row, record, item, each, self.now, self.agent.run) for row in rows for item, each in row.takes
         ]

@@ -10,6 +10,7 @@ import pytest
 from channelsync.sdk.errors import AnswerUnreadable, ChannelMisbehaved, NeedsSeller, TryLater
 from channelsync.sdk.values import QuantityKey
 from channelsync_amazon import CONNECTOR
+from channelsync_amazon.reports import ALL_LISTINGS, STRANDED, SUPPRESSED
 
 MUG = QuantityKey("MUG")
 ENDED = "The access token you provided has expired."
@@ -114,6 +115,20 @@ async def test_a_role_that_is_missing_is_named_and_no_token_is_wasted(channel, a
     with pytest.raises(NeedsSeller, match=r"role Inventory and Order Tracking.*A3TH9S8BH6GOGM"):
         await channel.orders_by_id(["250-0000000-0000001"])
     assert len(amazon.of("token")) == 1
+
+
+@pytest.mark.parametrize(
+    ("report", "role"),
+    [
+        (ALL_LISTINGS, "Product Listing"),
+        (SUPPRESSED, "Product Listing"),
+        (STRANDED, "Amazon Fulfillment"),
+    ],
+)
+async def test_the_role_of_a_report_is_named_as_the_readme_says(channel, amazon, words, report: str, role: str) -> None:
+    amazon.on("createReport", words.error(403, "Unauthorized", "Access to requested resource is denied."))
+    with pytest.raises(NeedsSeller, match=f"role {role}, "):
+        await channel._client.create_report(report, "ATVPDKIKX0DER")
 
 
 @pytest.mark.parametrize(

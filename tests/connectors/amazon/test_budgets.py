@@ -88,7 +88,8 @@ async def test_a_rate_that_is_none_changes_nothing(channel, resources, amazon, w
 
 async def test_a_refusal_tells_the_rate_too(channel, resources, amazon) -> None:
     headers = {"x-amzn-RateLimit-Limit": "3"}
-    amazon.on("getListingsItem", httpx.Response(404, json={"errors": []}, headers=headers))
+    told = {"errors": [{"code": "NOT_FOUND", "message": "SKU 'MUG' not found"}]}
+    amazon.on("getListingsItem", httpx.Response(404, json=told, headers=headers))
     await channel.read([MUG])
     assert resources.limiter.state()["getListingsItem"].per_second == 3
 

@@ -249,6 +249,7 @@ async def test_a_late_refusal_of_another_number_holds_up_nothing(channel, amazon
     assert states(await channel.push([update("A", 0), update("B", 3)])) == ["accepted", "accepted"]
 
 
+@pytest.mark.fault(33, "a feed without a result is dead after hours, and the newest number is sent")
 async def test_a_feed_that_never_ends_is_dead_after_hours(channel, amazon, words, clock) -> None:
     amazon.on("getFeed", words.feed("IN_PROGRESS"))
     await channel.push(UPDATES[:3])

@@ -4,6 +4,7 @@ import gzip
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from channelsync.sdk.errors import AnswerUnreadable, ChannelMisbehaved, NeedsSeller, TryLater
 from channelsync.sdk.values import QuantityKey
@@ -181,6 +182,17 @@ async def test_a_report_that_only_adds_reasons_may_be_missing(channel, amazon, w
     assert [one.listing for one in await everything(channel.listings())] == ["A"]
 
 
+async def test_a_report_that_only_adds_reasons_may_be_forbidden(channel, amazon, words, everything) -> None:
+    reported(amazon, words, HEADER + "Mug\tA\t5\tDEFAULT\tActive\nJug\tB\t\tAMAZON_NA\tActive\n")
+    no = words.error(403, "Unauthorized", "Access to requested resource is denied.")
+    amazon.on(
+        "createReport", lambda asked: no if "STRANDED" in (name := asked.body["reportType"]) else {"reportId": name}
+    )
+    with capture_logs() as logs:
+        assert {one.listing for one in await everything(channel.listings())} >= {"A"}
+    assert ["Amazon Fulfillment" in one["why"] for one in logs if one["event"] == "amazon.report_left_out"] == [True]
+
+
 @pytest.mark.parametrize("status", [403, 404])
 async def test_a_document_that_is_not_given_out_any_more_is_tried_later(
     channel, amazon, words, everything, status: int
@@ -318,6 +330,16 @@ async def test_an_answer_that_is_no_listing_is_an_error(channel, amazon, answer)
     amazon.on("getListingsItem", httpx.Response(200, json=answer))
     with pytest.raises(AnswerUnreadable):
         await channel.read([QuantityKey("MUG")])
+
+
+@pytest.mark.parametrize("lost", [httpx.Response(404, html="<h1>Not here</h1>"), httpx.Response(404)])
+async def test_a_404_that_is_not_amazons_takes_no_listing_and_no_order_away(channel, amazon, lost) -> None:
+    amazon.on("getListingsItem", lost)
+    amazon.on("getOrder", lost)
+    with pytest.raises(AnswerUnreadable):
+        await channel.read([QuantityKey("MUG")])
+    with pytest.raises(AnswerUnreadable):
+        await channel.orders_by_id(["250-0000000-0000001"])
 
 
 # The account

@@ -270,7 +270,7 @@ class TestRead:
         def answer(request: httpx.Request) -> httpx.Response:
             skus = [one["sku"] for one in json.loads(request.content)["requests"]]
             if "BAD" in skus:
-                return words.errors(number)
+                return words.errors(number, "Invalid request. Invalid value for field SKU")
             found = [{"sku": sku, "statusCode": 200, "inventoryItem": words.item(sku)} for sku in skus]
             return httpx.Response(200, json={"responses": found})
 
@@ -285,6 +285,33 @@ class TestRead:
         ebay.on("GET", OFFER, words.offers({"offerId": "1", "availableQuantity": "many"}))
         with pytest.raises(AnswerUnreadable):
             await seller.read([BLUE])
+
+    async def test_a_wrong_value_of_another_field_takes_no_item_and_no_offer_away(self, seller, ebay, words) -> None:
+        found = {"sku": "MUG-BLUE", "statusCode": 200, "inventoryItem": words.item(units=9)}
+        wrong = words.errors(25709, "Invalid value for header Accept-Language.")
+        for items, offers in ((wrong, words.offers()), ({"responses": [found]}, wrong)):
+            ebay.on("POST", BULK, items)
+            ebay.on("GET", OFFER, offers)
+            with pytest.raises(ChannelMisbehaved, match="25709"):
+                await seller.read([BLUE])
+        with pytest.raises(ChannelMisbehaved, match="25709"):  # its offers, unknown yet, would not be written
+            await seller.push([QuantityUpdate(key=BLUE, value=1, listing="MUG-BLUE")])
+        assert ebay.of(WRITE.rstrip("$")) == []
+
+    @pytest.mark.parametrize("lost", [httpx.Response(404, html="<h1>Not here</h1>"), httpx.Response(404)])
+    async def test_a_404_that_is_not_ebays_takes_nothing_away(self, seller, ebay, words, lost) -> None:
+        found = {"sku": "MUG-BLUE", "statusCode": 200, "inventoryItem": words.item(units=9)}
+        ebay.on("GET", "/inventory_item$", lost)
+        with pytest.raises(AnswerUnreadable):
+            [one async for one in seller.listings()]
+        ebay.on("GET", "/sell/fulfillment/v1/order", lost)
+        with pytest.raises(AnswerUnreadable):
+            await seller.orders_by_id(["12-34567-89012"])
+        for items, offers in ((lost, words.offers()), ({"responses": [found]}, lost)):
+            ebay.on("POST", BULK, items)
+            ebay.on("GET", OFFER, offers)
+            with pytest.raises(AnswerUnreadable):
+                await seller.read([BLUE])
 
     async def test_a_call_that_ebay_refuses_for_another_reason_is_an_error(self, seller, ebay, words) -> None:
         ebay.on("POST", BULK, words.errors(25727))

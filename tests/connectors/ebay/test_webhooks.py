@@ -198,6 +198,25 @@ async def test_data_that_names_nothing_of_ours_names_nothing(scheme, clock, data
     assert not [text for text in CANARY if text in repr(hint)]
 
 
+async def test_a_repeat_of_ebays_has_a_name_of_its_own_because_it_has_another_body(scheme, clock) -> None:
+    async def event(attempt: Any, second: int) -> str:
+        notice = TOLD["notification"] | {
+            "publishAttemptCount": attempt,
+            "publishDate": f"2017-06-01T08:59:{second}.000Z",
+        }
+        body = body_of(TOLD | {"notification": notice})
+        hint = await scheme.verify(signed(body), body, clock.now())
+        assert isinstance(hint, WebhookHint)
+        assert hint.orders == ("12-34567-89012",)
+        return hint.event
+
+    first, second, third = [await event(attempt, 30 + attempt) for attempt in (1, 2, 3)]
+    assert first == TOLD["notification"]["notificationId"]
+    assert len({first, second, third}) == 3, "the inbox would keep it aside as one that contradicts the first"
+    assert await event(2, 32) == second
+    assert [await event(odd, 40) for odd in (None, "2", True, 0, -1)] == [first] * 5
+
+
 async def test_an_event_without_an_id_is_called_by_its_body(scheme, clock) -> None:
     body = body_of(TOLD | {"notification": TOLD["notification"] | {"notificationId": CANARY[0]}})
     hint = await scheme.verify(signed(body), body, clock.now())

@@ -184,6 +184,7 @@ def order(
         "createdAt": "2026-11-21T10:00:00Z",
         "updatedAt": updated,
         "cancelledAt": None,
+        "confirmed": True,
         "displayFinancialStatus": "PAID",
         "lineItems": page(*lines),
         "fulfillmentOrders": page(*assigned_to),
@@ -345,6 +346,7 @@ def check_document(request: pytest.FixtureRequest) -> Callable[[str], None]:
 def shop(check_document: Callable[[str], None]) -> Iterator[Shop]:
     made = Shop(check_document)
     made.on("token", httpx.Response(200, json={"access_token": "shpat-first", "scope": "x", "expires_in": 86399}))
+    made.on("FulfillmentOrders", answer({"fulfillmentOrders": page()}))
     return made
 
 

@@ -173,6 +173,7 @@ async def test_the_new_refresh_token_is_kept_before_the_new_access_token_is_used
     assert json.loads(kept.get_secret_value())["refresh_token"] == "refresh-2"
 
 
+@pytest.mark.fault(35, "a restart goes on with what was kept")
 async def test_a_restart_goes_on_with_what_was_kept(offline, resources, shop, clock) -> None:
     shop.on("token", *(token(f"shpat-{n}", refresh=f"refresh-{n}", lasts=3600) for n in (1, 2)))
     await checks(offline, resources)
@@ -205,6 +206,7 @@ async def test_an_access_token_that_was_dropped_early_is_renewed_even_though_it_
     assert shop.tokens == ["shpat-1", "shpat-2"]
 
 
+@pytest.mark.fault(35, "a renewal whose answer was lost is asked for again with the same refresh token")
 async def test_a_renewal_whose_answer_was_lost_is_asked_again_with_the_same_refresh_token(
     offline, resources, shop
 ) -> None:

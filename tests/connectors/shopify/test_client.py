@@ -237,6 +237,38 @@ async def test_each_failure_of_a_read_says_what_to_do_next(channel, shop, reply:
     assert not isinstance(caught.value, OutcomeUnknown)
 
 
+SOMEBODY_ELSES = {
+    "a proxy's page": {"html": "<html>The requested URL was not found on this server.</html>"},
+    "nothing": {"content": b""},
+    "text": {"text": "no such host"},
+    "JSON of somebody else": {"json": {"message": "no Route matched with those values"}},
+    "a list": {"json": ["errors"]},
+    "errors without a word": {"json": {"errors": ""}},
+    "JSON that is cut": {"content": b'{"errors": "Not Fo'},
+}
+
+
+@pytest.mark.parametrize("status", [402, 404, 423])
+@pytest.mark.parametrize("said", list(SOMEBODY_ELSES))
+async def test_an_answer_that_is_not_shopifys_own_does_not_stop_the_channel(
+    channel, shop, status: int, said: str
+) -> None:
+    shop.on("Orders", httpx.Response(status, **SOMEBODY_ELSES[said]))
+    with pytest.raises(TryLater, match=rf"HTTP {status} with an answer that is not Shopify's") as caught:
+        await everything(channel.orders(cursor=None))
+    assert not isinstance(caught.value, OutcomeUnknown)
+
+
+@pytest.mark.parametrize("errors", ["Not Found", ["Not Found"], {"shop": "Not Found"}, [{"message": "Not Found"}]])
+@pytest.mark.parametrize("status", [402, 404, 423])
+async def test_shopify_itself_stops_the_channel_however_it_words_its_errors(
+    channel, shop, status: int, errors: Any
+) -> None:
+    shop.on("Orders", httpx.Response(status, json={"errors": errors}))
+    with pytest.raises(NeedsSeller, match="shop"):
+        await everything(channel.orders(cursor=None))
+
+
 @pytest.mark.parametrize(
     ("code", "error"),
     [

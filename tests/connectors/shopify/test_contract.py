@@ -15,13 +15,16 @@ from pydantic import SecretStr
 
 from channelsync.lab.faults import FaultPlan
 from channelsync.lab.virtual_time import loopback_server
+from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.contract import ConnectorContract, Fault, HttpFaults
+from channelsync.sdk.contract.base import OpenChannel, lag, read_one, snapshot
 from channelsync.sdk.contract.failures import FailureContract, SecretContract
 from channelsync.sdk.contract.faults import Answering
 from channelsync.sdk.contract.numbers import ReadContract
 from channelsync.sdk.contract.orders import OrderContract
 from channelsync.sdk.contract.pages import ListingPageContract, PageContract
+from channelsync.sdk.values import Deducts
 from channelsync_shopify import CONNECTOR
 from channelsync_shopify.settings import ShopifySettings
 from vendor_shopify import ShopifySite, open_vendor
@@ -129,12 +132,42 @@ def _invalid(body: bytes) -> list[Any]:
     return [one for one in found if not isinstance(one, dict) or one.get("extensions", {}).get("code") != "THROTTLED"]
 
 
-class TestInProcess(OnTheServer, ConnectorContract):
+class TakesWhenItReserves:
+    """When the number falls: the contract knows of payments, Shopify of reserving, mostly with the order."""
+
+    async def test_the_number_falls_when_declared(
+        self, world: ShopifyWorld, open_channel: OpenChannel, capabilities: Capabilities
+    ) -> None:
+        """In the place of the contract's test of this name: `paid_at` says when the units were taken off."""
+        assert capabilities.behaviour.deducts is Deducts.AT_PAYMENT
+        offered, book = await world.offer("MUG-BLUE", 10), world.site.shop.book
+        at_once, later = await world.buy((offered, 2)), await world.buy((offered, 3))
+        book.leave_unreserved(later)
+        async with open_channel() as channel:
+
+            async def told() -> tuple[int | None, list[bool]]:
+                await world.advance(lag(capabilities))
+                found = [await snapshot(channel, order) for order in (at_once, later)]
+                assert [one.lines[0].to_ship for one in found] == [2, 3], "both are reserved here"
+                assert all(one.paid_at in (None, one.placed_at) for one in found)
+                return (await read_one(channel, offered.key)).value, [one.paid_at is not None for one in found]
+
+            assert await told() == (8, [True, False])
+            await world.pay(later)
+            assert await told() == (8, [True, False]), "a payment takes nothing"
+            book.reserve(later)
+            assert await told() == (5, [True, True])
+            await world.ship(later, 3)
+            await world.advance(lag(capabilities))
+            assert (await read_one(channel, offered.key)).value == 5
+
+
+class TestInProcess(TakesWhenItReserves, OnTheServer, ConnectorContract):
     """Everything, with faults made on our side of the wire, as plain HTTP."""
 
 
 @pytest.mark.processes
-class TestOverASocket(OnTheServer, ConnectorContract):
+class TestOverASocket(TakesWhenItReserves, OnTheServer, ConnectorContract):
     """Everything, behind a real server, which makes most faults itself."""
 
     @pytest.fixture

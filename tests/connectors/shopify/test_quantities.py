@@ -7,7 +7,7 @@ import httpx
 import pytest
 from graphql import GraphQLSchema, coerce_input_value
 
-from channelsync.sdk.errors import ChannelMisbehaved, OutcomeUnknown, TryLater
+from channelsync.sdk.errors import ChannelMisbehaved, NeedsSeller, OutcomeUnknown, TryLater
 from channelsync.sdk.resources import Resources
 from channelsync.sdk.values import PushResult, QuantityKey, QuantityUpdate
 from channelsync_shopify import CONNECTOR
@@ -194,6 +194,9 @@ async def test_250_rows_are_one_call(push, shop, words) -> None:
     [
         (httpx.ReadTimeout("nothing"), OutcomeUnknown),
         (httpx.Response(502, html="<html>bad gateway</html>"), OutcomeUnknown),
+        (httpx.Response(404, html="<html>no such page</html>"), OutcomeUnknown),
+        (httpx.Response(423, json={"message": "locked"}), OutcomeUnknown),
+        (httpx.Response(402, json={"errors": "Unavailable Shop"}), NeedsSeller),
         (httpx.Response(429, json={"errors": "Exceeded 2 calls per second for api client."}), TryLater),
         (httpx.Response(200, html="<html>maintenance</html>"), ChannelMisbehaved),
         (httpx.Response(200, json={}), ChannelMisbehaved),

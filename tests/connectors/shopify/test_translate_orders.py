@@ -372,6 +372,41 @@ def test_an_order_reserves_whatever_its_payment(
     assert (found.status, found.lines[0].to_ship) == (status, 1)
 
 
+PLACED_AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("financial", ["PAID", "PENDING", "AUTHORIZED", "VOIDED", None])
+@pytest.mark.parametrize(
+    ("more", "confirmed", "unconfirmed"),
+    [
+        ({}, PLACED_AT, None),
+        ({"fulfillmentOrders": []}, PLACED_AT, None),
+        ({"cancelledAt": "2026-11-21T12:00:00Z"}, PLACED_AT, None),
+        ({"fulfillments": "OPEN"}, PLACED_AT, None),
+        ({"fulfillments": "CANCELLED"}, PLACED_AT, None),
+        ({"fulfillments": "SUCCESS"}, PLACED_AT, PLACED_AT),
+    ],
+    ids=["open", "no location yet", "cancelled", "parcel under way", "parcel cancelled", "shipped"],
+)
+def test_units_are_taken_off_the_number_once_shopify_has_reserved_them_whoever_paid(
+    words: SimpleNamespace,
+    financial: str | None,
+    more: dict[str, Any],
+    confirmed: datetime | None,
+    unconfirmed: datetime | None,
+) -> None:
+    if "fulfillments" in more:
+        more = {"fulfillments": [words.parcel((1, 1), status=more["fulfillments"])]}
+    for said, taken in ((True, confirmed), (False, unconfirmed)):
+        found = snapshot(words.order(confirmed=said, displayFinancialStatus=financial, **more))
+        assert found.paid_at == taken
+
+
+def test_an_order_that_is_not_reserved_at_shopify_is_reserved_here(words: SimpleNamespace) -> None:
+    found = snapshot(words.order(confirmed=False, lines=[words.line(quantity=3)]))
+    assert (found.status, found.lines[0].to_ship, found.lines[0].location) == (OrderStatus.OPEN, 3, "7")
+
+
 def test_every_state_that_the_schema_names_stands_in_the_tables(schema: GraphQLSchema) -> None:
     written = "\n".join(name for name, *_ in STORIES) + (translate.__doc__ or "")
     missing = {
@@ -448,6 +483,8 @@ def test_a_blank_sku_is_none(words: SimpleNamespace, blank: str | None) -> None:
         lambda w: w.order(lines=[w.line() | {"quantity": "1"}]),
         lambda w: w.order() | {"updatedAt": "yesterday"},
         lambda w: w.order() | {"id": "1"},
+        lambda w: w.order() | {"confirmed": None},
+        lambda w: w.order() | {"confirmed": "false"},
         lambda w: {"id": "gid://shopify/Order/1"},
         lambda w: None,
         lambda w: "an order",

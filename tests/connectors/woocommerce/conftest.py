@@ -3,11 +3,13 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import httpx
 import pytest
 
 from channelsync.domain.booking import Terms, book
@@ -15,11 +17,13 @@ from channelsync.domain.effects import KeyMove
 from channelsync.domain.sourcing import SoldAs
 from channelsync.sdk.breaker import Breaker
 from channelsync.sdk.contract import ContractClock
+from channelsync.sdk.http import HttpTransport
 from channelsync.sdk.resources import Resources, unused
 from channelsync.sdk.values import OrderSnapshot
-from channelsync_woocommerce import CONNECTOR
+from channelsync_woocommerce import CONNECTOR, USER_AGENT
 from channelsync_woocommerce.channel import WooChannel
 from channelsync_woocommerce.settings import WooSettings
+from vendor_woocommerce.routes import Routes
 
 CONTRACTS = os.getenv("CHANNELSYNC_CONTRACTS", "")
 """Read here, because no test sees what the environment says to channelsync."""
@@ -39,6 +43,35 @@ def recordings() -> Path:
     if not CONTRACTS or not folder.is_dir():
         pytest.skip(NO_RECORDINGS)
     return folder
+
+
+@pytest.fixture(scope="session")
+def routes() -> Routes | None:
+    """What a real shop's routes take; None where no recorded answers are at hand: then requests are not checked."""
+    folder = Path(CONTRACTS).parent / "recordings" / "woocommerce"
+    return Routes.read(folder) if CONTRACTS and folder.is_dir() else None
+
+
+@pytest.fixture(autouse=True)
+def judged(routes: Routes | None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Every request of ours is held against the list of a real shop's routes, whoever answers it. Gives what was sent,
+    by method and route."""
+    sent: list[str] = []
+    problems: list[str] = []
+    build = HttpTransport._build
+
+    def judging(*given: Any) -> httpx.Request:
+        request = build(*given)
+        if routes is not None and request.headers["user-agent"] == USER_AGENT:
+            path, _, query = request.url.raw_path.partition(b"?")
+            problems.extend(routes.problems(request.method, unquote(path.decode()), query, request.content))
+            if (found := routes.route(request.method, unquote(path.decode()))) is not None:
+                sent.append(f"{request.method} {found[0].name}")
+        return request
+
+    monkeypatch.setattr(HttpTransport, "_build", judging)
+    yield sent
+    assert problems == []
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import respx
 
 from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.subscriptions import mend
+from channelsync.sync.check_channels import webhook_points
 from channelsync_woocommerce.settings import WooSettings
 from channelsync_woocommerce.setup import HOLDING, TRACKING, checkpoints
 from channelsync_woocommerce.webhooks import KEPT_AS, TOPICS
@@ -55,6 +56,16 @@ async def test_what_is_missing_or_was_switched_off_is_mended(
         (topic, OURS, "active") for topic in missing
     ]
     assert [json.loads(call.request.content)["status"] for call in switched.calls] == ["active"] * len(off)
+
+
+@respx.mock
+async def test_a_paused_webhook_is_told_with_what_the_seller_can_do(shop) -> None:
+    play(webhook(1, TOPICS[0], "paused"), webhook(2, TOPICS[1], "disabled"), *ALL[2:])
+    off, paused = webhook_points("my-shop", TOPICS, await shop.subscriptions(), OURS)
+    why = "the shop has switched it off after failed deliveries"
+    assert off.found == f"not delivered as they must be: {TOPICS[1]} ({why})"
+    assert paused.found == f"{TOPICS[0]}: paused in the shop"
+    assert paused.advice.startswith("Set it to Active in the shop")
 
 
 @respx.mock

@@ -55,6 +55,10 @@ class DocumentShelf:
         kept = gzip.compress(content, mtime=0) if zipped else content
         return self._keep(Document(self._name("amzn1.spdoc.1.4.eu"), kind, kept, zipped))
 
+    def rename(self, document: str, new: str) -> Document:
+        """Gives a document another id: that of an example of Amazon's."""
+        return self._keep(replace(self._documents.pop(document), id=new))
+
     def find(self, document: str) -> Document | None:
         """The document of this id; None: there is none."""
         return self._documents.get(document)

@@ -24,7 +24,10 @@ _RESULT = "resultFeedDocumentId"
 
 
 class Feeds:
-    """The calls that take feeds. outcome: how the next feeds end, whatever is in them; None: as they deserve."""
+    """The calls that take feeds. outcome: how the next feeds end, whatever is in them; None: as they deserve.
+
+    documents: all of the seller's, those of reports too.
+    """
 
     def __init__(
         self,
@@ -37,7 +40,7 @@ class Feeds:
     ) -> None:
         self.jobs = jobs
         self.outcome: Outcome | None = None
-        self._documents = documents
+        self.documents = documents
         self._work = work
         self._account = account
         self._habits = habits
@@ -57,8 +60,8 @@ class Feeds:
 
     def open_document(self, ask: Ask) -> Answer:
         """A place to put a document."""
-        document = self._documents.open(str(ask.body["contentType"]))
-        url = self._documents.sign(document, "PUT", ask.origin, ask.now)
+        document = self.documents.open(str(ask.body["contentType"]))
+        url = self.documents.sign(document, "PUT", ask.origin, ask.now)
         return Answer({"feedDocumentId": document.id, "url": url}, 201)
 
     def create(self, ask: Ask) -> Answer:
@@ -66,7 +69,7 @@ class Feeds:
         kind = str(ask.body["feedType"])
         if kind != LISTINGS_FEED:
             raise bad_input(f"Invalid feedType: {kind}")
-        document = self._documents.find(str(ask.body["inputFeedDocumentId"]))
+        document = self.documents.find(str(ask.body["inputFeedDocumentId"]))
         if document is None or document.content is None:
             raise bad_input("Invalid inputFeedDocumentId: upload the document before the feed is created")
         self._account.check(ask.body["marketplaceIds"])
@@ -88,7 +91,7 @@ class Feeds:
         except Fatal:
             return "FATAL", ""
         zipped = self._rng.random() < 0.5
-        return "DONE", self._documents.add(report, "application/json; charset=UTF-8", zipped=zipped).id
+        return "DONE", self.documents.add(report, "application/json; charset=UTF-8", zipped=zipped).id
 
     def get(self, ask: Ask) -> Answer:
         """How far a feed is."""
@@ -107,8 +110,8 @@ class Feeds:
 
     def document(self, ask: Ask) -> Answer:
         """Where a processing report can be got."""
-        document = self._documents.find(ask.text("feedDocumentId"))
+        document = self.documents.find(ask.text("feedDocumentId"))
         if document is None or document.content is None:
             raise ApiError(404, "NotFound", f"{ask.text('feedDocumentId')} is not found.")
         encoded = bool(ask.given.get("enableContentEncodingUrlHeader"))
-        return Answer(self._documents.told(document, "feedDocumentId", ask.origin, ask.now, encoded=encoded))
+        return Answer(self.documents.told(document, "feedDocumentId", ask.origin, ask.now, encoded=encoded))

@@ -79,6 +79,13 @@ class Jobs:
         for tell in self.on_end:
             tell(job)
 
+    def rename(self, name: str, new: str) -> Job:
+        """Gives a job another id: that of an example of Amazon's."""
+        job = self._jobs.pop(name)
+        job.id = new
+        self._jobs[new] = job
+        return job
+
     def get(self, name: str) -> Job:
         """The job of this id. Raises ApiError."""
         self._marketplace.now()

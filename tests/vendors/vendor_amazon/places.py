@@ -25,7 +25,12 @@ UK = Place("A1F83G8C2ARO7P", "GB", "Amazon.co.uk", "GBP", "en_GB", "www.amazon.c
 GERMANY = Place("A1PA6795UKMFR9", "DE", "Amazon.de", "EUR", "de_DE", "www.amazon.de", "AMAZON_EU")
 USA = Place("ATVPDKIKX0DER", "US", "Amazon.com", "USD", "en_US", "www.amazon.com", "AMAZON_NA")
 
-PLACES = {place.id: place for place in (UK, GERMANY, USA)}
+CANADA = Place("A2EUQ1WTGCTBG2", "CA", "Amazon.ca", "CAD", "en_CA", "www.amazon.ca", "AMAZON_NA")
+BRAZIL = Place("A2Q3Y263D00KWC", "BR", "Amazon.com.br", "BRL", "pt_BR", "www.amazon.com.br", "AMAZON_NA")
+JAPAN = Place("A1VC38T7YXB528", "JP", "Amazon.co.jp", "JPY", "ja_JP", "www.amazon.co.jp", "AMAZON_JP")
+TURKEY = Place("A33AVAJ2PDY3EV", "TR", "Amazon.com.tr", "TRY", "tr_TR", "www.amazon.com.tr", "AMAZON_EU")
+
+PLACES = {place.id: place for place in (UK, GERMANY, USA, CANADA, BRAZIL, JAPAN, TURKEY)}
 
 
 @dataclass(frozen=True, slots=True)

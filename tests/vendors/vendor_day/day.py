@@ -1,6 +1,6 @@
 """The day of the demo on four channels at once: real HTTP on loopback, simulated time, faults, human slips.
 
-The truth is the test servers' own: what they sold, what they show, which calls were above a published budget. Our
+The truth is the test servers' own: what they sold, what they show, which calls were above a budget. Our
 database is asked only for which orders it has, and for what it booked while one channel was down.
 """
 
@@ -30,6 +30,7 @@ from channelsync.store.database import Database, open_database
 from channelsync.store.tables import metadata
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.verify import verify
+from vendor_day.buyers import buyers_in
 from vendor_day.counting import Counts, Tick
 from vendor_day.naming import in_words_of
 from vendor_day.stalls import VendorStall, open_stalls
@@ -65,8 +66,8 @@ class DayOptions:
 class Channel:
     """What the day came to at one channel.
 
-    units: of the items that its sales took. missing: its orders that we do not have. over: calls above a published
-    budget. faults: calls that met one. ticks: those that wrote. complaints: see `VendorStall`.
+    units: of the items that its sales took. missing: its orders that we do not have. faults: calls that met one.
+    ticks: those that wrote. over, complaints: see `VendorStall`.
     stood_wrong: the longest that one of its numbers did, see `Watch`.
     took_meanwhile, wrote_meanwhile: entries of its orders, and numbers written to it, while `DOWN` was down.
     """
@@ -98,13 +99,14 @@ class Channel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """The day on all of them."""
+    """The day on all of them. buyers: where our database names one, see `buyers_in`."""
 
     channels: Mapping[str, Channel]
     listings: int
     settled_after: timedelta
     ledger_problems: int
     ledger_entries: int
+    buyers: tuple[str, ...]
 
 
 def play_day(options: DayOptions) -> Played:
@@ -251,6 +253,7 @@ async def _judged(stage: Stage, stalls: Mapping[str, VendorStall], counted: _Cou
         settled_after=counted.settled,
         ledger_problems=len(proof.problems) + proof.not_shown,
         ledger_entries=proof.entries,
+        buyers=await database.query(buyers_in),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,18 @@ from channelsync.lab.buyers import Fates
 from channelsync.lab.faults import FaultPlan, HoldsTokens
 from channelsync.lab.marketplace import Marketplace
 from channelsync.lab.marketplace_fronts import MarketplaceApp
+from channelsync.lab.marketplace_http import Request
 from channelsync.lab.marketplace_values import NumberKey, Offer, Takes
 from channelsync.lab.trading_day import Cancel, Edit, Return, Ship
 from channelsync.sdk.channel import Connector
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.discovery import installed
 from vendor_amazon import open_vendor as open_amazon
+from vendor_day.own_budget import OwnBudget
 from vendor_ebay import open_vendor as open_ebay
 from vendor_shopify import open_vendor as open_shopify
 from vendor_woocommerce.options import SiteOptions
+from vendor_woocommerce.routes import Routes
 from vendor_woocommerce.site import open_vendor as open_woocommerce
 
 Event = type[Cancel] | type[Edit] | type[Ship] | type[Return]
@@ -34,6 +38,9 @@ above 0; and of the keys due."""
 PAID_SOON = Fates(left_open=0.0, payment=(20.0, 240.0))
 PAID_OR_LAPSED = Fates(left_open=0.0, payment=(20.0, 240.0), unpaid=0.04)
 """When orders are paid; some never are, and lapse where the channel lets them within the day."""
+
+SMALL_HOST = {"calls_at_once": 4, "calls_per_second": 1}
+"""What WooCommerce's connector is set to: so little that a sweep of this seller's numbers has to wait."""
 
 FEED_FROM = 50
 """From so many raises on Amazon's connector is set to send one feed instead of patches."""
@@ -56,7 +63,8 @@ class VendorStall:
 
     knows: what can become of its orders so that it tells. ships_parts: whether it tells that some units left. fates:
     when orders are paid; None: at once. remotes: its locations. own_sku: a listing's name is its SKU. over: calls
-    above what the vendor publishes, as the server noted them. fewest: see `Fewest`.
+    above what the vendor publishes, or, where it publishes none, above what the connector's settings declare, as the
+    server noted them. fewest: see `Fewest`.
     complaints: answers of the server itself that its vendor's schema forbids, and requests that it does.
     """
 
@@ -136,7 +144,7 @@ def open_stalls(clock: Clock, *, seed: int, contracts: Path) -> dict[str, Vendor
     """The four of them, with empty shelves, by the names of their connectors. contracts: one folder for each vendor."""
     stalls = (
         _shopify(clock, seed, contracts),
-        _woocommerce(clock, seed),
+        _woocommerce(clock, seed, contracts),
         _amazon(clock, seed, contracts),
         _ebay(clock, seed, contracts),
     )
@@ -168,13 +176,31 @@ def _shopify(clock: Clock, seed: int, contracts: Path) -> VendorStall:
         knows=frozenset({Cancel, Edit, Ship, Return}),
         fewest=in_batches(250),
         over=lambda: site.api.bucket.violations,
-        complaints=lambda: site.api.problems,
+        complaints=lambda: [*site.api.problems, *site.api.refused],
         remotes=(place,),
     )
 
 
-def _woocommerce(clock: Clock, seed: int) -> VendorStall:
+def _woocommerce(clock: Clock, seed: int, contracts: Path) -> VendorStall:
     site = open_woocommerce("day-shop", clock, seed=seed, options=SiteOptions(https=False))
+
+    def given(address: str) -> dict[str, object]:
+        key = {"consumer_key": site.consumer_key, "consumer_secret": site.consumer_secret}
+        return {"base_url": address, **key, **SMALL_HOST}
+
+    connector = installed().connector("woocommerce")
+    (declared,) = connector.budgets(connector.settings.model_validate(given("http://127.0.0.1")))
+    budget = OwnBudget(site.marketplace.name, declared)
+    recorded = contracts.parent / "recordings" / "woocommerce"
+    routes = Routes.read(recorded) if recorded.is_dir() else None
+    wrong: list[str] = []
+
+    def hear(now: datetime, request: Request) -> None:
+        budget.take(now)
+        if routes is not None:
+            wrong.extend(routes.problems(request.method, request.path, request.raw_query, request.body))
+
+    site.api.on_call.append(hear)
     return VendorStall(
         name="woocommerce",
         marketplace=site.marketplace,
@@ -182,11 +208,7 @@ def _woocommerce(clock: Clock, seed: int) -> VendorStall:
         app=site.app,
         api=site.api,
         tokens=NoTokens(),
-        given=lambda address: {
-            "base_url": address,
-            "consumer_key": site.consumer_key,
-            "consumer_secret": site.consumer_secret,
-        },
+        given=given,
         names=Name(
             listing=lambda number, _: str(1_000 + number),
             order=lambda _, basket: f"basket {basket}",  # the shop numbers it; the lab finds it by this name
@@ -195,8 +217,8 @@ def _woocommerce(clock: Clock, seed: int) -> VendorStall:
         ),
         knows=frozenset({Cancel, Edit, Ship, Return}),
         fewest=in_batches(100),
-        over=tuple,  # WooCommerce publishes no limit
-        complaints=tuple,
+        over=lambda: budget.violations,  # the connector's own: WooCommerce publishes none
+        complaints=lambda: [*site.api.refused, *wrong],  # nobody publishes a schema of its answers
         fates=PAID_OR_LAPSED,
         ships_parts=False,
     )
@@ -263,6 +285,6 @@ def _ebay(clock: Clock, seed: int, contracts: Path) -> VendorStall:
         knows=frozenset({Cancel, Ship}),  # returns are told as money, and nobody edits an order
         fewest=in_batches(25),
         over=lambda: site.api.meter.violations,
-        complaints=lambda: site.api.answer_problems,
+        complaints=lambda: [*site.api.answer_problems, *site.api.refused],
         own_sku=True,
     )

@@ -91,7 +91,8 @@ class EbayApi:
     """The API for one seller and one application.
 
     Open to tests: `shop` (what is listed), `oauth`, `orders` (an `OrderWriter`), `notifications`, `deliveries`,
-    `account`, `quotas`, `meter` (violations), `faults`, `calls` (by name) and `answer_problems`.
+    `account`, `quotas`, `meter` (violations), `faults`, `calls` (by name), `answer_problems`, and `refused`: what is
+    wrong with requests that eBay's descriptions forbid.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class EbayApi:
         self.deliveries = Deliveries(self.shop, self.notifications, seller, rng)
         self.calls: Counter[str] = Counter()
         self.answer_problems: list[Problem] = []
+        self.refused: list[str] = []
         self._judge = judge
         self._trading = Trading(self.shop, self.quotas, seller)
         self._requests = 0
@@ -182,6 +184,7 @@ class EbayApi:
             return Answer(411, _EDGE)
         problems = self._judge.of_request(operation, request)
         if problems:
+            self.refused += [f"{operation.id}: {problem}" for problem in problems]
             if problems[0].startswith("header Content-Language"):
                 raise Refused(400, bad_value("header Content-Language"))
             raise Refused(400, *[invalid_request(f"Could not serialize field: {each}") for each in problems])

@@ -21,6 +21,7 @@ from vendor_shopify.errors import Node, Refused, user_error
 from vendor_shopify.execution import Executor, Json, Operation
 from vendor_shopify.idempotency import FAILED, MISMATCH
 from vendor_shopify.mutations_account import AccountMutations
+from vendor_shopify.mutations_moves import MoveMutations
 from vendor_shopify.mutations_orders import OrderMutations
 from vendor_shopify.mutations_quantities import QuantityMutations, must_compare
 from vendor_shopify.nodes_account import AccountNodes
@@ -78,8 +79,9 @@ class _Read:
 class ShopifyApi:
     """The API of one shop.
 
-    seen: every exchange, or the last `remember` of them. problems: where our own answers stray from the schema or do
-    not simulate what was asked. bucket: the points, and its `violations`: calls over the budget. calls: by endpoint.
+    seen: every exchange, or the last `remember` of them. refused: answers to requests that the schema forbids.
+    problems: where our own answers stray from the schema or do not simulate what was asked. bucket: the points, and its
+    `violations`: calls over the budget. calls: by endpoint.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class ShopifyApi:
         self.faults = faults or FaultPlan()
         self.seen: deque[Seen] = deque(maxlen=remember)
         self.problems: list[str] = []
+        self.refused: list[Json] = []
         self.calls: dict[str, int] = {}
         catalogue = CatalogueNodes(shop)
         self.orders = OrderNodes(shop, catalogue)
@@ -104,6 +107,7 @@ class ShopifyApi:
         mutations: dict[str, Callable[[Ask], Node]] = {
             **QuantityMutations(shop, catalogue).roots(),
             **OrderMutations(shop, self.orders).roots(),
+            **MoveMutations(shop, self.orders).roots(),
             **changes.roots(),
         }
         self._executor = Executor(
@@ -164,6 +168,7 @@ class ShopifyApi:
 
     def _graphql(self, request: Request, read: _Read, endpoint: str, fault: Fault | None) -> Reply:
         if not isinstance(read.operation, Operation):
+            self.refused.append(read.operation or {})
             return self._json(200, read.operation)
         call = Call(self.shop.access.effective, request.headers.get("host", self.shop.domain), fault=fault)
         outcome = self._executor.run(read.operation, call, self.marketplace.now(), endpoint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from channelsync.lab.marketplace_values import Order, Status, units
@@ -19,13 +20,15 @@ from vendor_shopify.shop import Shop
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A fulfilment order: what one location has to ship of an order."""
+    """A fulfilment order: what one location has to ship of an order. emptied: its items were moved into another one."""
 
     number: str
     order: Order
     location: str
     items: tuple[Item, ...]
     on_hold: bool = False
+    in_progress: bool = False
+    emptied: bool = False
 
     @property
     def open(self) -> int:
@@ -40,11 +43,11 @@ class Parcel:
     @property
     def status(self) -> str:
         """FulfillmentOrderStatus; that of a cancelled order is CLOSED, as recorded."""
-        if not self.open or self.order.status is Status.CANCELLED:
+        if self.emptied or not self.open or self.order.status is Status.CANCELLED:
             return "CLOSED"
         if self.on_hold:
             return "ON_HOLD"
-        return "IN_PROGRESS" if self.shipped else "OPEN"
+        return "IN_PROGRESS" if self.shipped or self.in_progress else "OPEN"
 
 
 class AfterNodes:
@@ -66,19 +69,27 @@ class AfterNodes:
     # Fulfilment orders
 
     def parcels(self, order: Order) -> list[Parcel]:
-        """One for each location that ships something of the order."""
-        places: dict[str, list[Item]] = {}
+        """One for each location that ships something of the order, and those whose items were moved away."""
+        story = self._book.story(order)
+        found: dict[str, list[Item]] = {}
         for item in self._book.items(order):
-            places.setdefault(item.location, []).append(item)
-        number, held = self._shop.numbers.of, self._book.story(order).on_hold
+            number = story.assigned.get(item.number)
+            number = number or self._shop.numbers.of("FulfillmentOrder", order.id, item.location)
+            found.setdefault(number, []).append(item)
         return [
-            Parcel(number("FulfillmentOrder", order.id, place), order, place, tuple(items), held)
-            for place, items in places.items()
-        ]
+            Parcel(number, order, items[0].location, tuple(items), story.on_hold, story.in_progress)
+            for number, items in found.items()
+        ] + [Parcel(number, order, place, items, emptied=True) for number, place, items in story.emptied]
+
+    def changed_at(self, parcel: Parcel) -> datetime:
+        """When a fulfilment order changed last: with its order, or by itself."""
+        moved = self._book.story(parcel.order).moved_at.get(parcel.number)
+        return max(parcel.order.updated_at, moved or parcel.order.updated_at)
 
     def fulfillment_orders(self, ask: Ask, order: Order) -> Node:
-        """Order.fulfillmentOrders."""
-        return ask.page(by_number(self.parcels(order), lambda parcel: parcel.number), self.parcel)
+        """Order.fulfillmentOrders; displayable: without those whose items were moved away."""
+        shown = [each for each in self.parcels(order) if not (each.emptied and ask.args.get("displayable"))]
+        return ask.page(by_number(shown, lambda parcel: parcel.number), self.parcel)
 
     def parcel(self, parcel: Parcel) -> Node:
         """A FulfillmentOrder."""
@@ -99,7 +110,7 @@ class AfterNodes:
             "orderName": f"#{1000 + order.number}",
             "orderProcessedAt": time_text(order.placed_at),
             "createdAt": time_text(order.placed_at),
-            "updatedAt": time_text(order.updated_at),
+            "updatedAt": time_text(self.changed_at(parcel)),
             "fulfillAt": time_text(order.placed_at),
             "fulfillBy": None,
             "fulfillmentHolds": [],
@@ -128,7 +139,7 @@ class AfterNodes:
             "__typename": "FulfillmentOrderLineItem",
             "id": gid("FulfillmentOrderLineItem", self._parcel_item(parcel, item)),
             "totalQuantity": (line.ordered - gone) * item.each,
-            "remainingQuantity": line.open * item.each,
+            "remainingQuantity": 0 if parcel.emptied else line.open * item.each,
             "requiresShipping": True,
             "sku": offer.sku,
             "productTitle": offer.title,

@@ -6,14 +6,15 @@ whoever cancels, ships or edits (a buyer of the lab, a test, a mutation), Shopif
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
 from channelsync.lab.marketplace import Marketplace
 from channelsync.lab.marketplace_orders import Pile
-from channelsync.lab.marketplace_values import Happened, Line, News, Order, units
+from channelsync.lab.marketplace_values import Happened, Line, News, NumberKey, Order, units
 from vendor_shopify.ids import Numbers
 
 Restock = Literal["CANCEL", "RETURN", "NO_RESTOCK"]
@@ -72,7 +73,10 @@ class FulfillmentNote:
 class Story:
     """What Shopify keeps of one order beside the lab's own state. most: units ever ordered, by line id.
 
-    on_hold, confirmed, test: as tests set them.
+    on_hold, in_progress (its fulfilment orders, as the staff reported), test: as tests set them.
+    confirmed: its units are reserved; unreserved, uncommitted: what its numbers lack of that while they are not.
+    assigned: fulfilment orders by item, of items that were moved. emptied: those that lost all items to another one, as
+    (number, location, items). moved_at: when one changed without its order, by number.
     """
 
     most: dict[str, int] = field(default_factory=dict)
@@ -85,7 +89,13 @@ class Story:
     staff_note: str | None = None
     test: bool = False
     on_hold: bool = False
+    in_progress: bool = False
     confirmed: bool = True
+    unreserved: Counter[NumberKey] = field(default_factory=Counter)
+    uncommitted: Counter[NumberKey] = field(default_factory=Counter)
+    assigned: dict[str, str] = field(default_factory=dict)
+    emptied: list[tuple[str, str, tuple[Item, ...]]] = field(default_factory=list)
+    moved_at: dict[str, datetime] = field(default_factory=dict)
     last: Order | None = None
 
 
@@ -164,6 +174,38 @@ class OrderBook:
             return -1
         return line.ordered - sum(units(getattr(line, pile)) for pile, _ in _REFUNDS)
 
+    # Reserving
+
+    def leave_unreserved(self, order: str) -> None:
+        """Shopify has the order and reserves its units later: until then its numbers are as if nobody had bought."""
+        found = self._marketplace.orders[order]
+        self.story(found).confirmed = False
+        self._settle(found)
+
+    def reserve(self, order: str) -> None:
+        """Shopify reserves the order's units, which changes the order."""
+        market = self._marketplace
+        changed = replace(market.orders[order], updated_at=market.time())
+        self.story(changed).confirmed = True
+        self._settle(changed)
+        market.orders[order] = changed
+        market.search.add(changed, market.now())
+
+    def _settle(self, order: Order) -> None:
+        """Gives back to the numbers what the lab took for an order that is not reserved, or takes it after all."""
+        story, numbers, now = self.story(order), self._marketplace.shelf.numbers, self._marketplace.now()
+        taken: Counter[NumberKey] = Counter()
+        still_open: Counter[NumberKey] = Counter()
+        for line in order.lines if not story.confirmed else ():
+            for move in line.moves:
+                taken[move.key] += (line.deducted - line.given_back) * move.units
+                still_open[move.key] += line.open * move.units
+        for key in {*taken, *story.unreserved}:
+            back = taken[key] - story.unreserved[key]
+            numbers.move(key, back, "given back" if back > 0 else "sold", now)
+            numbers.commit(key, story.uncommitted[key] - still_open[key], now)
+        story.unreserved, story.uncommitted = taken, still_open
+
     # Writing down what happens
 
     def announce_return(self, order: Order, line: str, many: int, status: ReturnStatus = "OPEN") -> None:
@@ -191,6 +233,8 @@ class OrderBook:
                 if pile in ("returned", "quarantined") and new:
                     back[line.id] = back.get(line.id, 0) + units(new)
             self._shipped(story, order, known, line)
+        if not story.confirmed:
+            self._settle(order)
         number = self._numbers.of("Return", order.id, str(len(story.returns))) if back else ""
         if back:
             story.returns.append(ReturnNote(number, order.updated_at, tuple(back.items())))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from channelsync.lab.marketplace_values import NumberKey, Offer, Order, Status
@@ -14,6 +14,7 @@ from vendor_shopify.errors import Node, Refused
 from vendor_shopify.execution import Roots
 from vendor_shopify.ids import kind_of, plain, rank_text
 from vendor_shopify.nodes_account import AccountNodes
+from vendor_shopify.nodes_after import Parcel
 from vendor_shopify.nodes_catalogue import CatalogueNodes
 from vendor_shopify.nodes_orders import OrderNodes
 from vendor_shopify.search import Query, Read, least, matches, parsed, unknown_fields
@@ -225,10 +226,29 @@ class Queries:
         return _count(len(self._found(ask)))
 
     def _parcels(self, ask: Ask) -> Node:
-        orders = self._shop.marketplace.orders.values()
-        parcels = [each for order in orders for each in self._orders.after.parcels(order)]
-        shown = parcels if ask.args.get("includeClosed") else [each for each in parcels if each.status != "CLOSED"]
-        return ask.page(by_number(shown, lambda each: each.number), self._orders.after.parcel)
+        """The search knows of a move as late as of any change of an order."""
+        market, after = self._shop.marketplace, self._orders.after
+        market.search.learn(market.now())
+        orders, _ = market.search.page(since=None, cursor=None, limit=10**9, site=None)
+        late = timedelta(seconds=market.rules.visibility[1])
+        found: list[tuple[Parcel, datetime]] = []
+        for order in orders:
+            moved = self._shop.book.story(order).moved_at
+            for parcel in after.parcels(market.orders[order.id]):
+                at = moved.get(parcel.number)
+                known = at is not None and at + late <= market.time()
+                found.append((parcel, max(order.updated_at, at) if at and known else order.updated_at))
+        reads: Read[tuple[Parcel, datetime]] = {
+            "id": lambda each: int(each[0].number),
+            "status": lambda each: each[0].status.lower(),
+            "updated_at": lambda each: each[1],
+            "assigned_location_id": lambda each: int(each[0].location),
+        }
+        chosen = self._chosen(ask, found, reads)
+        shown = [each for each in chosen if each[0].status != "CLOSED" or ask.args.get("includeClosed")]
+        by_time = ask.args.get("sortKey") == "UPDATED_AT"
+        rows = [Row(parcel, rank_text(at) if by_time else int(parcel.number), parcel.number) for parcel, at in shown]
+        return ask.page(rows, after.parcel, root=True)
 
     # Offers
 

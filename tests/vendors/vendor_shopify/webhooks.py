@@ -115,7 +115,7 @@ class Deliveries:
             "created_at": time_text(order.placed_at),
             "updated_at": time_text(order.updated_at),
             "cancelled_at": time_text(cancelled),
-            "confirmed": True,
+            "confirmed": self._shop.book.story(order).confirmed,
             "test": self._shop.book.story(order).test,
             "currency": self._shop.currency,
             "financial_status": self._nodes.financial_status(order).lower(),

@@ -6,7 +6,7 @@ import math
 import random
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -32,6 +32,7 @@ KEPT = 1000
 """Requests and replies that are remembered: a page of a hundred orders is 300 kB."""
 
 _ROOT = "/wp-json/wc/v3"
+_WRONG = (400, 405, 413, 415)
 _HTML = b"<!DOCTYPE html><html><head><title>Briefly unavailable</title></head><body><h1>Maintenance.</h1></body></html>"
 _NEVER: dict[FaultKind, Fate] = {
     FaultKind.OUTAGE: "is refused",
@@ -61,8 +62,9 @@ class _Found:
 class WooApi:
     """One shop's API.
 
-    exchanges: every request with its reply, the last `KEPT` of them. calls: counts by endpoint. gate: the keys.
-    products, orders, hooks: the resources. deliveries: what the webhooks send.
+    exchanges: every request with its reply, the last `KEPT` of them. refused: requests that were wrong in themselves,
+    with why. calls: counts by endpoint. on_call: who is told of every call, when it arrives. gate: the keys. products,
+    orders, hooks: the resources. deliveries: what the webhooks send.
     """
 
     def __init__(
@@ -78,7 +80,9 @@ class WooApi:
         self.options = options
         self.faults = faults or FaultPlan()
         self.exchanges: deque[Exchange] = deque(maxlen=KEPT)
+        self.refused: list[str] = []
         self.calls: dict[str, int] = {}
+        self.on_call: list[Callable[[datetime, Request], None]] = []
         self.gate = Gate(keys, options)
         self.products = ProductsApi(marketplace, options)
         self.orders = OrdersApi(marketplace, options)
@@ -126,6 +130,8 @@ class WooApi:
         found = self._find(request, path)
         name = _name(found, query)
         self.calls[name] = self.calls.get(name, 0) + 1
+        for tell in self.on_call:
+            tell(now, request)
         fault = self.faults.draw(now, name)
         reply = self._before(fault) if fault is not None else None
         if reply is None:
@@ -160,6 +166,8 @@ class WooApi:
             call = Call(request.method, path, query, request.body, base, self.marketplace.time(), found.ids, fault)
             answer = self._carry_out(found.route, call, key)
         except WooError as error:
+            if error.status in _WRONG:
+                self.refused.append(f"{request.method} {path}: {error.status} {error.body()}")
             headers = {**error.headers, **self._allow(found, error.status)}
             return self._reply(Answer(error.status, error.body(), headers), base)
         return self._reply(replace(answer, headers={**self._allow(found, 200), **answer.headers}), base)

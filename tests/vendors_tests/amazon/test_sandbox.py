@@ -1,4 +1,7 @@
-"""Amazon's own sandbox cases, replayed: what they answer is what its models allow, and this server gives it."""
+"""Amazon's static sandbox, which answers by its own cases: which of them can be asked for, and what its models allow.
+
+What the server that behaves as Amazon does makes of the same requests is in `test_sandbox_on_the_server`.
+"""
 
 import json
 

@@ -6,10 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from channelsync.lab.baskets import Basket, BasketLine, Day, DayCounts
 from channelsync.lab.trading_day import Cancel, Edit, Return, Ship, TradingDay, plan_trading_day
-from channelsync.sdk.contract import ContractClock
+from channelsync.sdk.contract import CANARY, ContractClock
+from channelsync.store.codec import dump
+from channelsync.store.tables import metadata
+from vendor_day.buyers import buyers_in
 from vendor_day.naming import in_words_of
 from vendor_day.stalls import FEED_FROM, VendorStall, in_batches, open_stalls, patches_or_feed
 from vendor_day.trouble import DOWN, outage_of, trouble_of
@@ -112,6 +116,19 @@ def test_amazons_lowerings_go_alone_and_many_raises_in_one_feed() -> None:
     assert patches_or_feed([[False] * FEED_FROM], 99) == FEED_FROM
     assert patches_or_feed([[False, *[True] * FEED_FROM]], 99) == 2
     assert patches_or_feed([[True] * (FEED_FROM - 1), [True]], 99) == FEED_FROM
+
+
+@pytest.mark.parametrize("told", [*CANARY, "canary@BIRDWHISTLE.example"])
+def test_a_buyer_is_found_wherever_one_stands_in_the_database(told: str) -> None:
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        assert buyers_in(connection) == ()
+        row = {"id": "r-1", "command": "run", "actor": "", "started_at": BEGINS, "outcome": "", "undone_by": ""}
+        connection.execute(metadata.tables["run"].insert().values(**row, arguments=dump({"name": told})))
+        (found,) = buyers_in(connection)
+    assert found.startswith("run: ")
+    engine.dispose()
 
 
 def test_a_number_stands_wrong_while_neither_it_nor_what_it_should_be_changes() -> None:

@@ -249,12 +249,41 @@ def test_a_return_that_is_not_closed_brings_nothing_back(ask, mug, status):
     assert ask.site.marketplace.number(mug.keys[0]) == 97
 
 
-def test_an_order_can_be_on_hold_a_test_or_not_confirmed(ask, mug):
+def test_an_order_can_be_on_hold_or_a_test(ask, mug):
     story = ask.site.shop.book.story(bought(ask, mug))
-    story.on_hold, story.test, story.confirmed = True, True, False
+    story.on_hold, story.test = True, True
     found = only(ask)
-    assert (found["test"], found["confirmed"], found["displayFulfillmentStatus"]) == (True, False, "ON_HOLD")
+    assert (found["test"], found["confirmed"], found["displayFulfillmentStatus"]) == (True, True, "ON_HOLD")
     assert found["fulfillmentOrders"]["nodes"][0]["status"] == "ON_HOLD"
+
+
+def numbers(ask, mug):
+    """What the shop shows of the number: available, committed, on hand."""
+    told = ask.site.shop.catalogue.quantities(mug.keys[0])
+    return told["available"], told["committed"], told["on_hand"]
+
+
+def test_the_units_of_an_order_that_is_not_confirmed_are_available_until_it_is(ask, mug):
+    order = bought(ask, mug)
+    assert numbers(ask, mug) == (97, 3, 100)
+    ask.site.shop.book.leave_unreserved(order.id)
+    before = only(ask)
+    assert (before["confirmed"], numbers(ask, mug)) == (False, (100, 0, 100))
+    ask.site.marketplace.edit(order.id, order.lines[0].id, 5)
+    ask.advance(3)
+    assert numbers(ask, mug) == (100, 0, 100)
+    ask.site.shop.book.reserve(order.id)
+    after = only(ask)
+    assert (after["confirmed"], numbers(ask, mug)) == (True, (95, 5, 100))
+    assert after["updatedAt"] > before["updatedAt"]
+
+
+def test_an_order_that_is_cancelled_before_it_is_confirmed_moves_no_number(ask, mug):
+    order = bought(ask, mug)
+    ask.site.shop.book.leave_unreserved(order.id)
+    ask.site.marketplace.cancel(order.id)
+    assert only(ask)["confirmed"] is False
+    assert numbers(ask, mug) == (100, 0, 100)
 
 
 def test_orders_that_the_lab_names_are_told_by_number(ask, mug):

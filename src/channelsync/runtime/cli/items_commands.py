@@ -101,9 +101,9 @@ def rename(
     output = Output(as_json=as_json)
     if as_json:
         output.document({"run": ran.run, "was": ran.result, "sku": new})
-        return
-    output.say(f"{ran.result} is {new} now; {ran.result} still leads to it.")
-    say_run(output, ran.run)
+    else:
+        output.say(f"{ran.result} is {new} now; {ran.result} still leads to it.")
+        say_run(output, ran.run)
     end_held(output, ran.held)
 
 
@@ -128,13 +128,14 @@ def merge(
     done, output = ran.result, Output(as_json=as_json)
     if as_json:
         output.document({"run": ran.run, "sku": source, "into": target, "done": done})
-        return
-    output.say(
-        f"{source} is {target} now: {done.units} units on hand, {done.listings} listings, {done.orders} orders moved."
-    )
+    else:
+        output.say(
+            f"{source} is {target} now: {done.units} units on hand, {done.listings} listings, {done.orders} orders "
+            "moved."
+        )
+        say_run(output, ran.run)
     if done.rules:
         output.say(f"warning: rules that spoke of {source} alone speak of nothing now: {', '.join(done.rules)}.")
-    say_run(output, ran.run)
     end_held(output, ran.held)
 
 
@@ -165,11 +166,11 @@ def split(
         output.document(
             {"run": ran.run, "sku": sku, "new": done.item.sku, "item": done.item.id, "listings": done.listings}
         )
-        return
-    output.say(
-        f"{new} was split off {sku}, with {done.listings} listings and the units of {len(wanted.units)} locations."
-    )
-    say_run(output, ran.run)
+    else:
+        output.say(
+            f"{new} was split off {sku}, with {done.listings} listings and the units of {len(wanted.units)} locations."
+        )
+        say_run(output, ran.run)
     end_held(output, ran.held)
 
 

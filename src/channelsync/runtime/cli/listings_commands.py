@@ -14,6 +14,7 @@ from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.held import end_held
 from channelsync.runtime.cli.output import Output
+from channelsync.runtime.cli.stock_shared import Ran, say_run
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.wiring import open_agent, open_reading, setup_of
 from channelsync.sdk.discovery import installed
@@ -193,18 +194,19 @@ def match(
         async with open_reading(loaded) as database:
             return await database.query(lambda c: propose(load_catalog(c, create=create_items), chosen))
 
-    async def do() -> tuple[list[Proposal], Applied]:
+    async def do() -> tuple[list[Proposal], Ran[Applied]]:
         async with open_agent(loaded, "listings match", channels=()) as agent:
             catalog = await agent.database.query(lambda c: load_catalog(c, create=create_items))
             found = propose(catalog, chosen)
-            return found, await apply_proposals(agent, [one for one in found if one.confidence in wanted])
+            done = await apply_proposals(agent, [one for one in found if one.confidence in wanted])
+            return found, Ran(agent.run, done, tuple(done.held))
 
-    found, applied = awaited(do()) if apply else (awaited(look()), None)
+    found, ran = awaited(do()) if apply else (awaited(look()), None)
     output = Output(as_json=as_json)
     columns = ("channel", "listing", "listing_sku", "sku", "multiple", "confidence", "why")
     output.rows([_proposal_row(one) for one in found], columns, title="Proposals")
-    _tell_match(output, found, applied)
-    end_held(output, applied.held if applied is not None else ())
+    _tell_match(output, found, ran)
+    end_held(output, ran.held if ran is not None else ())
 
 
 def _proposal_row(one: Proposal) -> dict[str, object]:
@@ -222,12 +224,15 @@ def _proposal_row(one: Proposal) -> dict[str, object]:
     }
 
 
-def _tell_match(output: Output, found: Sequence[Proposal], applied: Applied | None) -> None:
-    if applied is not None:
+def _tell_match(output: Output, found: Sequence[Proposal], ran: Ran[Applied] | None) -> None:
+    if ran is not None:
+        done = ran.result
         output.say(
-            f"Mapped {len(applied.mapped)} listings, made {len(applied.items)} items, booked {applied.booked} orders "
+            f"Mapped {len(done.mapped)} listings, made {len(done.items)} items, booked {done.booked} orders "
             "that had waited."
         )
+        if done.mapped:
+            say_run(output, ran.run)
         return
     certain = sum(one.confidence == "certain" for one in found)
     guessed = sum(one.confidence == "guess" for one in found)
@@ -256,23 +261,23 @@ def map_one(
     loaded = invocation(context).load()
     known_channels(loaded, [channel])
 
-    async def work() -> tuple[Mapped, int]:
+    async def work() -> Ran[tuple[Mapped, int]]:
         async with open_agent(loaded, "listings map", channels=()) as agent:
             return await _map(agent, Wanted(channel, listing, sku, multiple), create_item=create_item)
 
-    mapped, booked = awaited(work())
-    output = Output(as_json=as_json)
-    if as_json:
-        output.document(_mapped_document(mapped, booked) | {"sku": sku, "multiple": multiple})
-        return
+    ran = awaited(work())
+    (mapped, booked), output = ran.result, Output(as_json=as_json)
     what = sku if multiple == 1 else f"{multiple} of {sku}"
-    if not mapped.changed:
+    if as_json:
+        output.document(_mapped_document(ran) | {"sku": sku, "multiple": multiple})
+    elif not mapped.changed:
         output.say(f"{channel} listing {listing} was mapped to {what} already.")
-        return
-    output.say(f"{channel} listing {listing} is {what} from now on. {_consequences(mapped, booked)}")
-    for other, alone in mapped.alone:
-        output.say(f"{other} listing {alone} shares its number and is not mapped: its orders wait. Map it alike.")
-    end_held(output, mapped.held)
+    else:
+        output.say(f"{channel} listing {listing} is {what} from now on. {_consequences(mapped, booked)}")
+        for other, alone in mapped.alone:
+            output.say(f"{other} listing {alone} shares its number and is not mapped: its orders wait. Map it alike.")
+        say_run(output, ran.run)
+    end_held(output, ran.held)
 
 
 def unmap(context: typer.Context, channel: Channel, listing: ListingId, as_json: AsJson = False) -> None:
@@ -280,21 +285,23 @@ def unmap(context: typer.Context, channel: Channel, listing: ListingId, as_json:
     loaded = invocation(context).load()
     known_channels(loaded, [channel])
 
-    async def work() -> tuple[Mapped, int]:
+    async def work() -> Ran[tuple[Mapped, int]]:
         async with open_agent(loaded, "listings unmap", channels=()) as agent:
             return await _map(agent, Wanted(channel, listing, None), create_item=False)
 
-    mapped, booked = awaited(work())
-    output = Output(as_json=as_json)
+    ran = awaited(work())
+    (mapped, booked), output = ran.result, Output(as_json=as_json)
     if as_json:
-        output.document(_mapped_document(mapped, booked))
+        output.document(_mapped_document(ran))
     elif mapped.changed:
         output.say(f"{channel} listing {listing} is not mapped any more. {_consequences(mapped, booked)}")
+        say_run(output, ran.run)
     else:
         output.say(f"{channel} listing {listing} was not mapped.")
+    end_held(output, ran.held)
 
 
-async def _map(agent: Agent, said: Wanted, *, create_item: bool) -> tuple[Mapped, int]:
+async def _map(agent: Agent, said: Wanted, *, create_item: bool) -> Ran[tuple[Mapped, int]]:
     """said.item: a SKU, or None. Returns what became of it, and how many orders that waited were booked."""
     now = agent.clock.now()
 
@@ -308,7 +315,8 @@ async def _map(agent: Agent, said: Wanted, *, create_item: bool) -> tuple[Mapped
 
     mapped = await agent.database.transact(unit)
     agent.wake_publishers()
-    return mapped, await book_waiting(agent, [said.channel], new_items=create_item)
+    booked = await book_waiting(agent, [said.channel], new_items=create_item)
+    return Ran(agent.run, (mapped, booked), tuple(mapped.held))
 
 
 def _item(connection: Connection, agent: Agent, sku: str, *, create: bool) -> str:
@@ -328,13 +336,16 @@ def _unknown_sku(sku: str) -> CommandFailed:
     )
 
 
-def _mapped_document(mapped: Mapped, booked: int) -> dict[str, object]:
+def _mapped_document(ran: Ran[tuple[Mapped, int]]) -> dict[str, object]:
+    mapped, booked = ran.result
     return {
+        "run": ran.run,
         "changed": bool(mapped.changed),
         "keys_started_anew": len(mapped.restarted),
         "units_released": mapped.released,
         "orders_booked": booked,
         "share_its_number_unmapped": [list(one) for one in mapped.alone],
+        "held": ran.held,
     }
 
 

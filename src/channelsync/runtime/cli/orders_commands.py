@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from channelsync.domain.orders import OrderStatus
 from channelsync.runtime.cli.arguments import moment
+from channelsync.runtime.cli.channels_commands import known_channels
 from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.orders_intake_commands import register_intake
@@ -21,6 +22,7 @@ from channelsync.store import items, orders_view
 from channelsync.store.orders_view import OrdersWanted
 from channelsync.sync.orders_shown import KeptRow, OrderOnView, OrderRow, kept_row, order_row, view_order
 from channelsync.sync.replay_orders import Replayed, replay_orders
+from channelsync.sync.setup import BY_HAND
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help="Placed at this time or later: 2026-03-01T09:00Z.")]
@@ -76,7 +78,16 @@ def list_orders(
     columns = ("channel", "order", "status", "placed_at", "lines", "units", "to_ship", "waiting")
     kept = ("channel", "order", "reason", "seen_at")
     shown = kept if only == UNREADABLE else columns
-    Output(as_json=as_json).rows(awaited(_read(loaded, unit)), shown, title="Orders")
+    found = awaited(_read(loaded, unit))
+    if not found:
+        _known(loaded, channel)
+    Output(as_json=as_json).rows(found, shown, title="Orders")
+
+
+def _known(loaded: Loaded, channel: str) -> None:
+    """Of a channel that has none of the orders: it may have been taken out of the configuration, or be a slip."""
+    if channel not in ("", BY_HAND):
+        known_channels(loaded, [channel])
 
 
 def _of_sku(connection: Connection, wanted: OrdersWanted, sku: str) -> OrdersWanted:
@@ -137,6 +148,8 @@ def replay(
             return await replay_orders(agent, wanted)
 
     done = awaited(work())
+    if not done.orders and not done.left_out:
+        _known(loaded, channel)
     output = Output(as_json=as_json)
     if as_json:
         output.document(done)

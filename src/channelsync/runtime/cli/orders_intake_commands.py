@@ -89,30 +89,33 @@ def import_file(
         raise CommandFailed(f"{skip_bad_rows} is there already; name another file for refused rows")
     output = Output(as_json=as_json)
     try:
-        done = awaited(_import(loaded, file, path, data, skip_bad_rows=skip_bad_rows is not None))
+        done = awaited(_import(loaded, file, path, data, skip_bad_rows))
     except RowsRefused as refused:
         _tell_refused(output, path, refused.bad)
         raise typer.Exit(ExitCode.REFUSED) from refused
-    if skip_bad_rows is not None and done.bad:
-        skip_bad_rows.write_text(refused_rows(file, done.bad), encoding="utf-8")
     _tell_imported(output, path, done, skip_bad_rows)
 
 
-async def _import(loaded: Loaded, file: OrdersFile, path: Path, data: bytes, *, skip_bad_rows: bool) -> Imported:
+async def _import(loaded: Loaded, file: OrdersFile, path: Path, data: bytes, refused: Path | None) -> Imported:
     async with open_agent(loaded, "orders import", actor=f"import:{path.name}", channels=()) as agent:
         now = agent.clock.now()
-        done = await agent.database.transact(
-            lambda c: import_orders(
-                c,
+
+        def unit(connection: Connection) -> Imported:
+            done = import_orders(
+                connection,
                 agent.setup,
                 file,
                 name=str(path),
                 digest=digest_of(data),
-                skip_bad_rows=skip_bad_rows,
+                skip_bad_rows=refused is not None,
                 now=now,
                 run=agent.run,
             )
-        )
+            if refused is not None and done.bad:  # before the commit: a refused row is never only in our memory
+                refused.write_text(refused_rows(file, done.bad), encoding="utf-8")
+            return done
+
+        done = await agent.database.transact(unit)
         agent.wake_publishers()
         return done
 

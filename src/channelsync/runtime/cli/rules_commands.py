@@ -15,23 +15,25 @@ from sqlalchemy import Connection
 
 from channelsync.domain.rule_conflicts import conflicts
 from channelsync.domain.rules import FIELDS, Rule, RuleScope, RuleValues
-from channelsync.runtime.cli.channels_commands import known_channels
 from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
-from channelsync.runtime.cli.held import end_held
 from channelsync.runtime.cli.output import Output
+from channelsync.runtime.cli.rules_runs import RuleChanged, change_rules, tell_rules
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_domain import rule_values
 from channelsync.runtime.config_errors import suggestion
 from channelsync.runtime.config_rules import RuleConfig
-from channelsync.runtime.wiring import open_reading, open_run, setup_of
+from channelsync.runtime.wiring import open_reading, setup_of
 from channelsync.sdk.discovery import installed
 from channelsync.store import items, rules
-from channelsync.sync.guard import HeldPlan, guard_rules
 from channelsync.sync.rule_changes import change_rule, plain_rule, rule_id
 from channelsync.sync.setup import Setup
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print which listings would show what, now and then; change nothing.")
+]
 
 PRECEDENCE = """\b
 Which rule wins, for each key of a listing by itself: the most specific rule
@@ -109,7 +111,7 @@ def _viewed(rule: Rule, skus: Mapping[str, str]) -> RuleOnView:
     )
 
 
-def set_rule(
+def set_rule(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
     assignments: Annotated[
         list[str],
@@ -120,6 +122,8 @@ def set_rule(
     sku_class: Annotated[str | None, typer.Option("--class", metavar="NAME", help="For a class of SKUs.")] = None,
     listing: Annotated[str | None, typer.Option("--listing", metavar="ID", help="For one listing.")] = None,
     location: Annotated[str | None, typer.Option("--location", metavar="NAME", help="For a location.")] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
     """Set keys of the rule for some scope; what it says already about other keys stays.
 
@@ -127,13 +131,15 @@ def set_rule(
     written as in the configuration file: buffer=2, buffer=10%, buffer=computed, share=40, minimum_shown=2,
     maximum_shown=20, ring_fenced=5, may_raise=false, do_not_touch=true, backorder=10, preorder_from_incoming=true,
     'last_units={ at_or_below = 2, preferred = ["shop-uk"] }', 'locations=["main"]'.
+
+    --dry-run prints every number that would be another one, now and then, and changes nothing. Ends with 8 where it
+    changes too much of a channel (with --dry-run: would change), which waits there for `channelsync approvals`.
     """
     loaded = invocation(context).load()
     _known(loaded, channel, sku_class, location)
     says, unsaid = _parsed(assignments)
 
-    def unit(connection: Connection, run: str, now: datetime) -> tuple[Rule | None, list[str], list[HeldPlan]]:
-        setup = setup_of(connection, loaded, installed())
+    def change(connection: Connection, setup: Setup, run: str, now: datetime) -> RuleChanged:
         scope = RuleScope(
             channel=channel,
             location=location,
@@ -141,53 +147,39 @@ def set_rule(
             item=None if sku is None else _item_of(connection, sku),
             listing=listing,
         )
-        told = _changed(connection, setup, loaded, scope, says, unsaid, run=run, now=now)
-        return *told, guard_rules(connection, setup, run=run, now=now)
+        return _changed(connection, setup, loaded, scope, says, unsaid, run=run, now=now)
 
-    async def work() -> tuple[Rule | None, list[str], list[HeldPlan]]:
-        async with open_run(loaded, "rules set", arguments={"says": list(assignments)}) as run:
-            now = run.clock.now()
-            return await run.database.transact(lambda c: unit(c, run.run, now))
-
-    rule, warnings, held = awaited(work())
-    output = Output()
-    if rule is None:
-        output.say("The rule says nothing any more and was removed.")
-    else:
-        said = ", ".join(f"{name} = {value}" for name, value in rules.plain_values(rule.values).items())
-        output.say(f"Rule {rule.id}: {said}. Take it away with `channelsync rules remove {rule.id}`.")
-    for warning in warnings:
-        output.say(f"warning: {warning}")
-    end_held(output, held)
+    said = {"says": list(assignments)}
+    done = awaited(change_rules(loaded, "rules set", said, change, dry_run=dry_run))
+    tell_rules(Output(as_json=as_json), done)
 
 
 def remove(
     context: typer.Context,
     rule: Annotated[str, typer.Argument(metavar="ID", help="As `channelsync rules list` shows it.")],
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Remove a rule that was set here. Those of the configuration are removed in its file."""
+    """Remove a rule that was set here. Those of the configuration are removed in its file.
+
+    Ends with 8 where it changes too much of a channel (with --dry-run: would change), which waits there for
+    `channelsync approvals`.
+    """
     loaded = invocation(context).load()
 
-    def unit(connection: Connection, run: str, now: datetime) -> list[HeldPlan]:
-        stored = [one.id for one in rules.stored_rules(connection)]
-        setup = setup_of(connection, loaded, installed())
-        if rule not in stored:
+    def change(connection: Connection, setup: Setup, run: str, now: datetime) -> RuleChanged:
+        before = next((one for one in setup.stored_rules if one.id == rule), None)
+        if before is None:
             configured = next((one for one in setup.rules if one.id == rule), None)
             if configured is not None:
                 raise CommandFailed(f"rule {rule} stands in the configuration ({configured.source}); remove it there.")
+            stored = [one.id for one in setup.stored_rules]
             raise CommandFailed(f"there is no rule {rule!r} that was set by a command: {suggestion(rule, stored)}")
         change_rule(connection, setup, rule, None, run=run, now=now)
-        return guard_rules(connection, setup, run=run, now=now)
+        return RuleChanged(id=rule, before=before, after=None)
 
-    async def work() -> list[HeldPlan]:
-        async with open_run(loaded, "rules remove", arguments={"rule": rule}) as run:
-            now = run.clock.now()
-            return await run.database.transact(lambda c: unit(c, run.run, now))
-
-    held = awaited(work())
-    output = Output()
-    output.say(f"Rule {rule} was removed.")
-    end_held(output, held)
+    done = awaited(change_rules(loaded, "rules remove", {"rule": rule}, change, dry_run=dry_run))
+    tell_rules(Output(as_json=as_json), done)
 
 
 def _changed(
@@ -200,8 +192,8 @@ def _changed(
     *,
     run: str,
     now: datetime,
-) -> tuple[Rule | None, list[str]]:
-    """The stored rule of the scope afterwards, None when it says nothing any more, and conflicts it is part of."""
+) -> RuleChanged:
+    """Stores the rule of the scope as it is then; one that says nothing any more is removed."""
     name = rule_id(scope, setup.stored_rules)
     before = next((one for one in setup.stored_rules if one.id == name), None)
     values = replace(before.values if before else RuleValues(), **_values(says, name, loaded, scope.channel))
@@ -210,11 +202,12 @@ def _changed(
         if before is None:
             raise CommandFailed("the rule would say nothing; give it a key with a value, such as buffer=2.")
         change_rule(connection, setup, name, None, run=run, now=now)
-        return None, []
+        return RuleChanged(id=name, before=before, after=None, emptied=True)
     rule = Rule(name, scope, values, f"`channelsync rules set`, run {run}")
     change_rule(connection, setup, name, plain_rule(rule), run=run, now=now)
     others = [one for one in setup.rule_book.rules if one.id != name]
-    return rule, [one.text for one in conflicts([*others, rule]) if name in one.rules]
+    warnings = tuple(one.text for one in conflicts([*others, rule]) if name in one.rules)
+    return RuleChanged(id=name, before=before, after=rule, warnings=warnings)
 
 
 def _values(says: Mapping[str, Any], name: str, loaded: Loaded, channel: str | None) -> dict[str, Any]:
@@ -225,6 +218,8 @@ def _values(says: Mapping[str, Any], name: str, loaded: Loaded, channel: str | N
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"][:1])) or "the rule"
         raise CommandFailed(f"{key}: {first['msg'].removeprefix('Value error, ')}", ExitCode.USAGE) from error
+    _all_known("location", told.locations or (), loaded)
+    _all_known("channel", told.last_units.preferred if told.last_units else (), loaded)
     targets = {one.name: one.oversell_target for one in loaded.config.channels}
     made = rule_values(told, None if channel is None else targets[channel], name, "command line")
     return {key: made[key] for key in says}
@@ -256,12 +251,19 @@ def _value(text: str) -> Any:
 
 
 def _known(loaded: Loaded, channel: str | None, sku_class: str | None, location: str | None) -> None:
-    known_channels(loaded, [channel] if channel else None)
-    for what, name, known in (
-        ("class", sku_class, [one.name for one in loaded.config.sku_classes]),
-        ("location", location, [one.name for one in loaded.config.locations]),
-    ):
-        if name is not None and name not in known:
+    for what, name in (("channel", channel), ("class", sku_class), ("location", location)):
+        _all_known(what, () if name is None else (name,), loaded)
+
+
+def _all_known(what: str, names: Sequence[str], loaded: Loaded) -> None:
+    config = loaded.config
+    known = {
+        "channel": [one.name for one in config.channels],
+        "class": [one.name for one in config.sku_classes],
+        "location": [one.name for one in config.locations],
+    }[what]
+    for name in names:
+        if name not in known:
             raise CommandFailed(f"there is no {what} {name!r} in {loaded.path}: {suggestion(name, known)}")
 
 

@@ -277,9 +277,9 @@ def expect(  # noqa: PLR0913, PLR0917 - each is an option
     output = Output(as_json=as_json)
     if as_json:
         output.document({"run": ran.run, "repeated": repeated or None, "sku": sku, "incoming": expected})
-        return
-    output.rows(expected, title=f"On the way of {sku}")
-    _say(output, ran.run, repeated)
+    else:
+        output.rows(expected, title=f"On the way of {sku}")
+        _say(output, ran.run, repeated)
     end_held(output, ran.held)
 
 

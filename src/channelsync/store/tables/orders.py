@@ -11,7 +11,11 @@ from channelsync.store.tables.base import Row
 
 
 class OrderRow(Row, table=True):
-    """An order as last told (`said`) and as booked (`booked`). Nothing about the buyer."""
+    """An order as last told (`said`) and as booked (`booked`). Nothing about the buyer.
+
+    absent_at: when the last complete read of its channel's orders was asked before the one that brought it first;
+    None: no such read, or it came otherwise: by its id, by hand, from a file, or before this was kept.
+    """
 
     __tablename__ = "sales_order"
     __table_args__ = (Index("ix_sales_order_channel_placed_at", "channel", "placed_at"),)
@@ -23,6 +27,7 @@ class OrderRow(Row, table=True):
     status: str
     placed_at: datetime
     first_seen_at: datetime
+    absent_at: datetime | None = None
     booked_at: datetime
     expires_at: datetime | None = Field(default=None, index=True)
     unmapped: int = Field(default=0, index=True)

@@ -289,8 +289,14 @@ def upgrade() -> None:  # noqa: PLR0915
         batch_op.add_column(sa.Column("within_s", sa.Float(), nullable=True))
         batch_op.create_index("ix_quantity_write_sent_at", ["sent_at"], unique=False)
 
+    with op.batch_alter_table("sales_order", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("absent_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True))
+
 
 def downgrade() -> None:  # noqa: PLR0915
+    with op.batch_alter_table("sales_order", schema=None) as batch_op:
+        batch_op.drop_column("absent_at")
+
     with op.batch_alter_table("quantity_write", schema=None) as batch_op:
         batch_op.drop_index("ix_quantity_write_sent_at")
         batch_op.drop_column("within_s")

@@ -1,0 +1,63 @@
+"""What a change of rules would make channels show, before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from channelsync.store import guarded_keys
+from channelsync.store.items import items_by_id
+from channelsync.sync.guard_numbers import Numbers
+from channelsync.sync.measures import measure
+from channelsync.sync.setup import Setup
+
+ITEMS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberMoved:
+    """A number that a channel should show, now and under other rules; in its own units. remote: empty where it is one.
+
+    What a plan or a question to the seller holds counts as if nothing held it.
+    """
+
+    channel: str
+    listing: str
+    remote: str
+    sku: str
+    now: int
+    then: int
+
+
+def numbers_moved(connection: Connection, before: Setup, after: Setup, now: datetime) -> list[NumberMoved]:
+    """Every number that is another under the rules of `after` than under those of `before`; the largest change first.
+
+    Computed as the publisher computes targets, from the positions as they are. Reads only.
+    """
+    found = sorted(_moved(connection, before, after, now), key=lambda one: (one.channel, one.listing, one.remote))
+    return sorted(found, key=lambda one: -abs(one.then - one.now))
+
+
+def _moved(connection: Connection, before: Setup, after: Setup, now: datetime) -> Iterator[NumberMoved]:
+    measures = measure(connection, after, now)
+    old = Numbers(connection=connection, setup=before, measures=measures)
+    new = Numbers(connection=connection, setup=after, measures=measures)
+    shown = guarded_keys.items_shown(connection)
+    for start in range(0, len(shown), ITEMS_AT_ONCE):
+        some = shown[start : start + ITEMS_AT_ONCE]
+        every = guarded_keys.keys_of_items(connection, some)
+        was, will = old.of(every), new.of(every)
+        moved = [key for key in every if key.id in will and was[key.id].units != will[key.id].units]
+        skus = {item: one.sku for item, one in items_by_id(connection, {key.item for key in moved}).items()}
+        for key in moved:
+            yield NumberMoved(
+                channel=key.channel,
+                listing=key.listing,
+                remote=key.remote,
+                sku=skus[key.item],
+                now=was[key.id].units,
+                then=will[key.id].units,
+            )
