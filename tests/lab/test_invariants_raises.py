@@ -29,10 +29,11 @@ def judge(
     more: Sequence[NumberChange] = (),
     failed_at: float | None = None,
     excess: int = 0,
+    sent: Sequence[Sent] = (),
 ) -> Raises:
     """5 mugs; bazaar sells some; at minute 10 agora is raised from 2."""
     witness = Witness(
-        sent=[Sent(at(10), AGORA, 1, raised_to, expected, lowering=False)],
+        sent=[*sent, Sent(at(10), AGORA, 1, raised_to, expected, lowering=False)],
         reads={} if read_at is None else {BAZAAR: [(at(minute), at(minute)) for minute in (reads_before, read_at)]},
         failed={} if failed_at is None else {"bazaar": [at(failed_at)]},
     )
@@ -127,6 +128,13 @@ def test_a_sale_that_our_own_write_swallowed_is_hidden_until_the_marketplace_cou
     assert judge(read_at=5, more=[ours], failed_at=1).breaches == []
     assert [breach.invariant for breach in judge(read_at=5, more=[ours]).breaches] == ["4"]
     assert [breach.invariant for breach in judge(read_at=4, more=[ours], failed_at=1).breaches] == ["4"]
+
+
+def test_a_sale_that_did_what_a_write_on_its_way_was_to_do_looks_like_that_write() -> None:
+    dropped = NumberChange(at(1), NumberKey("b-MUG"), 4, 4, "dropped write", at(-1))
+    assert judge(more=[dropped], sent=[Sent(at(-1), BAZAAR, 1, 4, 5, lowering=True)]).breaches == []
+    other = judge(more=[dropped], sent=[Sent(at(-1), BAZAAR, 1, 3, 5, lowering=True)])
+    assert [breach.invariant for breach in other.breaches] == ["4"], "a read shows that it is another number"
 
 
 def test_a_drop_that_was_too_large_to_be_plausible_was_released_by_the_rules() -> None:

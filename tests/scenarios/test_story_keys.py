@@ -116,6 +116,21 @@ async def test_a_blind_key_books_nothing_provisionally_and_is_said_to_be_blind(o
     assert (world.shown(), await world.available()) == ([8, 8], 8)
 
 
+async def test_a_slip_at_a_blind_key_is_repaired_as_soon_as_its_orders_were_read(open_world) -> None:
+    late = replace(PRESETS["physical, blind"], visibility=(600.0, 600.0))
+    world = await open_world({"shop": late, "market": PLAIN})
+    world.sells("shop", 1)
+    await world.lives(15)
+    assert world.shown() == [10, 9]
+    world.edits("shop", 9)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    await world.lives(5)
+    assert world.shown() == [9, 9], "it may have been the shipment"
+    await world.lives(25)
+    assert world.shown() == [10, 9]
+
+
 def by_channel(original: Any) -> Any:
     """Two configured channels of one account have keys of their own."""
     return lambda connection, channel, identity, *rest: original(connection, channel, f"{identity}, {channel}", *rest)

@@ -8,6 +8,7 @@ nobody waits for that), or hidden from reads:
 - something raised the number by as much before it was read: a cancel, a human, or a write of ours that no read had
   shown yet (the number is then as if that write had been lost and nothing sold); or a sale that was booked is as
   large and happened so shortly before a read that nobody can tell whether the read contains it (an unsettled effect);
+- it made the number just what a write of ours was to make it that was on its way, and was dropped for it;
 - an absolute write without compare-and-set swallowed it, or a write of unknown outcome left the number open;
 - the drop was more than plausible, and its excess was released after a complete order read, as the rules say.
 
@@ -269,6 +270,8 @@ class _Judge:
             return True
         if its is not None and tolerance.cap is not None and its.after >= tolerance.cap:
             return True
+        if its is not None and self._in_place_of_ours(sale, its, changes[at:], sent):
+            return True
         until = self._unread_until(sale, sent, tolerance)
         doubts = self._day.witness.uncertain.get(sale.key, [])
         if any(sale.at - tolerance.doubt <= doubt <= sent.at for doubt in doubts):
@@ -277,6 +280,17 @@ class _Judge:
             change.why == "write" and sale.at < change.at <= until and self._swallows(sale.key, change, tolerance)
             for change in changes[at:]
         )
+
+    def _in_place_of_ours(self, sale: _Sale, its: NumberChange, changes: Iterable[NumberChange], sent: Sent) -> bool:
+        """Whether a sale made a number what a write of ours, on its way then, was to make it: the write is dropped for
+        the number that it did not expect, and all that anybody can read looks as if it had been applied."""
+        for change in changes:
+            on_its_way = change.why == "dropped write" and change.accepted is not None and change.accepted <= sale.at
+            if on_its_way and change.at <= sent.at:
+                ours = self._sent_before(sale.key, change.accepted or change.at)
+                if ours is not None and ours.number == its.after:
+                    return True
+        return False
 
     def _unread_until(self, sale: _Sale, sent: Sent, tolerance: Tolerance) -> datetime:
         """Until when it may be that no read has told of a sale: longer where its marketplace could not be read."""

@@ -84,6 +84,8 @@ class _Explaining:
         changed = {e.movement.position.item for e in entries}
         shown = {name for item in changed for name in setup.shown_by(item)}
         keys.mark_due(self.connection, shown, self.now)
+        ended = {row.key for some in rows.values() for row in some if row.id in self.ended}
+        keys.mark_keys_due(self.connection, ended, self.now)  # of a blind one no unit moved, but its raises waited
         findings.open_findings(self.connection, self.found, self.now)
         return bool(entries)
 
