@@ -296,6 +296,17 @@ async def test_drift_is_adopted_where_that_is_the_policy(open_world) -> None:
     assert (world.shown(), await world.available()) == ([11, 11], 11)
 
 
+@pytest.mark.fails_without("sync.explained.explode", lambda item, units, recipes: {item: units})
+async def test_a_bundle_of_which_more_is_shown_is_adopted_as_more_of_its_parts(open_world) -> None:
+    parts = {"set": {"tea": 2, "cup": 1}}
+    world = await open_world(["shop", "market"], {"tea": 20, "cup": 10}, recipes=parts, channel={"drift": "adopt"})
+    world.edits("shop", 13, "set")
+    await world.sweeps("shop")
+    await world.lives(15)
+    assert (await world.available("tea"), await world.available("cup"), await world.available("set")) == (26, 13, 0)
+    assert (world.shows("shop", "set"), world.shows("market", "set"), world.shows("market", "tea")) == (13, 13, 26)
+
+
 def unasked(original: Any) -> Any:
     """An open question holds up nothing."""
     return lambda *arguments: replace(original(*arguments), held=False)

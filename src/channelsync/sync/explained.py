@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from channelsync.domain.bundles import explode
 from channelsync.domain.effects import Effect
 from channelsync.domain.findings import Finding, FindingKind
 from channelsync.domain.ledger import Cause, EntryKind, Movement, entry_id
@@ -190,8 +191,10 @@ class _Explaining:
         if policy == "ask":
             keys.save_key(self.connection, record.id, held=f"{units} units were raised at the channel by no order")
         if policy == "adopt" and record.item:
-            takes = ((record.item, record.multiple),)
-            self._adjust(record, self.channel.setup.locations[0], takes, units, self.now.isoformat())
+            setup = self.channel.setup
+            location = setup.remotes.get(record.remote) or setup.locations[0]
+            takes = explode(record.item, record.multiple, self.agent.setup.recipes).items()
+            self._adjust(record, location, takes, units, self.now.isoformat())
         self.found.append(
             Finding(
                 kind=kind,
