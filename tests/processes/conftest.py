@@ -42,6 +42,7 @@ from channelsync.store.tables import metadata
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.stock import By, place
 from channelsync.sync.stock_moves import Receipt, receive
+from channelsync.sync.verify import verify
 
 HANG_GUARD = 300.0
 CLOCK = SystemClock()
@@ -304,6 +305,11 @@ class Day:
                     wrong += [f"the orders of {name} were not asked for" for name in self.sites.keys() - asked]
         except TimeoutError:
             pytest.fail("\n".join(["it never settled:", *wrong, self.tail()]))
+
+    async def adds_up(self) -> None:
+        """Fails where something is not as the marketplaces' own truth says, or the ledger does not prove itself."""
+        assert await self.database.query(self.differences, snapshot=True) == []
+        assert (await self.database.query(verify, snapshot=True)).problems == []
 
     def differences(self, connection: Connection) -> list[str]:
         """What is not as the marketplaces' own truth says."""

@@ -23,6 +23,7 @@ from channelsync.lab.stage import LOCATION, StagedListing, Wares
 from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import ChannelError
+from channelsync.sdk.paging import in_batches
 from channelsync.sdk.values import OrderPage, PushResult, QuantityKey, QuantityUpdate
 
 log = structlog.get_logger(__name__)
@@ -109,8 +110,8 @@ class PlainSeller:
         while True:
             size = channel.capabilities.updates_per_push
             updates = self._updates(channel)
-            for start in range(0, len(updates), size):
-                await self._push(channel, updates[start : start + size])
+            for some in in_batches(updates, size):
+                await self._push(channel, some)
             await self._clock.sleep(every.total_seconds())
 
     async def _push(self, channel: PlainChannel, updates: Sequence[QuantityUpdate]) -> None:

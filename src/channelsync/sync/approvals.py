@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from channelsync.domain.findings import FindingKind, fingerprint
 from channelsync.domain.guard import GuardLimits, Hold, as_planned
+from channelsync.sdk.paging import in_batches
 from channelsync.store import findings, guarded_keys, keys, plans, runs
 from channelsync.store.items import items_by_id
 from channelsync.store.listings_view import MAPPING
@@ -208,11 +209,10 @@ class _Deciding:
         by_item: dict[str, list[PlanKey]] = {}
         for one in held:
             by_item.setdefault(one.item, []).append(one)
-        items = sorted(by_item)
         found: dict[int, HeldNow] = {}
-        for start in range(0, len(items), ITEMS_AT_ONCE):
-            every = guarded_keys.keys_of_items(self.connection, items[start : start + ITEMS_AT_ONCE])
-            ours = {one.key: one for item in items[start : start + ITEMS_AT_ONCE] for one in by_item[item]}
+        for some in in_batches(sorted(by_item), ITEMS_AT_ONCE):
+            every = guarded_keys.keys_of_items(self.connection, some)
+            ours = {one.key: one for item in some for one in by_item[item]}
             mine = [key for key in every if key.id in ours and key.item == ours[key.id].item]
             if mine:
                 now: Mapping[int, Offered] = numbers.of(every)

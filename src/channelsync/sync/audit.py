@@ -8,6 +8,7 @@ from datetime import date
 from sqlalchemy import Connection
 
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
+from channelsync.sdk.paging import in_batches
 from channelsync.store import audits, findings
 from channelsync.sync import accounts
 from channelsync.sync.agent import Agent, OpenChannel
@@ -32,8 +33,8 @@ async def audit_day(agent: Agent, channel: OpenChannel, day: date) -> Completene
     """Compares a UTC day, books by id what we lack, and records the result. Raises what the channel raises."""
     theirs = {order async for order in channel.channel.order_ids(day)}
     lacking = sorted(theirs - await _known(agent, channel, theirs))
-    for start in range(0, len(lacking), IDS_PER_CALL):
-        await take_by_id(agent, channel, lacking[start : start + IDS_PER_CALL])
+    for some in in_batches(lacking, IDS_PER_CALL):
+        await take_by_id(agent, channel, some)
     missing = tuple(sorted(theirs - await _known(agent, channel, theirs)))
     result = Completeness(channel.name, day, len(theirs), len(lacking) - len(missing), missing)
     await agent.database.transact(lambda c: _record(c, agent, result))

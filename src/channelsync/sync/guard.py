@@ -19,6 +19,7 @@ from channelsync.domain.guard import Extent, GuardLimits, Hold, beyond
 from channelsync.domain.ledger import entry_id
 from channelsync.domain.quantities import PositionKey
 from channelsync.domain.sourcing import reachable
+from channelsync.sdk.paging import in_batches
 from channelsync.store import channels, findings, guarded_keys, keys, ledger, plans, rules
 from channelsync.store.guarded_keys import GuardedKey
 from channelsync.store.plans import KeyState, PlanKey, StoredPlan
@@ -141,8 +142,7 @@ class Looking:
         wanted = guarded_keys.items_shown(connection) if everything else sorted(changed | spoken)
         before = Numbers(connection=connection, setup=done.before or setup, measures=self.measures, less=self.less)
         after = Numbers(connection=connection, setup=setup, measures=self.measures)
-        for start in range(0, len(wanted), ITEMS_AT_ONCE):
-            some = wanted[start : start + ITEMS_AT_ONCE]
+        for some in in_batches(wanted, ITEMS_AT_ONCE):
             self._look_at(guarded_keys.keys_of_items(connection, some), changed, before, after)
 
     def _look_at(self, found: Sequence[GuardedKey], changed: Collection[str], before: Numbers, after: Numbers) -> None:
@@ -333,8 +333,8 @@ class Judging:
         marked: dict[PositionKey, tuple[int, int]] = {
             PositionKey(part, location): (0, 0) for part in parts for location in self.setup.locations
         }
-        for start in range(0, len(parts), ITEMS_AT_ONCE):
-            for place, one in ledger.read_positions(self.connection, parts[start : start + ITEMS_AT_ONCE]).items():
+        for some in in_batches(parts, ITEMS_AT_ONCE):
+            for place, one in ledger.read_positions(self.connection, some).items():
                 marked[place] = (one.available - less.get(place, 0), one.entries)
         return marked
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from channelsync.sdk.paging import in_batches
 from channelsync.store import items, listings, listings_view
 from channelsync.sync.accounts import channels_of
 from channelsync.sync.agent import Agent
@@ -50,8 +51,8 @@ async def apply_proposals(agent: Agent, chosen: Sequence[Proposal]) -> Applied:
     large goes out with its first part.
     """
     done = Applied()
-    for start in range(0, len(chosen), MAPPED_AT_ONCE):
-        some = [one for one in chosen[start : start + MAPPED_AT_ONCE] if one.item is not None]
+    for batch in in_batches(chosen, MAPPED_AT_ONCE):
+        some = [one for one in batch if one.item is not None]
         done.items += await agent.database.transact(lambda c, some=some: _apply(c, agent, some))  # type: ignore[misc]
         done.mapped += some
     now = agent.clock.now()

@@ -14,6 +14,7 @@ from hashlib import sha256
 from sqlalchemy import Connection
 
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus, total
+from channelsync.sdk.paging import in_batches
 from channelsync.store import imported_files, items, ledger, orders, orders_view
 from channelsync.store.imported_files import TakenIn
 from channelsync.store.orders_view import OrdersWanted
@@ -88,8 +89,8 @@ def import_orders(
     if done.bad and not skip_bad_rows:
         raise RowsRefused(done.bad)
     moved: set[str] = set()
-    for start in range(0, len(arrivals), BOOKED_AT_ONCE):
-        moved |= book_orders(connection, setup, arrivals[start : start + BOOKED_AT_ONCE], now=now, run=run).items
+    for some in in_batches(arrivals, BOOKED_AT_ONCE):
+        moved |= book_orders(connection, setup, some, now=now, run=run).items
     done.waiting = _waiting(connection, arrivals)
     done.oversold = _oversold(connection, moved)
     return done

@@ -17,6 +17,7 @@ from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.sdk.budgets import Lane, in_lane
 from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.errors import AnswerUnreadable, ChannelError, NeedsSeller, NotSent, OutcomeUnknown
+from channelsync.sdk.paging import in_batches
 from channelsync.sdk.right_to_write import check_may_write
 from channelsync.sdk.values import KeyRead, PushResult, QuantityKey
 from channelsync.store import channels, findings, key_reads, keys
@@ -102,8 +103,7 @@ def _ending(agent: Agent, channel: OpenChannel) -> bool:
 async def read_keys(agent: Agent, channel: OpenChannel, wanted: Sequence[int], done: Published) -> None:
     """Reads these keys now and understands what comes back. Raises what the channel raises."""
     size = channel.setup.capabilities.reads_per_call
-    for start in range(0, len(wanted), size):
-        some = wanted[start : start + size]
+    for some in in_batches(wanted, size):
         names = await agent.database.query(lambda c, some=some: key_reads.names_of(c, some))  # type: ignore[misc]
         asked = [key for key in some if key in names]
         answers = await channel.channel.read([QuantityKey(*names[key]) for key in asked])
@@ -222,13 +222,9 @@ def _calls(found: Survey, capabilities: Capabilities) -> list[Sequence[int]]:
     size, most = capabilities.updates_per_push, capabilities.raises_per_push
     raised = [key for key in found.ready if key not in found.lowerings]
     if most is None or len(raised) <= size:
-        return _in_calls(found.ready, size)
+        return [*in_batches(found.ready, size)]
     lowered = [key for key in found.ready if key in found.lowerings]
-    return [*_in_calls(lowered, size), *_in_calls(raised, most)]
-
-
-def _in_calls(wanted: Sequence[int], size: int) -> list[Sequence[int]]:
-    return [wanted[start : start + size] for start in range(0, len(wanted), size)]
+    return [*in_batches(lowered, size), *in_batches(raised, most)]
 
 
 async def _ready(agent: Agent, channel: OpenChannel, found: Survey) -> list[int]:

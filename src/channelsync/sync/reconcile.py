@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from channelsync.domain.publishing import Decision
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import ChannelError
+from channelsync.sdk.paging import in_batches
 from channelsync.store import agenda, channels, keys
 from channelsync.store.database import Database
 from channelsync.store.items import items_by_id
@@ -217,8 +218,7 @@ async def _one_round(
     try:
         await read_keys(agent, channel, [row.key for row in rows if row.state == "on its way"], done)
         wanted = [row.key for row in rows if row.state != "on its way"]
-        for start in range(0, len(wanted), SURVEYED_AT_ONCE):
-            some = wanted[start : start + SURVEYED_AT_ONCE]
+        for some in in_batches(wanted, SURVEYED_AT_ONCE):
             with leases.writing(channel.identity, held):
                 found = await publish_keys(agent, channel, some, held.lease, done)
                 if found.reads:  # what was read is looked at again, and recorded where it is only observed

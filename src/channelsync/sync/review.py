@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from channelsync.domain.guard import Hold
+from channelsync.sdk.paging import in_batches
 from channelsync.store import channels, guarded_keys, keys
 from channelsync.store.guarded_keys import GuardedKey
 from channelsync.store.keys import KeyRecord
@@ -73,7 +74,7 @@ async def hold_drift(agent: Agent, name: str, wrong: Sequence[Step]) -> Sequence
 def _take(work: Judging, wrong: Iterable[Step]) -> None:
     """Adds what is wrong and what nothing explains to the work."""
     steps = {step.key: step for step in wrong if step.decision.action in {"lower", "raise", "wait"}}
-    for some in _in_parts(sorted(steps)):
+    for some in in_batches(sorted(steps), KEYS_AT_ONCE):
         records = keys.load_keys(work.connection, some)
         found = guarded_keys.keys_by_id(work.connection, some)
         held = work.held(found.values())
@@ -114,7 +115,3 @@ def _add(work: Judging, key: GuardedKey, step: Step) -> None:
     if key.shown is not None and key.shown != step.offer.units:
         hold = Hold(before=key.shown, planned=step.offer.units, room=key.shown)
         work.moves.setdefault(key.channel, []).append(Move(key, hold))
-
-
-def _in_parts(ids: list[int]) -> Iterable[list[int]]:
-    return (ids[start : start + KEYS_AT_ONCE] for start in range(0, len(ids), KEYS_AT_ONCE))

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from channelsync.sdk.paging import in_batches
 from channelsync.store import guarded_keys
 from channelsync.store.items import items_by_id
 from channelsync.sync.guard_numbers import Numbers
@@ -46,8 +47,7 @@ def _moved(connection: Connection, before: Setup, after: Setup, now: datetime) -
     old = Numbers(connection=connection, setup=before, measures=measures)
     new = Numbers(connection=connection, setup=after, measures=measures)
     shown = guarded_keys.items_shown(connection)
-    for start in range(0, len(shown), ITEMS_AT_ONCE):
-        some = shown[start : start + ITEMS_AT_ONCE]
+    for some in in_batches(shown, ITEMS_AT_ONCE):
         every = guarded_keys.keys_of_items(connection, some)
         was, will = old.of(every), new.of(every)
         moved = [key for key in every if key.id in will and was[key.id].units != will[key.id].units]

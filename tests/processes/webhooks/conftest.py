@@ -73,6 +73,14 @@ class Deliveries:
         assert set(kept.values()) == {1}, "what was kept and whose answer was lost is there once too"
         assert {row.state for row in rows} == {"done"}
 
+    async def ends(self, process: Any, buying: asyncio.Task[None]) -> None:
+        """Closes the day, and waits until all that was bought and delivered is followed, each delivery once."""
+        self.day.closing.set()
+        await buying
+        await self.all_taken()
+        await self.day.settled(process)
+        await self.each_kept_once()
+
     def stop(self) -> None:
         """Nothing more is sent; what is under way is dropped."""
         for one in self.sending:

@@ -22,7 +22,6 @@ from channelsync.sdk.clock import SystemClock
 from channelsync.store.database import open_database
 from channelsync.store.embedded_postgres import EmbeddedPostgres
 from channelsync.store.migrations import upgrade
-from channelsync.sync.verify import verify
 
 pytestmark = pytest.mark.processes
 
@@ -70,16 +69,11 @@ async def test_a_daemon_whose_postgresql_is_killed_under_webhooks_goes_on_by_its
                     await deliveries.answered(503)
                     await asyncio.to_thread(server.start)
                     await deliveries.answered(200)
-            day.closing.set()
-            await buying
-            await deliveries.all_taken()
-            await day.settled(process)
-            await deliveries.each_kept_once()
+            await deliveries.ends(process, buying)
             ended = CLOCK.now()  # a number that was pushed last may be told of when nobody listens any more
         answers = {one.status for _, one in deliveries.attempts() if begun <= one.at <= ended}
         assert answers == {200, 503}
-        assert await day.database.query(day.differences, snapshot=True) == []
-        assert (await day.database.query(verify, snapshot=True)).problems == []
+        await day.adds_up()
         assert day.wire.never_back()
 
 
@@ -162,11 +156,6 @@ async def test_a_daemon_whose_disk_is_full_acknowledges_nothing_says_so_and_goes
                 assert "The disk or the database is full; nothing was written. Make room" in day.log.read_text()
                 (small_disk / "filler").unlink()
             await deliveries.answered(200)
-            day.closing.set()
-            await buying
-            await deliveries.all_taken()
-            await day.settled(process)
-            await deliveries.each_kept_once()
-        assert await day.database.query(day.differences, snapshot=True) == []
-        assert (await day.database.query(verify, snapshot=True)).problems == []
+            await deliveries.ends(process, buying)
+        await day.adds_up()
         assert day.wire.never_back()
