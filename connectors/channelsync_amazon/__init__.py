@@ -20,6 +20,7 @@ from channelsync_amazon.client import AmazonClient, rate_observer
 from channelsync_amazon.feeds import Feeds
 from channelsync_amazon.files import FILE_BYTES_MAX, Files, OpenHost
 from channelsync_amazon.known import Known
+from channelsync_amazon.pools import Pools
 from channelsync_amazon.quantities import Looker, Writer
 from channelsync_amazon.queue import WAIT_S, NotificationQueue, signing
 from channelsync_amazon.reports import Reports
@@ -51,6 +52,7 @@ async def open_channel(settings: BaseModel, resources: Resources) -> AsyncIterat
             known=known,
             writer=Writer(client, looker, known, feeds, mine),
             reports=Reports(client, files, resources.clock, resources.channel),
+            pools=Pools(client, resources.clock, mine.fba_pools),
             queue=await _queue(mine, resources, stack),
         )
         yield AmazonChannel(mine, resources, parts)
@@ -99,7 +101,8 @@ GUIDE = Guide(
     steps=(
         "Sign in to Seller Central as the account's main user, and register as a private developer (Apps and"
         " Services > Develop Apps) with the roles Product Listing, Inventory and Order Tracking, and Selling Partner"
-        " Insights; add Amazon Fulfillment where fba_numbers is on, and for the reasons of units stranded at Amazon.",
+        " Insights; add Amazon Fulfillment where Amazon ships for you: the units there (fba_pools) and the reasons of"
+        " those that are stranded may need it.",
         "Add an app client (type: production, SP-API) with the same roles. It need not be published.",
         "View its LWA credentials: the client identifier is client_id, the client secret is client_secret.",
         "Choose Authorize app for each account and region: it shows a refresh token once; that is refresh_token.",

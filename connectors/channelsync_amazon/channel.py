@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -29,6 +29,7 @@ from channelsync_amazon import reports, translate, translate_listings, wire
 from channelsync_amazon.client import AmazonClient, TokenRefused, next_of
 from channelsync_amazon.known import Known
 from channelsync_amazon.place import Place, time_text
+from channelsync_amazon.pools import Pools
 from channelsync_amazon.quantities import Looker, Writer
 from channelsync_amazon.queue import NotificationQueue
 from channelsync_amazon.reports import Reports
@@ -40,9 +41,6 @@ NO_ORDER = "000-0000000-0000000"
 
 REPORT_AGE = timedelta(days=1)
 """No report is older (Amazon keeps one for one to six hours). What was listed since is searched for."""
-
-AT_AMAZON_PER_CALL = 50
-"""SKUs that getInventorySummaries takes."""
 
 SEARCHES_ANEW = 5
 """A search for listings that finds now more, now fewer is begun anew so often, and then read to its end."""
@@ -57,6 +55,7 @@ class Parts:
     known: Known
     writer: Writer
     reports: Reports
+    pools: Pools
     queue: NotificationQueue | None = None
 
 
@@ -72,6 +71,7 @@ class AmazonChannel:
         self._known = parts.known
         self._writer = parts.writer
         self._reports = parts.reports
+        self._pools = parts.pools
         self._queue = parts.queue
 
     async def check(self) -> Identity:
@@ -83,7 +83,8 @@ class AmazonChannel:
         return Identity(name, f"{self._settings.seller_id} ({self._settings.region.upper()})")
 
     async def inspect(self) -> Sequence[CheckPoint]:
-        """The marketplaces: those that the settings name, and those where the seller sells besides; and the queue."""
+        """The marketplaces: those that the settings name, and those where the seller sells besides; units at Amazon;
+        and the queue."""
         return await inspected(self._settings, self._client, self._queue)
 
     # Notifications
@@ -166,7 +167,8 @@ class AmazonChannel:
         """By search where there are few; where there are many their SKUs come by report, and they are searched for.
 
         A report may be hours old (Amazon does not make one anew for as long), so no number, no state is taken from it,
-        and what was listed since is searched for besides.
+        and what was listed since is searched for besides. Where there are few, reports tell why a listing cannot be
+        bought that does not say so itself: such listings come last, as they are once the reports are there.
         """
         page = await self._client.items()
         if page.number_of_results >= self._settings.report_from:
@@ -174,32 +176,44 @@ class AmazonChannel:
                 yield listing
             return
         seen: set[str] = set()
+        open_questions: list[Listing] = []
         async for each in self._pages(page):
             items = [item for item in map(self._looker.item, each.items) if item is not None and item.sku not in seen]
             seen |= {item.sku for item in items}
-            for listing in await self._translated(items):
-                yield listing
+            for listing in self._translated(items):
+                if translate_listings.unexplained(listing) or translate_listings.may_be_stranded(listing):
+                    open_questions.append(listing)
+                else:
+                    yield listing
+        async for listing in self._explained(open_questions):
+            yield listing
 
     async def listings_by_id(self, listings: Sequence[str]) -> Sequence[Listing]:
         items = await self._looker.items(listings)
-        found = {one.listing: one for one in await self._translated(list(items.values()))}
+        found = {one.listing: one for one in self._translated(items.values())}
         return [found[one] for one in listings if one in found]
 
     async def read(self, keys: Sequence[QuantityKey]) -> Sequence[KeyRead]:
+        """At most 20 keys of the seller's own units; of units that Amazon keeps, however many."""
+        ours = [key for key in keys if not key.location]
+        refuse_more_than(ITEMS_PER_SEARCH, len(ours))
+        found = await self._read_ours(ours)
+        found |= await self._pools.read([key for key in keys if key.location])
+        return [found[key] for key in keys]
+
+    async def _read_ours(self, keys: Sequence[QuantityKey]) -> dict[QuantityKey, KeyRead]:
         """One key by itself, several by search; what the search does not show is asked for by itself."""
-        refuse_more_than(ITEMS_PER_SEARCH, len(keys))
-        ours = [key.key for key in keys if not key.location]
+        skus = list(dict.fromkeys(key.key for key in keys))
         times: dict[str, Answer] = {}
         unreadable: set[str] = set()
         items: dict[str, wire.Item] = {}
-        begun = self._clock.now()
-        searched = [sku for sku in dict.fromkeys(ours) if "," not in sku]
+        searched = [sku for sku in skus if "," not in sku]
         if len(searched) > 1:
             rows, answer = await self._client.items_by_sku(searched)
             for item in map(self._looker.item, rows):
                 if item is not None:
                     items[item.sku], times[item.sku] = item, answer
-        for sku in dict.fromkeys(ours):
+        for sku in skus:
             if sku not in items:
                 row, times[sku] = await self._client.item(sku)
                 one = None if row is None else self._looker.item(row)
@@ -211,10 +225,9 @@ class AmazonChannel:
                     unreadable.add(sku)
                 else:
                     raise AnswerUnreadable(f"{times[sku].call}: the answer is not about the listing {sku}")
-        ended = self._clock.now()
-        reads = [_read(key, items.get(key.key), times.get(key.key), begun, ended) for key in keys]
+        reads = [_read(key, items.get(key.key), times[key.key]) for key in keys]
         wrong = "Amazon's answer to it means nothing to us: see the log"
-        return [replace(one, unreadable=wrong) if one.key.key in unreadable else one for one in reads]
+        return {one.key: replace(one, unreadable=wrong) if one.key.key in unreadable else one for one in reads}
 
     async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
         refuse_more_than(self._writer.most(updates), len(updates))
@@ -241,9 +254,26 @@ class AmazonChannel:
             if page.number_of_results < before and anew:
                 page, token, anew = await self._client.items(created_after=created_after), None, anew - 1
 
-    async def _translated(self, items: Sequence[wire.Item | None]) -> list[Listing]:
-        made = [translate_listings.listing_of(item, self._settings.marketplaces) for item in items if item is not None]
-        return await self._with_amazons_units([one for one in made if one is not None])
+    def _translated(self, items: Iterable[wire.Item]) -> list[Listing]:
+        places, pools = self._settings.marketplaces, self._settings.fba_pools
+        made = [translate_listings.listing_of(item, places, pools) for item in items]
+        return [one for one in made if one is not None]
+
+    async def _explained(self, listings: Sequence[Listing]) -> AsyncIterator[Listing]:
+        """These listings with what reports say of them. Each report is asked for where it can tell something, once."""
+        told = []
+        if any(map(translate_listings.unexplained, listings)):
+            told.append(translate_listings.suppressed(await self._besides(reports.SUPPRESSED)))
+        if any(map(translate_listings.may_be_stranded, listings)):
+            told.append(translate_listings.stranded(await self._besides(reports.STRANDED)))
+        async for listing in self._by_name([one.listing for one in listings], told):
+            yield listing
+
+    async def _by_name(self, skus: Sequence[str], told: Sequence[translate_listings.Told]) -> AsyncIterator[Listing]:
+        """Listings as they are now, some at a time, with what reports told of them besides."""
+        for some in in_batches(skus, ITEMS_PER_SEARCH):
+            for listing in self._translated((await self._looker.items(some)).values()):
+                yield translate_listings.with_reasons(listing, *told)
 
     async def _reported(self) -> AsyncIterator[Listing]:
         """All listings, some at a time, with the reasons that other reports tell."""
@@ -257,11 +287,8 @@ class AmazonChannel:
         told = [translate_listings.suppressed(await self._besides(reports.SUPPRESSED))]
         if any(map(translate_listings.row_by_amazon, rows)):
             told.append(translate_listings.stranded(await self._besides(reports.STRANDED)))
-        names = list(skus)
-        for some in in_batches(names, ITEMS_PER_SEARCH):
-            items = await self._looker.items(some)
-            for listing in await self._translated(list(items.values())):
-                yield translate_listings.with_reasons(listing, *told)
+        async for listing in self._by_name(list(skus), told):
+            yield listing
 
     async def _besides(self, report_type: str) -> list[translate_listings.Row]:
         """The rows of a report that only adds reasons, of all marketplaces."""
@@ -271,24 +298,12 @@ class AmazonChannel:
             for row in await self._reports.rows_if_possible(report_type, marketplace)
         ]
 
-    async def _with_amazons_units(self, listings: list[Listing]) -> list[Listing]:
-        """What Amazon can ship, for listings that it fulfils, where the settings want it."""
-        names = [one.listing for one in listings if one.fulfilled_by_channel and "," not in one.listing]
-        if not self._settings.fba_numbers or not names:
-            return listings
-        units: dict[str, translate_listings.AtAmazon] = {}
-        for some in in_batches(names, AT_AMAZON_PER_CALL):
-            units |= translate_listings.amazons_units(
-                await self._client.at_amazon(some, self._settings.marketplaces[0])
-            )
-        return [translate_listings.with_amazons_units(one, units.get(one.listing)) for one in listings]
 
-
-def _read(key: QuantityKey, item: wire.Item | None, answer: Answer | None, begun: datetime, ended: datetime) -> KeyRead:
+def _read(key: QuantityKey, item: wire.Item | None, answer: Answer) -> KeyRead:
     """None for what Amazon fulfils too: it has no number of ours any more."""
     return KeyRead(
         key=key,
-        value=None if item is None or key.location else translate_listings.number_of(item),
-        asked=begun if answer is None else answer.asked_at,
-        answered=ended if answer is None else answer.answered_at,
+        value=None if item is None else translate_listings.number_of(item),
+        asked=answer.asked_at,
+        answered=answer.answered_at,
     )

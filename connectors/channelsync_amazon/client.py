@@ -53,9 +53,10 @@ _ROLES: Final = {
     "feeds": "Product Listing",
     "reports": "Product Listing",
     "sellers": "Selling Partner Insights",
-    "fba": "Amazon Fulfillment",
+    "fba": "Product Listing or Amazon Fulfillment",
 }
-"""The role that each part of the API wants (developer-docs.amazon.com/sp-api, role mappings)."""
+"""The role that each part of the API wants (developer-docs.amazon.com/sp-api, role mappings). Of the FBA Inventory API
+its guide names the first, the role mappings the second."""
 
 _ROLES_OF_REPORTS: Final = {"GET_STRANDED_INVENTORY_UI_DATA": "Amazon Fulfillment"}
 """Reports that want another: those of listings want Product Listing, this one is about units at Amazon (the same)."""
@@ -240,17 +241,25 @@ class AmazonClient:
         answer = await self._ask(Call("GET", path, "read", bucket="getMarketplaceParticipations"))
         return read_answer(wire.Participations, answer).payload
 
-    async def at_amazon(self, skus: Sequence[str], marketplace: str) -> Sequence[wire.InventorySummary]:
-        """What Amazon keeps of these SKUs for a marketplace; at most 50, no SKU with a comma."""
+    async def at_amazon(
+        self, marketplace: str, skus: Sequence[str], page_token: str | None
+    ) -> tuple[wire.InventoryFound, Answer]:
+        """A page of what Amazon keeps of these SKUs for a marketplace; at most 50, and one with a comma by itself.
+
+        page_token: of the page before; it is good for 30 seconds.
+        """
         params: Params = {
             "details": "true",
             "granularityType": "Marketplace",
             "granularityId": marketplace,
             "marketplaceIds": marketplace,
-            "sellerSkus": ",".join(skus),
         }
+        params |= {"sellerSku": skus[0]} if "," in skus[0] else {"sellerSkus": ",".join(skus)}
+        if page_token is not None:
+            params["nextToken"] = page_token
         call = Call("GET", "/fba/inventory/v1/summaries", "read", bucket="getInventorySummaries", params=params)
-        return read_answer(wire.InventoryFound, await self._ask(call)).payload.inventory_summaries
+        answer = await self._ask(call)
+        return read_answer(wire.InventoryFound, answer), answer
 
     # How
 

@@ -112,8 +112,7 @@ class Writer:
         for place, update in enumerate(updates):
             sku, seen = update.key.key, self._known.seen(update.key.key)
             if update.key.location:
-                reason = f"Amazon keeps one number of a SKU; there is no {update.key.location!r}"
-                results[place] = PushResult.refused(update.key, reason)
+                results[place] = PushResult.refused(update.key, self._no_place(update.key.location))
             elif seen is None or seen.refusal:
                 results[place] = PushResult.refused(update.key, MISSING if seen is None else seen.refusal)
             elif sku in busy:
@@ -122,6 +121,12 @@ class Writer:
             elif (late := self._feeds.refusal_of(update)) is not None:
                 results[place] = PushResult.refused(update.key, late)
         return results
+
+    def _no_place(self, location: str) -> str:
+        """Why nothing is written there."""
+        if location in self._settings.fba_pools:
+            return "Amazon keeps these units and counts them itself: their number is not ours to write"
+        return f"Amazon keeps one number of a SKU; there is no {location!r}"
 
     def _for_a_feed(self, left: dict[int, QuantityUpdate]) -> tuple[str, list[int]]:
         """The marketplace with the most raises, and those; none where they are few, or it is no feed's turn."""

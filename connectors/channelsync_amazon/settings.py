@@ -14,6 +14,7 @@ from channelsync.sdk.values import Applies, Deducts, GivesBack, NumberBehaviour,
 Count = Annotated[int, Field(strict=True, ge=1)]
 Seconds = Annotated[float, Field(ge=0)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
+Marketplace = Annotated[str, Field(pattern=r"^[A-Z0-9]+$")]
 
 ITEMS_PER_SEARCH = 20
 """Listings that searchListingsItems takes by name, and puts on a page (listingsItems_2021-08-01)."""
@@ -108,7 +109,7 @@ class AmazonSettings(BaseModel):
     """Where the account is: na (Americas), eu (Europe, Middle East, Africa, India), fe (Japan, Australia,
     Singapore). An account in two regions is two channels."""
 
-    marketplaces: Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Z0-9]+$")], ...], Field(min_length=1)]
+    marketplaces: Annotated[tuple[Marketplace, ...], Field(min_length=1)]
     """The ids of the marketplaces whose listings are pulled and written, the most important first. Orders are read
     from every marketplace of the region: the number of a SKU counts for all of them."""
 
@@ -132,9 +133,11 @@ class AmazonSettings(BaseModel):
     """Whether orders that Amazon fulfils are pulled too. They never move our units. Default false: they would use
     up the searches."""
 
-    fba_numbers: bool = False
-    """Whether listings that Amazon fulfils show what Amazon can ship; needs the role Amazon Fulfillment. Default
-    false."""
+    fba_pools: tuple[Marketplace, ...] = ()
+    """Where Amazon keeps units of yours: one marketplace of each pool of them, named in marketplaces too. Those that
+    sell the same units (in Pan-European FBA all of the EU; the UK has its own) are one pool: a second would count them
+    twice. Each needs a [[location]] with kept_by = this channel, and an entry in the channel's remotes. Default none:
+    units at Amazon are not read."""
 
     report_from: Annotated[Count, Field(le=SEARCHED_MAX)] = SEARCHED_MAX
     """From so many listings on their SKUs come by report, and are searched for. Default 1000: a search shows no
@@ -189,12 +192,19 @@ class AmazonSettings(BaseModel):
     lwa_url: Annotated[str | None, Field(pattern=r"^https?://", examples=["http://127.0.0.1:8080"])] = None
     """Where access tokens are made, without /auth/o2/token. Default https://api.amazon.com."""
 
-    @field_validator("marketplaces")
+    @field_validator("marketplaces", "fba_pools")
     @classmethod
     def _each_once(cls, marketplaces: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(marketplaces)) != len(marketplaces):
             raise ValueError("a marketplace is named twice")
         return marketplaces
+
+    @model_validator(mode="after")
+    def _pools_are_marketplaces(self) -> Self:
+        other = [one for one in self.fba_pools if one not in self.marketplaces]
+        if other:
+            raise ValueError(f"fba_pools names {', '.join(other)}, which marketplaces does not: name it there too")
+        return self
 
     @model_validator(mode="after")
     def _secrets_travel_safely(self) -> Self:

@@ -1,27 +1,44 @@
-"""What the account must be set to: the marketplaces that the settings name, those where it sells besides, its queue."""
+"""What the account must be set to: the marketplaces that the settings name, those where it sells besides, its queue,
+and whether the units that Amazon keeps may be read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from channelsync.sdk.connecting import CheckPoint
-from channelsync.sdk.errors import NeedsSeller
+from channelsync.sdk.errors import ChannelMisbehaved, NeedsSeller
 from channelsync_amazon import wire
 from channelsync_amazon.client import AmazonClient
 from channelsync_amazon.queue import NotificationQueue
 from channelsync_amazon.settings import AmazonSettings
+
+NO_SKU = "channelsync-check"
+"""Asked for to see whether units at Amazon may be read; nobody has it."""
 
 
 async def inspected(
     settings: AmazonSettings, client: AmazonClient, queue: NotificationQueue | None
 ) -> Sequence[CheckPoint]:
     """What can be set wrongly at Amazon, and at AWS where notifications come through a queue."""
-    waiting = [] if queue is None else [await _queue(queue)]
+    besides = [await _pool(client, pool) for pool in settings.fba_pools]
+    besides += [] if queue is None else [await _queue(queue)]
     try:
         told = await client.participations()
     except NeedsSeller as error:
-        return [CheckPoint("permissions", "the marketplaces of the account cannot be read", str(error)), *waiting]
-    return [*_marketplaces(settings.marketplaces, told), *waiting]
+        return [CheckPoint("permissions", "the marketplaces of the account cannot be read", str(error)), *besides]
+    return [*_marketplaces(settings.marketplaces, told), *besides]
+
+
+async def _pool(client: AmazonClient, pool: str) -> CheckPoint:
+    """Amazon refuses the call for an account that it ships nothing for, too."""
+    try:
+        await client.at_amazon(pool, [NO_SKU], None)
+    except NeedsSeller as error:
+        return CheckPoint("units at Amazon", f"those for {pool} cannot be read", str(error))
+    except ChannelMisbehaved as error:
+        advice = f"Take {pool} out of fba_pools, unless Amazon keeps units of yours for it: {error}"
+        return CheckPoint("units at Amazon", f"those for {pool} cannot be read", advice)
+    return CheckPoint("units at Amazon", f"those for {pool} can be read")
 
 
 async def _queue(queue: NotificationQueue) -> CheckPoint:

@@ -4,13 +4,14 @@ Sources: the model listingsItems_2021-08-01, and the columns of the reports GET_
 GET_MERCHANTS_LISTINGS_FYP_REPORT and GET_STRANDED_INVENTORY_UI_DATA.
 
 A listing is named by its SKU, and so is its one quantity key: Amazon keeps one number of a SKU for all marketplaces.
+What Amazon keeps and ships itself has a key of its own for each of its pools.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.values import Listing, ListingState, QuantityKey
@@ -24,15 +25,12 @@ AMAZON = "AMAZON_"
 
 PER_SOURCE = "its units are kept per supply source, which channelsync does not write"
 
+NO_REASON = "not buyable, and Amazon gives no reason"
+
 Row = Mapping[str, str]
 
-
-@dataclass(frozen=True, slots=True)
-class AtAmazon:
-    """Units of a SKU in Amazon's warehouses. committed: for orders."""
-
-    fulfillable: int
-    committed: int
+Told = Mapping[str, tuple[str, ...]]
+"""Reasons by SKU, out of a report."""
 
 
 def key_of(sku: str) -> QuantityKey:
@@ -57,8 +55,11 @@ def number_of(item: wire.Item) -> int | None:
     return max((one.quantity for one in own(item) if one.quantity is not None), default=None)
 
 
-def listing_of(item: wire.Item, marketplaces: Sequence[str]) -> Listing | None:
-    """A listing in our words; None for the parent of variations, which nobody can buy."""
+def listing_of(item: wire.Item, marketplaces: Sequence[str], pools: Sequence[str] = ()) -> Listing | None:
+    """A listing in our words; None for the parent of variations, which nobody can buy.
+
+    pools: marketplaces, one of each pool of units that Amazon keeps.
+    """
     if any(one.child_skus and one.type == "VARIATION" for each in item.relationships for one in each.relationships):
         return None
     key, number, amazon = key_of(item.sku), number_of(item), by_amazon(item)
@@ -72,30 +73,11 @@ def listing_of(item: wire.Item, marketplaces: Sequence[str]) -> Listing | None:
         state=ListingState.ACTIVE if active else ListingState.INACTIVE,
         reasons=_reasons(item, marketplaces, sold_out=number == 0 and not amazon),
         keys=(key,) if counted or amazon else (),
+        kept=tuple(QuantityKey(item.sku, pool) for pool in pools) if amazon else (),
         shown={} if number is None else {key: number},
         tracked=amazon or number is not None or not counted,
         fulfilled_by_channel=amazon,
     )
-
-
-def with_amazons_units(listing: Listing, units: AtAmazon | None) -> Listing:
-    """A listing that Amazon fulfils, with what Amazon can ship of it."""
-    if units is None or not listing.fulfilled_by_channel:
-        return listing
-    (key,) = listing.keys
-    return replace(listing, shown={key: units.fulfillable}, committed={key: units.committed})
-
-
-def amazons_units(found: Sequence[wire.InventorySummary]) -> dict[str, AtAmazon]:
-    """Units at Amazon by SKU."""
-    return {
-        one.seller_sku: AtAmazon(
-            one.inventory_details.fulfillable_quantity,
-            one.inventory_details.reserved_quantity.pending_customer_order_quantity,
-        )
-        for one in found
-        if one.inventory_details is not None
-    }
 
 
 def _reasons(item: wire.Item, marketplaces: Sequence[str], *, sold_out: bool) -> tuple[str, ...]:
@@ -142,7 +124,17 @@ def _without_reason(item: wire.Item, summary: wire.Summary) -> str:
         return PER_SOURCE
     if not item.fulfillment_availability:
         return "it has no offer"
-    return f"not buyable, and Amazon gives no reason (status: {', '.join(summary.status) or 'none'})"
+    return f"{NO_REASON} (status: {', '.join(summary.status) or 'none'})"
+
+
+def unexplained(listing: Listing) -> bool:
+    """Whether it cannot be bought somewhere, and does not tell why."""
+    return any(NO_REASON in reason for reason in listing.reasons)
+
+
+def may_be_stranded(listing: Listing) -> bool:
+    """Whether units of it may lie at Amazon that nobody can buy."""
+    return listing.fulfilled_by_channel and listing.state is not ListingState.ACTIVE
 
 
 # Reports
@@ -167,17 +159,17 @@ def row_by_amazon(row: Row) -> bool:
     return row.get("fulfillment-channel", "").startswith(AMAZON)
 
 
-def suppressed(rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
+def suppressed(rows: Sequence[Row]) -> Told:
     """Reasons by SKU out of GET_MERCHANTS_LISTINGS_FYP_REPORT: listings that the search of buyers does not show."""
     return _told(rows, "suppressed", ("status", "reason", "issue", "issue description"))
 
 
-def stranded(rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
+def stranded(rows: Sequence[Row]) -> Told:
     """Reasons by SKU out of GET_STRANDED_INVENTORY_UI_DATA: units at Amazon that no offer sells."""
     return _told(rows, "stranded", ("status-primary", "stranded-reason", "error-message"))
 
 
-def with_reasons(listing: Listing, *told: Mapping[str, tuple[str, ...]]) -> Listing:
+def with_reasons(listing: Listing, *told: Told) -> Listing:
     """The listing with what reports say of it besides."""
     more = [reason for each in told for reason in each.get(listing.listing, ())]
     return replace(listing, reasons=tuple(dict.fromkeys((*listing.reasons, *more)))) if more else listing

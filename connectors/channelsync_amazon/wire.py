@@ -259,36 +259,61 @@ class Participations(CamelWire):
     payload: tuple[MarketplaceParticipation, ...]
 
 
-class ReservedQuantity(CamelWire):
-    """Units that Amazon holds for orders."""
+# Units at Amazon
 
-    pending_customer_order_quantity: Units = 0
+Pile = Annotated[int, Field(strict=True, ge=0)]
+"""Units that lie somewhere. One that is missing is not 0."""
+
+
+class ReservedQuantity(CamelWire):
+    """Units that Amazon holds back. pending_customer_order_quantity: those of them that are for orders."""
+
+    total_reserved_quantity: Pile
+    pending_customer_order_quantity: Pile
+
+
+class ResearchingQuantity(CamelWire):
+    """Units that Amazon looks for."""
+
+    total_researching_quantity: Pile
+
+
+class UnfulfillableQuantity(CamelWire):
+    """Units that cannot be sold."""
+
+    total_unfulfillable_quantity: Pile
 
 
 class InventoryDetails(CamelWire):
-    """Units at Amazon."""
+    """Units at Amazon. Those on their way there are not read: they are not there yet."""
 
-    fulfillable_quantity: Units = 0
-    reserved_quantity: ReservedQuantity = ReservedQuantity()
+    fulfillable_quantity: Pile
+    reserved_quantity: ReservedQuantity
+    researching_quantity: ResearchingQuantity
+    unfulfillable_quantity: UnfulfillableQuantity
 
 
 class InventorySummary(CamelWire):
-    """Units of one SKU at Amazon."""
+    """Units of one SKU at Amazon, as they came: each is read by itself. fn_sku, condition: which of several kinds."""
 
     seller_sku: Name
-    inventory_details: InventoryDetails | None = None
+    fn_sku: str | None = None
+    condition: str | None = None
+    inventory_details: Any = None
 
 
 class InventorySummaries(CamelWire):
-    """Units of several SKUs at Amazon."""
+    """Units of several SKUs at Amazon stay as they came: each is read by itself, so that a broken one spoils no
+    other."""
 
-    inventory_summaries: tuple[InventorySummary, ...]
+    inventory_summaries: list[Any]
 
 
 class InventoryFound(CamelWire):
-    """The answer that holds them."""
+    """The answer that holds a page of them."""
 
     payload: InventorySummaries
+    pagination: Pagination = Pagination()
 
 
 def refusal(answer: Answer) -> Error:

@@ -37,7 +37,7 @@ BAD: list[tuple[str, str, list[str]]] = [
     (
         "a key that is like no other",
         LOCATION + "colour = 1\n",
-        ["unknown key 'colour' in [[location]] 'main', config.toml line 3: known are name, priority"],
+        ["unknown key 'colour' in [[location]] 'main', config.toml line 3: known are kept_by, name, priority"],
     ),
     (
         "a word that is not to choose from",
@@ -143,6 +143,38 @@ BAD: list[tuple[str, str, list[str]]] = [
         [
             "unknown location 'mian' in 'locations' of [[channel]] 'shop-uk', config.toml line 7: did you mean 'main'?",
             "location 'main' stands twice in 'locations' of [[channel]] 'shop-uk', config.toml line 9: remove one",
+        ],
+    ),
+    (
+        "a location that is kept by nobody we know, and one whose keeper does not know it",
+        CHANNEL + '[[location]]\nname = "fba"\nkept_by = "shop-ku"\n[[location]]\nname = "far"\nkept_by = "shop-uk"\n',
+        [
+            "unknown channel 'shop-ku' in [[location]] 'fba', config.toml line 8: did you mean 'shop-uk'?",
+            "the channel 'shop-uk' does not say which of its places 'far' is, config.toml line 11: "
+            "name it in `remotes` of the channel, by the channel's id of the place: 'far'",
+        ],
+    ),
+    (
+        "units that a channel keeps are sold by another one, and counted by a feed",
+        CHANNEL
+        + '[channel.remotes]\nN = "fba"\n[[channel]]\nname = "till"\nconnector = "bare"\nlocations = ["fba"]\n'
+        + '[channel.remotes]\nS = "fba"\n[[location]]\nname = "fba"\nkept_by = "shop-uk"\n'
+        + '[[rule]]\nsku = "MUG"\nlocations = ["fba", "main"]\n'
+        + '[[feed]]\nname = "erp"\nkind = "folder"\nplace = "/srv/in"\nbasis = "physical"\nas_of = "modified"\n'
+        + 'location = "fba"\n',
+        [
+            f"the units at 'fba' are kept by the channel 'shop-uk', which counts and ships them itself, config.toml "
+            f"line {line}: name a location of yours"
+            for line in (11, 13, 19, 26)
+        ],
+    ),
+    (
+        "a channel that could only sell what it keeps itself",
+        '[[location]]\nname = "fba"\nkept_by = "a"\n[[channel]]\nname = "a"\nconnector = "bare"\n'
+        'remotes = { N = "fba" }\n',
+        [
+            "there is no location that could feed [[channel]] 'a', config.toml line 4: "
+            'add a [[location]], for example with name = "main"'
         ],
     ),
     (

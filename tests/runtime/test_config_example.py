@@ -96,6 +96,11 @@ def test_each_optional_setting_of_the_example_can_be_used_as_it_is_shown(
     if key == "ping_url":  # its variable is not here
         assert read_config(f'[alert]\n{key} = "https://example.com/ping"\n').config.alert.ping_url is not None
         return
+    if key == "kept_by":
+        place = '[[location]]\nname = "fba"\n'
+        channel = '[[channel]]\nname = "amazon-eu"\nconnector = "bare"\nremotes = { N = "fba" }\n'
+        assert read_config(f"{CHANNEL}{channel}{place}{statement}").config.locations[1].kept_by == "amazon-eu"
+        return
     if key in ChannelGuardConfig.model_fields:
         loaded = read_config(f"{CHANNEL}[channel.guard]\n{statement}\n")
         assert any(one.key.endswith(f".guard.{key}") and one.origin != "default" for one in loaded.values)

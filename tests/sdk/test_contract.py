@@ -104,6 +104,15 @@ CAUGHT_BY = {
         "UnknownKeysRaise": "an_update_of_an_unknown_key_is_refused_and_not_raised",
         "IgnoredTakenForDone": "a_write_to_what_is_not_counted_is_refused_and_never_taken_for_done",
     },
+    "kept": {
+        "KeptUnitsAreRaised": "units_that_the_channel_keeps_are_never_written",
+        "KeptUnitsSaidToBeWritten": "units_that_the_channel_keeps_are_never_written",
+        "KeptKeysAmongOurs": "units_that_the_channel_keeps_are_read_at_their_place_and_shown_nowhere",
+        "NothingKeptIsUnknown": "units_that_the_channel_keeps_are_read_at_their_place_and_shown_nowhere",
+        "AnyPlaceIsOne": "units_that_the_channel_keeps_are_read_at_their_place_and_shown_nowhere",
+        "OrdersLetGoOfKeptUnits": "units_that_the_channel_keeps_are_read_at_their_place_and_shown_nowhere",
+        "OurUnitsCalledKept": "units_that_the_channel_keeps_are_read_at_their_place_and_shown_nowhere",
+    },
     "wired": {
         "RaisesInTheMiddle": "a_push_that_breaks_off_tells_of_each_row_whether_it_left",
         "NeverLeftCalledUnknown": "a_push_that_breaks_off_tells_of_each_row_whether_it_left",

@@ -306,6 +306,50 @@ def test_the_quieter_a_channel_is_the_less_often_it_is_asked_and_often_again_aft
     play(story, poll=timedelta(minutes=1), poll_quiet=timedelta(minutes=10), tick=timedelta(minutes=30))
 
 
+def test_what_the_channel_keeps_itself_is_counted_by_the_sweep_and_left_alone_for_a_while_when_it_cannot_be_read(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[float, timedelta]] = []
+
+    async def counted(agent: Agent, _channel: object, since: datetime) -> int:
+        now = agent.clock.now()
+        asked.append(((now - START).total_seconds() / 60, now - since))
+        if len(asked) == 3:
+            raise TryLater("not now")
+        return 0
+
+    async def story(stand: Stand) -> None:
+        monkeypatch.setattr(loops, "count_kept", counted)
+        async with stand.running():
+            await stand.agent.clock.sleep(14.5 * 60)
+        assert [at for at, _ in asked] == pytest.approx([0, 1, 2, 12, 13, 14])
+        assert {since for _, since in asked} == {timedelta(hours=3)}
+
+    play(story, kept={"N": "theirs"}, tick=timedelta(minutes=1), sweep=timedelta(hours=3))
+
+
+def test_nothing_is_counted_of_a_channel_that_keeps_nothing_or_that_another_worker_runs(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def counted(*_: object) -> int:
+        raise AssertionError("it was asked")
+
+    async def story(stand: Stand) -> None:
+        monkeypatch.setattr(loops, "count_kept", counted)
+        async with stand.running():
+            await stand.agent.clock.sleep(120)
+        channel = stand.agent.channels["shop"]
+        channel.setup = replace(channel.setup, kept={"N": "theirs"})
+        leases = OthersHoldAll(stand.agent, "test")
+        task = asyncio.create_task(run_channel(stand.agent, channel, leases))
+        await stand.agent.clock.sleep(120)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    play(story)
+
+
 def test_a_channel_whose_loops_end_by_a_bug_holds_up_no_raise_elsewhere(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:

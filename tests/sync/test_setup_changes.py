@@ -111,5 +111,5 @@ def test_what_counts_of_a_channel_is_every_field_that_changes_numbers() -> None:
     """A new field of ChannelSetup must be put on one side or the other."""
     numbers = {"capabilities", "locations", "remotes", "paused", "drift"}
     modes, often = {"mode", "only_observe"}, {"poll", "poll_quiet", "tick", "sweep", "listings", "audit"}
-    others = {"name", "connector", "by_sku", "hot_reads", "read_share", "guard"}
+    others = {"name", "connector", "by_sku", "hot_reads", "read_share", "guard", "kept"}
     assert set(ChannelSetup.__dataclass_fields__) == numbers | modes | often | others

@@ -89,6 +89,7 @@ def _check_feeds(draft: Draft, parts: Parts) -> None:
     first: dict[str, str] = {}
     for number, feed in parts.feed:
         _check_target(draft, ("feed", number, "location"), feed.location, known, "location")
+        _check_sold(draft, ("feed", number, "location"), (feed.location or "",), _kept(parts))
         held = first.setdefault(feed.place.rstrip("/"), feed.name)
         if feed.place and held != feed.name:
             what = f"the feeds {held!r} and {feed.name!r} look at one folder"
@@ -104,7 +105,8 @@ def _check_own_name(draft: Draft) -> None:
 
 def _check_locations(draft: Draft, parts: Parts) -> None:
     known = [name for _, name in _names(draft, "location")]
-    if parts.channel and not known:
+    kept = _kept(parts)
+    if parts.channel and not set(known) - kept.keys():
         number = parts.channel[0][0]
         draft.add(
             ("channel", number),
@@ -114,8 +116,39 @@ def _check_locations(draft: Draft, parts: Parts) -> None:
         return
     for number, channel in parts.channel:
         _check_known(draft, ("channel", number, "locations"), channel.locations, known, "location")
+        _check_sold(draft, ("channel", number, "locations"), channel.locations, kept)
         for remote, name in channel.remotes.items():
-            _check_target(draft, ("channel", number, "remotes", remote), name, known, "location")
+            path: KeyPath = ("channel", number, "remotes", remote)
+            _check_target(draft, path, name, known, "location")
+            _check_sold(draft, path, () if kept.get(name) == channel.name else (name,), kept)
+    _check_keepers(draft, parts)
+
+
+def _kept(parts: Parts) -> dict[str, str]:
+    """The locations that a channel keeps itself, with its name."""
+    return {one.name: one.kept_by for _, one in parts.location if one.kept_by is not None}
+
+
+def _check_sold(draft: Draft, path: KeyPath, names: Sequence[str], kept: Mapping[str, str]) -> None:
+    """None of these locations is one that a channel keeps itself: nobody else sells or counts its units."""
+    for name in names:
+        if name in kept:
+            what = f"the units at {name!r} are kept by the channel {kept[name]!r}, which counts and ships them itself"
+            draft.add(path, what, "name a location of yours")
+
+
+def _check_keepers(draft: Draft, parts: Parts) -> None:
+    """Whoever keeps units at a location is a channel, and says which of its places that is."""
+    channels = [name for _, name in _names(draft, "channel")]
+    remotes = {channel.name: channel.remotes for _, channel in parts.channel}
+    for number, one in parts.location:
+        path: KeyPath = ("location", number, "kept_by")
+        _check_target(draft, path, one.kept_by, channels, "channel")
+        if one.kept_by in remotes and one.name not in remotes[one.kept_by].values():
+            what = f"the channel {one.kept_by!r} does not say which of its places {one.name!r} is"
+            draft.add(
+                path, what, f"name it in `remotes` of the channel, by the channel's id of the place: {one.name!r}"
+            )
 
 
 def _check_known(
@@ -134,6 +167,7 @@ def _check_rules(draft: Draft, parts: Parts) -> None:
     channels = [name for _, name in _names(draft, "channel")]
     locations = [name for _, name in _names(draft, "location")]
     classes = [name for _, name in _names(draft, "sku_class")]
+    kept = _kept(parts)
     targets = dict.fromkeys(channels, 0.5) | {channel.name: channel.oversell_target for _, channel in parts.channel}
     for number, channel in parts.channel:
         try:
@@ -146,6 +180,7 @@ def _check_rules(draft: Draft, parts: Parts) -> None:
         _check_target(draft, (*path, "location"), rule.location, locations, "location")
         _check_target(draft, (*path, "class"), rule.sku_class, classes, "class")
         _check_known(draft, (*path, "locations"), rule.locations or (), locations, "location", once=False)
+        _check_sold(draft, (*path, "locations"), rule.locations or (), kept)
         if rule.last_units is not None:
             preferred = rule.last_units.preferred
             _check_known(draft, (*path, "last_units", "preferred"), preferred, channels, "channel", once=False)

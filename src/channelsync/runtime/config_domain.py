@@ -52,8 +52,16 @@ def _locations_rule(config: Config) -> Rule | None:
 
 
 def locations_by_priority(config: Config) -> tuple[str, ...]:
-    """The names of all locations, the one that ships first in front."""
-    return tuple(one.name for one in sorted(config.locations, key=lambda one: one.priority))
+    """The names of all locations whose units channels may sell, the one that ships first in front."""
+    ours = [one for one in config.locations if one.kept_by is None]
+    return tuple(one.name for one in sorted(ours, key=lambda one: one.priority))
+
+
+def remotes_of(channel: ChannelConfig, config: Config) -> tuple[dict[str, str], dict[str, str]]:
+    """The channel's own locations with ours: those that ours feed, and those where the channel keeps units itself."""
+    kept = {one.name for one in config.locations if one.kept_by == channel.name}
+    fed = {remote: name for remote, name in channel.remotes.items() if name not in kept}
+    return fed, {remote: name for remote, name in channel.remotes.items() if name in kept}
 
 
 def channel_rule(channel: ChannelConfig, origins: Mapping[str, str]) -> Rule | None:

@@ -210,6 +210,10 @@ class LocationConfig(Group):
     """Where a channel names no locations, those of a smaller number ship first; equal ones in the order of this
     file. Default 100, so that there is room on either side."""
 
+    kept_by: Annotated[Name | None, Field(examples=["amazon-eu"])] = None
+    """The channel that keeps units here, counts them and ships them itself, as Amazon does (FBA): they are shown with
+    all others and sold by no other channel. The channel names the place in its `remotes`. Default none: it is ours."""
+
 
 class ChannelConfig(Group):
     """One account of the seller on one marketplace or shop."""
@@ -228,8 +232,8 @@ class ChannelConfig(Group):
     """By whose clock its nightly comparison goes: a name in the time zone database. Default the seller's."""
 
     remotes: Annotated[dict[str, Name], Field(default_factory=dict, examples=[{"70001": "main"}])]
-    """The channel's own locations, by its id, and ours that feed each. Default none: the channel keeps one number
-    for all locations."""
+    """The channel's own locations, by its id, and ours that feed each, or at which what the channel keeps there is
+    counted (`kept_by`). Default none: the channel keeps one number for all locations."""
 
     mode: Literal["live", "observe", "off"] = "live"
     """live: quantities are written. observe: orders are booked and pushes predicted, nothing is written. off: the

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from channelsync.domain.ledger import entry_id
 from channelsync.runtime.config import Loaded
-from channelsync.runtime.config_domain import classes_of, locations_by_priority, recipes_of, rules_of
+from channelsync.runtime.config_domain import classes_of, locations_by_priority, recipes_of, remotes_of, rules_of
 from channelsync.runtime.config_guard import limits_of
 from channelsync.runtime.config_models import ChannelConfig, Config
 from channelsync.sdk.clock import Clock, SystemClock
@@ -283,13 +283,15 @@ def setup_of(
 
 def _channel(channel: ChannelConfig, config: Config, catalogue: Catalogue, *, only_observe: bool) -> ChannelSetup:
     schedule = config.schedule
+    fed, kept = remotes_of(channel, config)
     return ChannelSetup(
         name=channel.name,
         capabilities=catalogue.connector(channel.connector).capabilities(channel.settings),
         locations=channel.locations or locations_by_priority(config),
         connector=channel.connector,
         guard=limits_of(config.guard, channel.guard),
-        remotes=channel.remotes,
+        remotes=fed,
+        kept=kept,
         mode=channel.mode,
         only_observe=only_observe,
         paused=channel.paused,

@@ -70,6 +70,9 @@ class Listing:
     further_pages: others whose count a write of it raises as well, where it is shown on several pages.
     shown: the number per key, in the channel's own meaning (`Capabilities.meaning`); a key that is missing here is
         untracked: the channel counts nothing and sells without limit. Untracked, unknown and 0 are three things.
+    kept: keys of units that the channel keeps at a place of its own (the key's location) and ships from there: read by
+        `Channel.read`, in no `keys` and no `shown`, and never written. A read of one tells what a buyer may buy of
+        them, what is committed to orders (0 where nothing is), and as held all else that lies there.
     committed: per key, units of it in the channel's own open orders, where the channel tells.
     held: per key, units that the channel has taken off the number for a cause that it names (a draft, a transfer, a
         checkout), where it tells: 0 where it tells that there are none.
@@ -85,6 +88,7 @@ class Listing:
     state: ListingState = ListingState.ACTIVE
     reasons: tuple[str, ...] = ()
     keys: tuple[QuantityKey, ...] = ()
+    kept: tuple[QuantityKey, ...] = ()
     page: str = ""
     further_pages: tuple[str, ...] = ()
     shown: dict[QuantityKey, int] = field(default_factory=dict)

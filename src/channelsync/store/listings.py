@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, case, delete, func, null, select, update
 
 from channelsync.domain.quantities import PositionKey
 from channelsync.store.among import among, values
@@ -26,8 +26,9 @@ _INCOMING = metadata.tables["incoming"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenListing:
-    """A listing as a channel shows it, in plain values. keys: (the channel's key, its remote location).
+    """A listing as a channel shows it, in plain values. keys, kept: (the channel's key, its remote location).
 
+    kept: keys of units that the channel keeps itself.
     page: the name whose writes the channel counts together; empty: those of each key by themselves. further_pages:
     others whose count a write of it raises as well.
     """
@@ -43,8 +44,15 @@ class SeenListing:
     tracked: bool
     sells_below_zero: bool
     fulfilled_by_channel: bool
+    kept: tuple[tuple[str, str], ...] = ()
     page: str = ""
     further_pages: tuple[str, ...] = ()
+
+    @property
+    def all_keys(self) -> dict[tuple[str, str], bool]:
+        """Its keys, and whether each is of units of ours."""
+        ours = self.tracked and not self.fulfilled_by_channel
+        return dict.fromkeys(self.keys, ours) | dict.fromkeys(self.kept, False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +133,8 @@ def _key_rows(channel: str, identity: str, one: SeenListing) -> list[dict[str, o
             "listing": one.listing,
             "page": one.page,
             "multiple": 1,
-            "ours": one.tracked and not one.fulfilled_by_channel,
+            "ours": ours,
+            "kept": (key, remote) in one.kept,
             "sells_below_zero": one.sells_below_zero,
             "verified": True,
             "generation": 0,
@@ -134,37 +143,37 @@ def _key_rows(channel: str, identity: str, one: SeenListing) -> list[dict[str, o
             "urgency": 1,
             "failures": 0,
         }
-        for key, remote in one.keys
+        for (key, remote), ours in one.all_keys.items()
     ]
 
 
 def _link_keys(connection: Connection, channel: str, identity: str, seen: Sequence[SeenListing]) -> None:
-    wanted = {key for one in seen for key, _ in one.keys}
+    wanted = {key for one in seen for key, _ in one.all_keys}
     if not wanted:
         return
     found = connection.execute(
-        select(_KEY.c.id, _KEY.c.key, _KEY.c.remote, _KEY.c.ours, _KEY.c.sells_below_zero, _KEY.c.page).where(
+        select(*(_KEY.c[name] for name in ("id", "key", "remote", "ours", "kept", "sells_below_zero", "page"))).where(
             _KEY.c.identity == identity, among(_KEY.c.key, "names", connection.dialect.name)
         ),
         {"names": values(connection, sorted(wanted))},
     ).all()
     rows = {(row.key, row.remote): row for row in found}
-    links = [
-        {"channel": channel, "listing": one.listing, "key": rows[key].id} for one in seen for key in sorted(one.keys)
-    ]
+    linked = [(one.listing, key) for one in seen for key in sorted(one.all_keys)]
+    links = [{"channel": channel, "listing": listing, "key": rows[key].id} for listing, key in linked]
     connection.execute(insert_ignoring(_LINK, connection.dialect.name), links)
     changed = [
-        {"b_id": rows[key].id, "b_ours": ours, "b_below": one.sells_below_zero}
+        {"b_id": rows[key].id, "b_ours": ours, "b_kept": key in one.kept, "b_below": one.sells_below_zero}
         for one in seen
-        for key in one.keys
-        if (ours := one.tracked and not one.fulfilled_by_channel) != rows[key].ours
-        or one.sells_below_zero != rows[key].sells_below_zero
+        for key, ours in one.all_keys.items()
+        if (ours, key in one.kept, one.sells_below_zero) != (rows[key].ours, rows[key].kept, rows[key].sells_below_zero)
     ]
     if changed:  # a change of inventory policy: the next read sets the watermark anew and books nothing
         connection.execute(
             update(_KEY)
             .where(_KEY.c.id == bindparam("b_id"))
-            .values(ours=bindparam("b_ours"), sells_below_zero=bindparam("b_below"), value=None),
+            .values(
+                ours=bindparam("b_ours"), kept=bindparam("b_kept"), sells_below_zero=bindparam("b_below"), value=None
+            ),
             changed,
         )
     pages = {rows[key].id: (one.page, rows[key].page) for one in seen for key in one.keys}
@@ -346,7 +355,8 @@ def restart_keys(connection: Connection, ids: Sequence[int], item: str | None, m
             update(_KEY)
             .where(among(_KEY.c.id, "ids", connection.dialect.name))
             .values(item=item, multiple=multiple, value=None, target=None, due_at=now, urgency=1)
-            .values(rise=0, rise_from=None, rise_to=None, repairs=0, held="", failures=0, not_before=None),
+            .values(rise=0, rise_from=None, rise_to=None, repairs=0, held="", failures=0, not_before=None)
+            .values(read_at=case((_KEY.c.kept, null()), else_=_KEY.c.read_at)),  # counted anew, and soon
             {"ids": values(connection, ids)},
         )
 

@@ -29,13 +29,17 @@ _CHANGE = metadata.tables["change"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyOnView:
-    """A number behind a listing. value: as last read, None: never; target: what it should be, None: not computed."""
+    """A number behind a listing. value: as last read, None: never; target: what it should be, None: not computed.
+
+    kept: of units that the channel keeps itself at `remote`.
+    """
 
     key: int
     remote: str
     value: int | None
     target: int | None
     ours: bool
+    kept: bool
     held: str
 
 
@@ -158,9 +162,9 @@ def _viewed(connection: Connection, stored: Sequence[StoredListing]) -> list[Lis
 
 
 def _numbers(connection: Connection, ids: Iterable[int]) -> dict[int, KeyOnView]:
-    columns = (_KEY.c.id.label("key"), _KEY.c.remote, _KEY.c.value, _KEY.c.target, _KEY.c.ours, _KEY.c.held)
+    columns = [_KEY.c[name] for name in ("remote", "value", "target", "ours", "kept", "held")]
     found = connection.execute(
-        select(*columns).where(among(_KEY.c.id, "ids", connection.dialect.name)),
+        select(_KEY.c.id.label("key"), *columns).where(among(_KEY.c.id, "ids", connection.dialect.name)),
         {"ids": values(connection, sorted(set(ids)))},
     )
     return {row["key"]: KeyOnView(**row) for row in found.mappings()}

@@ -13,7 +13,7 @@ from channelsync.sdk.channel import Identity
 from channelsync.sdk.connecting import CheckPoint, Inspects
 from channelsync.sdk.errors import ChannelError, NeedsSeller, TryLater
 from channelsync.sdk.subscriptions import Repair, Subscribes, Subscription, mend, repair_of
-from channelsync.store import channels, orders
+from channelsync.store import channels, kept_keys, orders
 from channelsync.store.account_check import orders_holding_units, remote_locations
 from channelsync.sync import accounts
 from channelsync.sync.agent import Agent, OpenChannel
@@ -59,7 +59,7 @@ async def check_channel(
         if read_anew:
             points.append(await _back_filled(agent, channel))
         points += await _inspected(channel)
-        points.append(await _locations(agent, channel))
+        points += await _locations(agent, channel)
         points += await _webhooks(channel, address)
     return [*points, _clock(channel), _budget(channel, budgets)]
 
@@ -240,17 +240,19 @@ def _bucket(budget: Budget, state: BucketState) -> tuple[str, str]:
     return ", ".join([left, *said]), todo
 
 
-async def _locations(agent: Agent, channel: OpenChannel) -> CheckPoint:
+async def _locations(agent: Agent, channel: OpenChannel) -> list[CheckPoint]:
     """The channel's own locations: those that its numbers name, and those of the configuration."""
     seen = await agent.database.query(lambda c: remote_locations(c, channel.name))
-    remotes = channel.setup.remotes
-    named = {one for one in seen if one}
+    keeps = await agent.database.query(lambda c: kept_keys.places(c, channel.identity))
     if not seen:
-        return CheckPoint("locations", "not known yet: `channelsync listings pull` brings them")
+        return [CheckPoint("locations", "not known yet: `channelsync listings pull` brings them")]
+    remotes = channel.setup.remotes
+    named = {one for one in seen if one} - set(keeps)
     unfed = sorted(named - remotes.keys())
     unseen = sorted(remotes.keys() - named)
     if not unfed and not unseen:
-        return CheckPoint("locations", f"{', '.join(sorted(named))}" if named else "one number for all locations")
+        told = ", ".join(sorted(named)) if named else "one number for all locations"
+        return [CheckPoint("locations", told), *_kept(channel, keeps)]
     found, advice = [], []
     if unfed:
         found.append(f"no location of yours feeds {', '.join(unfed)} alone")
@@ -258,7 +260,32 @@ async def _locations(agent: Agent, channel: OpenChannel) -> CheckPoint:
     if unseen:
         found.append(f"no listing has a number at {', '.join(unseen)}")
         advice.append(f"Correct or remove {', '.join(unseen)} in `remotes` of the channel.")
-    return CheckPoint("locations", "; ".join(found), " ".join(advice))
+    return [CheckPoint("locations", "; ".join(found), " ".join(advice)), *_kept(channel, keeps)]
+
+
+def _kept(channel: OpenChannel, keeps: Sequence[str]) -> list[CheckPoint]:
+    """The places where the channel keeps units itself: those of its listings, and those of the configuration."""
+    points = [
+        CheckPoint("locations", f"what it keeps at {remote} is counted at {location}")
+        if remote in keeps
+        else CheckPoint(
+            "locations",
+            f"no listing has units that it keeps at {remote}",
+            f'Correct or remove "{remote}" in `remotes` of the channel, or run `channelsync listings pull`.',
+        )
+        for remote, location in sorted(channel.setup.kept.items())
+    ]
+    points += [
+        CheckPoint(
+            "locations",
+            f"it keeps units at {remote} that are counted nowhere",
+            f'Add a [[location]] with kept_by = "{channel.name}", and name it in `remotes` of the channel: '
+            f'"{remote}" = "<its name>".',
+        )
+        for remote in keeps
+        if remote not in channel.setup.kept
+    ]
+    return points
 
 
 async def _webhooks(channel: OpenChannel, address: str | None) -> list[CheckPoint]:

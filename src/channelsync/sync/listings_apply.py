@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from channelsync.sdk.paging import in_batches
-from channelsync.store import items, listings, listings_view
+from channelsync.store import items, kept_keys, listings, listings_view
 from channelsync.sync.accounts import channels_of
 from channelsync.sync.agent import Agent
 from channelsync.sync.approvals import conclude
@@ -41,6 +41,7 @@ def load_catalog(connection: Connection, *, create: bool) -> Catalog:
         aliases=listings_view.all_aliases(connection),
         listings=listings.get_listings(connection),
         create=create,
+        kept=kept_keys.all_kept(connection),
     )
 
 

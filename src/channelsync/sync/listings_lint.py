@@ -207,7 +207,7 @@ def _reach(looked: _Looked) -> Iterator[Problem]:
         if channel is None:
             unknown[stored.channel] = unknown.get(stored.channel, 0) + 1
         elif stored.fulfilled_by_channel:
-            continue
+            yield from _not_counted(channel, one)
         elif stored.item is None:
             text = f"it is not mapped (SKU {stored.sku}): nothing is written to it, and its orders wait"
             yield Problem(LintKind.NOT_MAPPED, stored.channel, stored.listing, text)
@@ -223,6 +223,8 @@ def _unreached(setup: Setup, channel: ChannelSetup, one: ListingOnView) -> Itera
     if one.stored.tracked and not one.keys:
         yield "the channel names no number behind it"
     for key in one.keys:
+        if key.kept:
+            continue
         feeding, _ = _feeding(setup, channel, one, key.remote)
         nowhere = sorted(set(feeding) - set(setup.locations))
         if not feeding:
@@ -231,6 +233,20 @@ def _unreached(setup: Setup, channel: ChannelSetup, one: ListingOnView) -> Itera
             yield f"it is fed by {', '.join(nowhere)}, which is no location of yours"
         elif key.remote and key.remote not in channel.remotes:
             yield f"no location of yours feeds its location {key.remote} alone; name it in `remotes` of the channel"
+
+
+def _not_counted(channel: ChannelSetup, one: ListingOnView) -> Iterator[Problem]:
+    """Units that the channel keeps itself, of which nobody knows what they are, or where to count them."""
+    stored = one.stored
+    where = sorted(key.remote for key in one.keys if key.kept)
+    unknown = [remote for remote in where if remote not in channel.kept]
+    if unknown:
+        text = f"the channel keeps its units at {', '.join(unknown)}, and no location of yours counts them; add a "
+        text += f'[[location]] with kept_by = "{channel.name}", and name it in `remotes` of the channel'
+        yield Problem(LintKind.NOT_REACHED, stored.channel, stored.listing, text)
+    elif where and stored.item is None:
+        text = f"it is not mapped (SKU {stored.sku}): what the channel keeps of it at {', '.join(where)} is not counted"
+        yield Problem(LintKind.NOT_MAPPED, stored.channel, stored.listing, text)
 
 
 def _one_number(looked: _Looked) -> Iterator[Problem]:

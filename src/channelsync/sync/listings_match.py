@@ -65,12 +65,14 @@ class Catalog:
     """What is known of the seller's items and listings. items: merged ones too. aliases: SKU text -> item.
 
     listings: all, of every channel. create: a SKU that is no item's may become one.
+    kept: keys of units that a channel keeps itself and tells of.
     """
 
     items: Sequence[Item]
     aliases: Mapping[str, str]
     listings: Sequence[StoredListing]
     create: bool = False
+    kept: frozenset[int] = frozenset()
 
 
 def propose(catalog: Catalog, channels: Iterable[str] = ()) -> list[Proposal]:
@@ -119,6 +121,7 @@ class _Matcher:
 
     def __init__(self, catalog: Catalog) -> None:
         self._create = catalog.create
+        self._kept = catalog.kept
         self._items = {item.id: item for item in catalog.items}
         self._by_sku: dict[str, dict[str, str]] = {}
         self._by_form: dict[str, set[str]] = {}
@@ -159,7 +162,7 @@ class _Matcher:
 
     def proposal(self, listing: StoredListing) -> Proposal:
         """What one listing may stand for."""
-        if listing.fulfilled_by_channel:
+        if listing.fulfilled_by_channel and self._kept.isdisjoint(listing.keys):
             return _nothing(listing, "the channel ships it from units of its own")
         shared = self._shared(listing)
         if not (listing.sku or "").strip():

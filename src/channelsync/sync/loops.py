@@ -24,6 +24,7 @@ from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.beats import WORK_SECONDS, orders_part, publish_part
 from channelsync.sync.hints import fetch_hints, read_hints
 from channelsync.sync.housekeeping import watch_clock
+from channelsync.sync.kept_units import count_kept
 from channelsync.sync.leasing import Leases
 from channelsync.sync.measures import measure
 from channelsync.sync.open_channels import save_budgets
@@ -36,6 +37,8 @@ log = structlog.get_logger(__name__)
 
 MEASURE_EVERY = timedelta(hours=1)
 SWEEP_AT_ONCE = 500
+# Nobody waits for what a channel keeps itself; where it cannot be read now, it is not asked every minute.
+COUNTED_AGAIN_AFTER = timedelta(minutes=10)
 # A woken order poll comes this long after the last one at the earliest; webhooks may wake it a thousand times.
 POLL_AT_MOST_EVERY = timedelta(seconds=15)
 # A timer may ring this many seconds before its time; whoever then waited for the rest would poll twice, or for ever.
@@ -58,6 +61,7 @@ async def run_channel(agent: Agent, channel: OpenChannel, leases: Leases) -> Non
             tasks.create_task(_take_orders(agent, channel, leases), name=f"{channel.name}: orders")
             tasks.create_task(_publish(agent, channel, leases), name=f"{channel.name}: publish")
             tasks.create_task(_sweep(agent, channel, leases), name=f"{channel.name}: sweep")
+            tasks.create_task(_count_kept(agent, channel, leases), name=f"{channel.name}: units that it keeps")
             tasks.create_task(read_hints(agent, channel, leases), name=f"{channel.name}: hinted orders")
             tasks.create_task(fetch_hints(agent, channel, leases), name=f"{channel.name}: hints")
     except Exception:
@@ -182,6 +186,22 @@ async def _sweep(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
             if overdue := await agent.database.query(unread):
                 await agent.database.transact(lambda c, overdue=overdue: keys.want_reads(c, overdue))  # type: ignore[misc]
         await agent.clock.sleep(channel.setup.tick.total_seconds())
+
+
+async def _count_kept(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
+    """Counts what the channel keeps itself: as often as the sweep reads, and soon after a listing was mapped."""
+    while True:
+        pause = channel.setup.tick
+        if channel.setup.kept and leases.held(channel.identity):
+            try:
+                counted = await count_kept(agent, channel, agent.clock.now() - channel.setup.sweep)
+            except ChannelError as error:
+                log.warning("kept_units.not_counted", channel=channel.name, reason=str(error))
+                pause = max(pause, COUNTED_AGAIN_AFTER)
+            else:
+                if counted:
+                    log.info("kept_units.counted", channel=channel.name, numbers=counted)
+        await agent.clock.sleep(pause.total_seconds())
 
 
 async def _woken(event: asyncio.Event, after: timedelta) -> None:

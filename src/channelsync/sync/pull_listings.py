@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import structlog
 from sqlalchemy import Connection
 
 from channelsync.domain.findings import FindingKind, fingerprint
+from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.values import KeyRead, Listing, ListingState, QuantityKey
 from channelsync.store import channels, findings, keys, listings
 from channelsync.store.listings import SeenListing
 from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.kept_units import count_kept
 from channelsync.sync.listings_gone import Missing, hold_catalogue, listings_are_gone, settle_catalogue
 from channelsync.sync.understand_reads import ReadsUnderstood, understand_reads
+
+log = structlog.get_logger(__name__)
 
 # Listings written in one transaction.
 SAVED_AT_ONCE = 500
@@ -31,12 +36,15 @@ class Pulled:
 
     missing: listings that were not brought and are not taken as gone, because there are far too many of them.
     plan: the plan that waits for somebody to say whether they are; empty: none does.
+    kept: numbers that were read of units which the channel keeps itself. not_counted: why not all were; empty: all.
     """
 
     listings: int = 0
     gone: int = 0
     missing: int = 0
     plan: str = ""
+    kept: int = 0
+    not_counted: str = ""
     states: dict[str, int] = field(default_factory=dict)
 
     def count(self, listing: Listing) -> None:
@@ -63,6 +71,8 @@ async def pull_listings(agent: Agent, channel: OpenChannel, *, accept_fewer: boo
 
     A number on a listing page was read some time between the first and the last request of the pull: it counts as
     asked when the pull began, so that nothing newer is ever held against it.
+
+    Then what the channel keeps itself is read and counted; where that fails, the pull says so and is good otherwise.
     """
     pulled = Pulled()
     began = agent.clock.now()
@@ -77,6 +87,11 @@ async def pull_listings(agent: Agent, channel: OpenChannel, *, accept_fewer: boo
     await _look_for_missing(agent, channel, began, pulled)
     await agent.database.transact(lambda c: _end_pull(c, agent, channel.name, began, pulled, accept_fewer=accept_fewer))
     channel.wake_publisher.set()  # a number that was read may be wrong, or have been waited for
+    try:
+        pulled.kept = await count_kept(agent, channel, began)
+    except ChannelError as error:  # the listings were pulled all the same
+        pulled.not_counted = str(error)
+        log.warning("kept_units.not_counted", channel=channel.name, reason=pulled.not_counted)
     return pulled
 
 
@@ -162,6 +177,7 @@ def _seen(listing: Listing) -> SeenListing:
         state=listing.state.value,
         reasons=listing.reasons,
         keys=tuple((key.key, key.location) for key in listing.keys),
+        kept=tuple((key.key, key.location) for key in listing.kept),
         parts=listing.parts,
         tracked=listing.tracked,
         sells_below_zero=listing.sells_below_zero,

@@ -27,6 +27,7 @@ class ChannelSetup:
 
     locations: ours that serve it, in the order in which they ship; at least one.
     remotes: the channel's remote location id -> our location; empty where the channel keeps one number for all.
+    kept: likewise, for places where the channel keeps units itself: counted there and never sold by anybody else.
     mode: live writes; observe only predicts; off does nothing. only_observe: whatever else is said, this process
     writes nothing. paused: nothing is raised. drift: what follows when a number differs and no order explains it:
     repair (push ours), adopt (adjust on hand), or ask (a finding).
@@ -44,6 +45,7 @@ class ChannelSetup:
     locations: tuple[str, ...]
     connector: str = ""
     remotes: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
     mode: Mode = "live"
     only_observe: bool = False
     paused: bool = False
@@ -64,6 +66,7 @@ class ChannelSetup:
 class Setup:
     """One seller. recipes and rules speak of item ids.
 
+    locations: those whose units channels may sell; places that a channel keeps itself are not among them.
     stored_rules: those set by commands; of two rules of one rank they win over those of the configuration.
     classes: item -> its class, for rules. prior_demand: how fast an item is taken to sell before it was watched; it
     weighs as one day. hot_probability: units are scarce, and their numbers read every tick, when the channels sell
@@ -87,6 +90,11 @@ class Setup:
     def __post_init__(self) -> None:
         object.__setattr__(self, "affected", affected_index(self.recipes))
         object.__setattr__(self, "rule_book", RuleBook((*self.rules, *self.stored_rules)))
+
+    @property
+    def kept_by(self) -> dict[str, str]:
+        """Our locations that a channel counts, because it keeps the units there itself, with its name."""
+        return {location: one.name for one in self.channels.values() for location in one.kept.values()}
 
     def shown_by(self, item: str) -> frozenset[str]:
         """The items whose numbers may change when this item's available changes: itself and bundles of it."""

@@ -102,9 +102,14 @@ def unknown_sku(sku: str) -> str:
 
 
 def wrong_location(setup: Setup, location: str) -> str:
-    """What to say of a location that is not configured; empty where it is."""
+    """What to say of a location that is not configured, or that we do not count; empty where it is fine."""
     if location in setup.locations:
         return ""
+    if location in setup.kept_by:
+        return (
+            f"The units at {location} are kept and counted by {setup.kept_by[location]}: nothing else changes them. "
+            "What you send there, take off your own location (`channelsync stock adjust`); it is counted on arrival."
+        )
     return f"There is no location {location!r}; there is {', '.join(setup.locations) or 'none: add a [[location]]'}."
 
 

@@ -15,12 +15,13 @@ from pydantic import BaseModel
 
 from channelsync.lab.virtual_time import loopback_server
 from channelsync.sdk.channel import Channel
-from channelsync.sdk.contract import ConnectorContract, ContractClock, HttpFaults
+from channelsync.sdk.contract import ConnectorContract, ContractClock, HttpFaults, Offered
 from channelsync.sdk.contract.declared import BehaviourContract, WriteContract
 from channelsync.sdk.contract.numbers import PushContract, ReadContract
 from channelsync.sdk.contract.orders import LifeContract, OrderContract
 from channelsync.sdk.contract.pages import ListingPageContract, PageContract
 from channelsync.sdk.resources import Resources
+from channelsync.sdk.values import QuantityKey
 from channelsync_amazon import CONNECTOR
 from channelsync_amazon.settings import AmazonSettings
 from vendor_amazon import AmazonHabits, AmazonSite
@@ -42,6 +43,16 @@ class Noting(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Who made the inner transport closes it."""
+
+
+class FbaWorld(AmazonWorld):
+    """An Amazon that keeps units of some listings, and ships them."""
+
+    async def keep(self, sku: str, units: int) -> Offered:
+        """A listing of FBA, with its units in the pool of the first marketplace."""
+        self.site.catalogue.list_item(sku, 0, fba=True)
+        self.site.pool.receive(sku, units, inbound=4)
+        return Offered(sku, sku, QuantityKey(sku, self.site.marketplace_ids[0]))
 
 
 SELLER = "A3EXAMPLESELLER"
@@ -88,7 +99,8 @@ class OnTheServer:
 
     @pytest.fixture
     def channel_settings(self, site: AmazonSite, settings_of: Any, more: dict[str, Any]) -> AmazonSettings:
-        return settings_of(site, orders_per_page=ORDERS_PER_PAGE, **more)
+        pools = {"fba_pools": site.marketplace_ids[:1]}
+        return settings_of(site, orders_per_page=ORDERS_PER_PAGE, **(pools | more))
 
     @pytest.fixture
     def way(self, site: AmazonSite) -> httpx.AsyncBaseTransport:
@@ -107,7 +119,7 @@ class OnTheServer:
     def world(
         self, site: AmazonSite, transport: HttpFaults, clock: ContractClock, by_server: bool, noting: Noting
     ) -> Iterator[AmazonWorld]:
-        yield AmazonWorld(site, transport, clock, by_server=by_server)
+        yield FbaWorld(site, transport, clock, by_server=by_server)
         assert by_server or noting.refused <= PROVOKED
         assert site.api.problems == [], "the server's own answers stray from the models"
         assert site.api.refused == []
@@ -151,6 +163,7 @@ async def opened_for_raises(settings: BaseModel, resources: Resources) -> AsyncI
         yield channel
 
 
+TWO = ("A1PA6795UKMFR9", "A1F83G8C2ARO7P")
 AMAZONS: dict[str, AmazonHabits] = {
     "cancelled units are taken off": AmazonHabits(cancelled_units="taken off"),
     "cancelled units are left in": AmazonHabits(cancelled_units="left in"),
@@ -160,7 +173,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "usual": {},
     "numbers by feed": {"feed_from": 1, "feed_wait_s": 300},
     "listings by report": {"report_from": 1},
-    "two marketplaces": {"marketplaces": ("A1PA6795UKMFR9", "A1F83G8C2ARO7P")},
+    "two marketplaces": {"marketplaces": TWO, "fba_pools": TWO},
 }
 
 

@@ -264,22 +264,6 @@ async def test_a_sku_with_a_comma_is_never_searched_for(channel, amazon, words) 
     assert amazon.of("searchListingsItems")[0].params["identifiers"] == "A,B"
 
 
-async def test_amazons_units_are_shown_where_the_settings_want_them(
-    settings, resources, amazon, words, everything
-) -> None:
-    amazon.on("searchListingsItems", words.items(words.item("A", None, "AMAZON_NA"), words.item("B", 2)))
-    details = {"fulfillableQuantity": 9, "reservedQuantity": {"pendingCustomerOrderQuantity": 1}}
-    summaries = [{"sellerSku": "A", "inventoryDetails": details}]
-    granularity = {"granularityType": "Marketplace", "granularityId": US}
-    amazon.on("getInventorySummaries", {"payload": {"granularity": granularity, "inventorySummaries": summaries}})
-    wanted = settings.model_copy(update={"fba_numbers": True})
-    async with CONNECTOR.open(wanted, resources) as channel:
-        found = {one.listing: one for one in await everything(channel.listings())}
-    key = QuantityKey("A")
-    assert (found["A"].shown, found["A"].committed) == ({key: 9}, {key: 1})
-    assert amazon.of("getInventorySummaries")[0].params["sellerSkus"] == "A"
-
-
 # Reads
 
 

@@ -149,16 +149,6 @@ async def test_a_listing_that_comes_back_to_the_seller_is_written_again(channel,
     assert (await channel.read([QuantityKey("MUG")]))[0].value == 5
 
 
-@pytest.mark.parametrize("more", [{"fba_numbers": True}])
-async def test_what_amazon_can_ship_is_shown_and_what_strands_there_has_a_reason(channel, site, clock) -> None:
-    site.catalogue.list_item("FBA", 0, fba=True)
-    site.pool.receive("FBA", 10)
-    await clock.sleep(LATER)
-    site.marketplace.buy("FBA", 3)
-    (listing,) = await channel.listings_by_id(["FBA"])
-    assert (listing.shown, listing.committed) == ({QuantityKey("FBA"): 7}, {QuantityKey("FBA"): 3})
-
-
 # Pending orders
 
 

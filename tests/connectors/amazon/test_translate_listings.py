@@ -1,5 +1,6 @@
 """Listings: states with Amazon's own reasons, whose units they are, what the reports say."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,6 +108,15 @@ def test_what_amazon_fulfils_is_not_ours(words, code: str, quantity: int | None)
     assert found.fulfilled_by_channel
     assert (found.keys, found.shown, found.state) == ((MUG,), {}, ListingState.ACTIVE)
     assert found.tracked
+    assert found.kept == (), "no pool is named"
+
+
+@pytest.mark.parametrize(("code", "kept"), [("AMAZON_EU", ("DE", "UK")), ("DEFAULT", ()), ("d7679e14-031b", ())])
+def test_what_amazon_fulfils_has_a_key_for_each_pool_besides(words, code: str, kept: tuple[str, ...]) -> None:
+    item = wire.Item.model_validate(words.item("MUG", 5, code))
+    found = translate_listings.listing_of(item, (US,), ("DE", "UK"))
+    assert found.kept == tuple(QuantityKey("MUG", pool) for pool in kept)
+    assert replace(found, kept=()) == translate_listings.listing_of(item, (US,)), "and nothing else"
 
 
 def test_where_amazon_fulfils_too_our_own_units_are_not_written(words) -> None:
@@ -140,21 +150,6 @@ def test_the_parent_of_variations_is_no_listing(words) -> None:
     parent = {"type": "VARIATION", "parentSkus": ["MUG"]}
     row = words.item("MUG-RED", relationships=[{"marketplaceId": US, "relationships": [parent]}])
     assert read(row).listing == "MUG-RED"
-
-
-def test_amazons_own_units_are_shown_where_they_were_asked_for(words) -> None:
-    summary = {
-        "sellerSku": "MUG",
-        "inventoryDetails": {
-            "fulfillableQuantity": 9,
-            "reservedQuantity": {"pendingCustomerOrderQuantity": 2},
-        },
-    }
-    units = translate_listings.amazons_units([wire.InventorySummary.model_validate(summary)])
-    found = translate_listings.with_amazons_units(read(words.item("MUG", None, "AMAZON_NA")), units["MUG"])
-    assert (found.shown, found.committed) == ({MUG: 9}, {MUG: 2})
-    ours = read(words.item("MUG", 5))
-    assert translate_listings.with_amazons_units(ours, units["MUG"]) == ours
 
 
 HEADER = "item-name\tlisting-id\tseller-sku\tprice\tquantity\tfulfillment-channel\tpending-quantity\tstatus"

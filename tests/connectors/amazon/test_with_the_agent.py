@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from channelsync.domain.ledger import Cause, EntryKind, Movement, entry_id
-from channelsync.domain.quantities import PositionKey
+from channelsync.domain.quantities import Position, PositionKey
 from channelsync.sdk.contract import ContractClock
 from channelsync.store import findings, ledger, runs
 from channelsync.store.items import Item, add_items, item_id
 from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.kept_units import count_kept
 from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.measures import measure
 from channelsync.sync.open_channels import open_channel
@@ -26,6 +27,7 @@ from channelsync_amazon import CONNECTOR
 from vendor_amazon import AmazonHabits, AmazonSite
 
 UNITS = 10
+UK = "A1F83G8C2ARO7P"
 TICK = timedelta(minutes=3).total_seconds()
 
 
@@ -48,9 +50,20 @@ class Shop:
 
     async def held(self, sku: str) -> tuple[int, int]:
         """Units on hand, and reserved."""
-        position = PositionKey(item_id(sku), "main")
-        found = await self.agent.database.query(lambda c: ledger.read_positions(c, [position.item]))
-        return found[position].on_hand, found[position].reserved
+        found = await self.position(sku, "main")
+        return found.on_hand, found.reserved
+
+    async def position(self, sku: str, location: str) -> Position:
+        """A SKU at a location; zeroes where there never was any."""
+        key = PositionKey(item_id(sku), location)
+        found = await self.agent.database.query(lambda c: ledger.read_positions(c, [key.item]))
+        return found.get(key, Position(key=key))
+
+    async def counted(self, sku: str, pool: str) -> tuple[int, int, int]:
+        """What is counted at a pool of Amazon's, now: on hand, withheld and available."""
+        await count_kept(self.agent, self.channel, self.clock.now())
+        found = await self.position(sku, f"fba-{pool}")
+        return found.on_hand, found.withheld, found.available
 
     def shown(self, sku: str) -> int:
         """What buyers see."""
@@ -81,8 +94,10 @@ async def shop(sqlite_database, clock, site, settings_of, skus, more) -> AsyncIt
     site.pool.receive("FBA", 50)
     settings = settings_of(site, **more)
     told = CONNECTOR.capabilities(settings)
+    kept = {pool: f"fba-{pool}" for pool in settings.fba_pools}
     setup = Setup(
-        channels={"amazon": ChannelSetup(name="amazon", capabilities=told, locations=("main",))}, locations=("main",)
+        channels={"amazon": ChannelSetup(name="amazon", capabilities=told, locations=("main",), kept=kept)},
+        locations=("main",),
     )
 
     def receive(connection) -> None:
@@ -147,6 +162,31 @@ async def test_a_listing_that_flips_to_amazon_reserves_nothing_and_is_not_writte
     await shop.ticks()
     assert await shop.held("CUP") == (10, 0), "what Amazon sells of its own units is no drop of ours"
     assert shop.site.catalogue.item("CUP").availability == {"AMAZON_EU": {}}
+
+
+@pytest.mark.parametrize("more", [{"fba_pools": (UK,)}])
+async def test_units_at_amazon_are_counted_at_a_location_of_ours_and_sold_by_nobody_else(shop: Shop) -> None:
+    await shop.ticks()
+    assert await shop.counted("FBA", UK) == (50, 0, 50)
+    order = shop.site.marketplace.buy("FBA", 3).order.id
+    shop.site.pool.receive("FBA", 0, unfulfillable=2)
+    await shop.ticks(1)
+    assert await shop.counted("FBA", UK) == (52, 5, 47)
+    shop.site.marketplace.ship(order)
+    await shop.ticks(1)
+    assert await shop.counted("FBA", UK) == (49, 2, 47)
+    assert await shop.held("FBA") == (10, 0), "what Amazon keeps and what we have are told apart"
+    assert shop.site.catalogue.item("FBA").availability == {"AMAZON_EU": {}}
+
+
+@pytest.mark.parametrize("more", [{"fba_pools": (UK,)}])
+async def test_a_listing_that_becomes_the_sellers_own_is_sold_from_our_units_and_still_asked_about(shop: Shop) -> None:
+    assert await shop.counted("FBA", UK) == (50, 0, 50)
+    shop.site.catalogue.convert("FBA", fba=False)
+    await pull_listings(shop.agent, shop.channel)
+    await shop.ticks(12)
+    assert shop.shown("FBA") == 10
+    assert await shop.counted("FBA", UK) == (0, 0, 0), "Amazon tells of none any more"
 
 
 async def test_units_of_an_order_that_nobody_pays_come_back(shop: Shop) -> None:

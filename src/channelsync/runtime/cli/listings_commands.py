@@ -59,6 +59,7 @@ class PulledChannel:
     """What was pulled of one channel. failed: why nothing was, or not all; empty: it was.
 
     missing: not brought, and not taken as gone, for they are far too many. plan: which waits for approval of that.
+    kept: numbers that were read of units which the channel keeps itself.
     """
 
     channel: str
@@ -66,6 +67,7 @@ class PulledChannel:
     gone: int = 0
     missing: int = 0
     plan: str = ""
+    kept: int = 0
     states: dict[str, int] = field(default_factory=dict)
     failed: str = ""
 
@@ -120,7 +122,9 @@ async def _pull_one(agent: Agent, name: str, *, accept_fewer: bool) -> PulledCha
         gone=pulled.gone,
         missing=pulled.missing,
         plan=pulled.plan,
+        kept=pulled.kept,
         states=pulled.states,
+        failed=f"what it keeps itself could not be counted: {pulled.not_counted}" if pulled.not_counted else "",
     )
 
 

@@ -20,7 +20,7 @@ from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.cli.rules_runs import RuleChanged, change_rules, tell_rules
 from channelsync.runtime.config import Loaded
-from channelsync.runtime.config_domain import rule_values
+from channelsync.runtime.config_domain import locations_by_priority, rule_values
 from channelsync.runtime.config_errors import suggestion
 from channelsync.runtime.config_rules import RuleConfig
 from channelsync.runtime.wiring import open_reading, setup_of
@@ -260,7 +260,7 @@ def _all_known(what: str, names: Sequence[str], loaded: Loaded) -> None:
     known = {
         "channel": [one.name for one in config.channels],
         "class": [one.name for one in config.sku_classes],
-        "location": [one.name for one in config.locations],
+        "location": locations_by_priority(config),
     }[what]
     for name in names:
         if name not in known:

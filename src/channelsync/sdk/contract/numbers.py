@@ -17,10 +17,12 @@ from channelsync.sdk.contract.base import (
     read_one,
     update,
 )
-from channelsync.sdk.contract.world import Garbles, World
+from channelsync.sdk.contract.world import Garbles, Keeps, World
 from channelsync.sdk.values import ListingState, PushResult, QuantityKey, QuantityUpdate
 
 UNKNOWN = QuantityKey("no-such-key")
+
+NO_UNITS_KEPT = "this channel keeps no units of the seller's"
 
 BATCH_MAX = 200
 """Listings. A batch larger than this is not tried at full size: setting up so many tells nothing new."""
@@ -119,6 +121,34 @@ class ReadContract(ContractBase):
             listed = {one.listing: one for one in await everything(channel.listings())}
         assert [one.listing for one in found] == [green.listing, blue.listing, red.listing]
         assert all(one == listed[one.listing] for one in found), "one listing, two answers"
+
+    async def test_units_that_the_channel_keeps_are_read_at_their_place_and_shown_nowhere(
+        self, world: World, open_channel: OpenChannel, capabilities: Capabilities
+    ) -> None:
+        ours = await world.offer("MUG-BLUE", 5)
+        kept = await world.keep("MUG-RED", 7) if isinstance(world, Keeps) else None
+        await world.advance(lag(capabilities))
+        async with open_channel() as channel:
+            listed = {one.listing: one for one in await everything(channel.listings())}
+            assert listed[ours.listing].kept == (), "its units are the seller's own"
+            if kept is None:
+                pytest.skip(NO_UNITS_KEPT)
+            first = await read_one(channel, kept.key)
+            await world.buy((kept, 2))
+            await world.advance(lag(capabilities))
+            keys = [kept.key, ours.key][: capabilities.reads_per_call]
+            reads = await channel.read(keys)
+            elsewhere = await read_one(channel, QuantityKey(kept.key.key, "no-such-place"))
+        found = listed[kept.listing]
+        assert kept.key.location
+        assert kept.key in found.kept
+        assert not {*found.kept} & {*found.keys, *found.shown}, "what the channel keeps is no number of ours"
+        assert found.fulfilled_by_channel
+        assert (first.value, first.committed, first.held) == (7, 0, 0), "nothing is told as 0, not as unknown"
+        assert (reads[0].value, reads[0].committed, reads[0].held) == (5, 2, 0), "an order holds units until they leave"
+        assert [one.key for one in reads] == keys
+        assert [one.value for one in reads[1:]] == [5][: len(keys) - 1]
+        assert (elsewhere.value, elsewhere.unreadable) == (None, "")
 
 
 class PushContract(ContractBase):
@@ -221,6 +251,21 @@ class PushContract(ContractBase):
         assert read.value is None, "nothing is counted: it has no number, not even an old one"
         assert ignored.key not in listing.shown
         assert listing.fulfilled_by_channel or not listing.tracked
+
+    async def test_units_that_the_channel_keeps_are_never_written(
+        self, world: World, open_channel: OpenChannel, capabilities: Capabilities
+    ) -> None:
+        if not isinstance(world, Keeps):
+            pytest.skip(NO_UNITS_KEPT)
+        kept = await world.keep("MUG-RED", 7)
+        await world.advance(lag(capabilities))
+        async with open_channel() as channel:
+            result = await push_one(channel, kept, 3)
+            await world.advance(lag_of_writes(capabilities))
+            read = await read_one(channel, kept.key)
+        assert result.state == "refused"
+        assert result.reason, "the seller must hear why"
+        assert read.value == 7
 
     async def test_no_negative_number_leaves(
         self, world: World, open_channel: OpenChannel, capabilities: Capabilities

@@ -94,6 +94,18 @@ class Garbles(Protocol):
         ...
 
 
+@runtime_checkable
+class Keeps(Protocol):
+    """A world whose channel keeps units of the seller's at places of its own, and ships from there."""
+
+    async def keep(self, sku: str, units: int) -> Offered:
+        """A new listing that buyers can buy, of which so many units lie at such a place; all of them can be sold.
+
+        Its key is that of these units (one of `Listing.kept`).
+        """
+        ...
+
+
 class World(Protocol):
     """The other side. Each test gets a new one with no listings and no orders.
 

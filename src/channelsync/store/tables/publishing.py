@@ -24,6 +24,8 @@ class QuantityKeyRow(Row, table=True):
     rise_*: units that a read showed too many and no order has explained yet. repairs: how often drift was repaired
     in a row. held: a question to the seller is open, nothing is written; empty: none is. channel_held: units that the
     channel itself held, and said so, when W was read.
+    kept: the channel keeps the units itself at `remote`: never ours, and read only to count them there. Then value is
+    what a buyer may buy of them, committed what orders hold, and channel_held all else that lies there.
     """
 
     __tablename__ = "quantity_key"
@@ -47,6 +49,7 @@ class QuantityKeyRow(Row, table=True):
     item: str | None = Field(default=None, foreign_key="item.id", index=True)
     multiple: int = 1
     ours: bool = True
+    kept: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     sells_below_zero: bool = False
     value: int | None = Field(default=None, sa_type=BigInteger)
     asked_at: datetime | None = None
