@@ -48,9 +48,7 @@ class Scene:
         number = next(self.numbers)
         at = BEGAN + timedelta(seconds=number)
         line = OrderLine(line="1", ordered=1, listing=listing_name(sku), sku=None)
-        order = OrderSnapshot(
-            order=f"order-{number}", version=at, placed_at=at, status=OrderStatus.OPEN, lines=(line,), paid_at=at
-        )
+        order = OrderSnapshot(order=f"order-{number}", version=at, placed_at=at, status=OrderStatus.OPEN, lines=(line,))
         return Arrival(channel=CHANNEL, order=order)
 
     async def lay_out(self, database: Database) -> None:

@@ -96,7 +96,6 @@ def _snapshot(order: wire.Order, shipments: Sequence[wire.Shipment], *, legacy: 
         placed_at=order.creation_date,
         status=status,
         lines=lines,
-        paid_at=_paid_at(order),
         cancelled_at=_cancelled_at(order) if status is OrderStatus.CANCELLED else None,
     )
 
@@ -106,14 +105,14 @@ def _status(order: wire.Order, lines: Sequence[OrderLine]) -> OrderStatus:
         return OrderStatus.CANCELLED
     if lines and all(line.to_ship == 0 for line in lines):
         return OrderStatus.CLOSED
-    if order.order_payment_status in _UNPAID and _paid_at(order) is None:
+    if order.order_payment_status in _UNPAID and not _was_paid(order):
         return OrderStatus.PENDING
     return OrderStatus.OPEN
 
 
-def _paid_at(order: wire.Order) -> datetime | None:
-    dates = [one.payment_date for one in order.payment_summary.payments if one.payment_status not in _UNPAID]
-    return min((date for date in dates if date is not None), default=None)
+def _was_paid(order: wire.Order) -> bool:
+    paid = (one for one in order.payment_summary.payments if one.payment_status not in _UNPAID)
+    return any(one.payment_date is not None for one in paid)
 
 
 def _cancelled_at(order: wire.Order) -> datetime:

@@ -36,8 +36,8 @@ class OrderColumns(BaseModel):
     """A word that `statuses` explains; of the row in CSV, of the whole order where `lines` is set."""
     line_status: Column | None = None
     """A word of the line; counts before that of the order."""
-    paid_at: Column | None = None
-    """When it was paid."""
+    deducted_at: Column | None = None
+    """When the other system took its units off its number; blank: not yet. Needed where `deducts` is "as told"."""
     cancelled_at: Column | None = None
     """When it was cancelled."""
     cancelled: Column | None = None

@@ -84,8 +84,8 @@ class FilesSettings(BaseModel):
     available."""
 
     deducts: Deducts = Deducts.AT_ORDER
-    """When a sale lowers its number by itself: at order, at payment, at shipment, never. Default "at order". Counts
-    only where its numbers can be read."""
+    """When a sale lowers its number by itself: at order, as told (the orders' column `deducted_at`), at shipment,
+    never. Default "at order". Counts only where its numbers can be read."""
 
     gives_back: frozenset[GivesBack] = frozenset({GivesBack.ON_CANCEL, GivesBack.ON_EDIT})
     """What raises it again by itself: on cancel, on edit, on restock. Default the first two."""
@@ -195,6 +195,9 @@ class FilesSettings(BaseModel):
             raise ValueError("`acknowledgements` are of `quantities`, which are not set")
         if self.meaning == "physical" and self.source != "snapshot":
             raise ValueError('meaning = "physical" needs a file of numbers to read')
+        told = self.orders is not None and self.orders.columns.deducted_at is not None
+        if told != (self.deducts is Deducts.AS_TOLD):
+            raise ValueError('deducts = "as told" and a column `deducted_at` of the orders go together')
         paths = [one.path for one in (self.orders, self.listings, self.numbers, self.quantities) if one is not None]
         paths += [self.acknowledgements.path] if self.acknowledgements is not None and self.kind != "http" else []
         if len(set(paths)) != len(paths):

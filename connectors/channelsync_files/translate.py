@@ -108,14 +108,14 @@ def _snapshot(order: str, rows: Sequence[Row], how: OrdersIn, taken: datetime) -
         raise BadCell(f"{rows[0].where}: changed_at is blank")
     lines = _lines(rows, how)
     words = [word for _, word in lines]
-    paid, cancelled = _times(rows, how, "paid_at"), _times(rows, how, "cancelled_at")
+    deducted, cancelled = _times(rows, how, "deducted_at"), _times(rows, how, "cancelled_at")
     return OrderSnapshot(
         order=order,
         version=max(changed) if how.version == "changed_at" else taken,
         placed_at=min(placed),
         status=_status([line for line, _ in lines], words),
         lines=tuple(line for line, _ in lines),
-        paid_at=min(paid, default=None),
+        deducted_at=min(deducted, default=None),
         cancelled_at=max(cancelled, default=None),
     )
 

@@ -180,7 +180,6 @@ def order_of(sale: Sale) -> OrderSnapshot | UnreadableOrder:
             placed_at=sale.placed_at,
             status=_status(sale),
             lines=lines,
-            paid_at=sale.placed_at,
             cancelled_at=sale.cancelled_at,
         )
     except BadOrder as error:

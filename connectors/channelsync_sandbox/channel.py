@@ -86,7 +86,7 @@ class SandboxChannel:
         while True:
             page, answer = await self._client.orders(since=place.since, after=place.after)
             place = place.started(asked=answer.asked_at, as_of=page.as_of)
-            rows = [translate.order_of(row) for row in page.orders]
+            rows = [self._order(row) for row in page.orders]
             more = page.next is not None and bool(rows)  # a cursor that leads nowhere new may come back
             place = place.moved_on(page, rows, self._name) if more else place.done(self._settings.order_overlap_s)
             yield OrderPage.of(rows, cursor=place.text, covered_to=None if more else place.covered_to)
@@ -95,7 +95,7 @@ class SandboxChannel:
 
     async def orders_by_id(self, orders: Sequence[str]) -> Sequence[OrderSnapshot | UnreadableOrder]:
         rows = await self._client.orders_by_id(orders)
-        found = {one.order: one for one in (translate.order_of(row) for row in rows)}
+        found = {one.order: one for one in (self._order(row) for row in rows)}
         return [found[one] for one in orders if one in found]
 
     def order_ids(self, day: date) -> AsyncIterator[str]:
@@ -154,6 +154,9 @@ class SandboxChannel:
         by_key = self._settings.idempotency_keys and all(update.idempotency for update in updates)
         compared = self._settings.compare_and_set and all(update.expected is not None for update in updates)
         return by_key or compared
+
+    def _order(self, row: Any) -> OrderSnapshot | UnreadableOrder:
+        return translate.order_of(row, self._settings.deducts)
 
     def _listing(self, row: Any) -> Listing | None:
         """A listing in our words; None for one that cannot be read."""

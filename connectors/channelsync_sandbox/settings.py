@@ -68,7 +68,7 @@ class Declared(BaseModel):
     """What 0 does to a listing: shows 0, deactivates, ends. Default "shows 0"."""
 
     deducts: Deducts = Deducts.AT_ORDER
-    """When a sale lowers the number: at order, at payment, at shipment, never. Default "at order"."""
+    """When a sale lowers the number: at order, as told (when it is paid), at shipment, never. Default "at order"."""
 
     gives_back: frozenset[GivesBack] = frozenset({GivesBack.ON_CANCEL, GivesBack.ON_EDIT})
     """What raises it again by itself: on cancel, on edit, on restock. Default the first two."""

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from channelsync.sdk.values import (
     BadOrder,
+    Deducts,
     Listing,
     ListingState,
     Moved,
@@ -35,10 +36,13 @@ _NOT_ABOUT_THE_BUYER = frozenset(
 )
 
 
-def order_of(row: Any) -> OrderSnapshot | UnreadableOrder:
-    """An order as it came, in our words; one that cannot be understood is kept as it came, without the buyer."""
+def order_of(row: Any, deducts: Deducts) -> OrderSnapshot | UnreadableOrder:
+    """An order as it came, in our words; one that cannot be understood is kept as it came, without the buyer.
+
+    deducts: the marketplace's rule; one that deducts as told does so when the order is paid.
+    """
     try:
-        return _snapshot(wire.Order.model_validate(row))
+        return _snapshot(wire.Order.model_validate(row), deducts)
     except ValidationError as error:
         reason = why(error)
     except BadOrder as error:
@@ -49,14 +53,14 @@ def order_of(row: Any) -> OrderSnapshot | UnreadableOrder:
     return UnreadableOrder.of(name if isinstance(name, str) else "", reason, kept)
 
 
-def _snapshot(order: wire.Order) -> OrderSnapshot:
+def _snapshot(order: wire.Order, deducts: Deducts) -> OrderSnapshot:
     return OrderSnapshot(
         order=order.id,
         version=order.updated_at,
         placed_at=order.placed_at,
         status=STATUS[order.status],
         lines=tuple(_line(line) for line in order.lines),
-        paid_at=order.paid_at,
+        deducted_at=order.paid_at if deducts is Deducts.AS_TOLD else None,
         cancelled_at=order.cancelled_at,
     )
 

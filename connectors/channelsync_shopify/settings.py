@@ -118,9 +118,8 @@ def capabilities(_settings: ShopifySettings) -> Capabilities:
     meaning: `available` does not hold the units of open orders, which are `committed` (inventory states).
     zero: `available` 0 is shown as sold out; nothing is deactivated.
     behaviour: an order moves available to committed once it is confirmed (`Order.confirmed`: inventory has been
-        reserved), mostly at once, paid or not. That is `at payment` with `paid_at` as the time of deducting: see
-        translate. Refund lines of restock type CANCEL and RETURN, and dispositions RESTOCKED, raise available at their
-        location.
+        reserved), mostly at once, paid or not. Refund lines of restock type CANCEL and RETURN, and dispositions
+        RESTOCKED, raise available at their location.
     moves: the lines of a bundle's order are its components; the bundle's own number cannot be written
         (NON_MUTABLE_INVENTORY_ITEM).
     never_negative: no; captures show available at -999,999,999, and CONTINUE sells below 0.
@@ -139,7 +138,7 @@ def capabilities(_settings: ShopifySettings) -> Capabilities:
         meaning="available",
         zero="shows 0",
         behaviour=NumberBehaviour(
-            Deducts.AT_PAYMENT, frozenset({GivesBack.ON_CANCEL, GivesBack.ON_EDIT, GivesBack.ON_RESTOCK})
+            Deducts.AS_TOLD, frozenset({GivesBack.ON_CANCEL, GivesBack.ON_EDIT, GivesBack.ON_RESTOCK})
         ),
         moves="components",
         timing=Timing(

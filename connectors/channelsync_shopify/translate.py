@@ -120,13 +120,13 @@ def _snapshot(order: wire_orders.Order) -> OrderSnapshot:
         placed_at=order.created_at,
         status=_status(order, ours),
         lines=tuple(ours),
-        paid_at=_taken_at(order, ours),
+        deducted_at=_deducted_at(order, ours),
         cancelled_at=order.cancelled_at,
     )
 
 
-def _taken_at(order: wire_orders.Order, lines: Sequence[OrderLine]) -> datetime | None:
-    """When Shopify took the units off its number, which `paid_at` stands for: see `settings.capabilities`.
+def _deducted_at(order: wire_orders.Order, lines: Sequence[OrderLine]) -> datetime | None:
+    """When Shopify took the units off its number.
 
     That is with the order, paid or not, unless it says that it has not reserved them yet (None). When it does so later
     it tells no time: some moment since the order was placed. Units that have left were taken, whatever it says.

@@ -121,8 +121,7 @@ def capabilities(settings: WooSettings) -> Capabilities:
 
     - One number per product or variation, in units that a buyer may buy; there are no locations [R].
     - It deducts when an order reaches processing, on-hold or completed, not while it is pending, and notes so per line
-      (`_reduced_stock`) [R, S wc-stock-functions]. That is `at payment` with `paid_at` as the time of deducting: see
-      translate.deducted_at.
+      (`_reduced_stock`) [R, S wc-stock-functions]. When that was: translate.deducted_at.
     - It gives back on cancelled, and on pending after one of those [R, S]; on an edit of the line [S
       wc_maybe_adjust_line_item_product_stock]; on a refund that asks for restocking [R]. Not on failed, refunded,
       trash or deletion [R].
@@ -145,7 +144,7 @@ def capabilities(settings: WooSettings) -> Capabilities:
         answers_with_number=True,
         meaning="available",
         zero="shows 0",
-        behaviour=NumberBehaviour(Deducts.AT_PAYMENT, frozenset(GivesBack)),
+        behaviour=NumberBehaviour(Deducts.AS_TOLD, frozenset(GivesBack)),
         moves="own",
         timing=Timing(
             staleness=timedelta(seconds=settings.staleness_s),

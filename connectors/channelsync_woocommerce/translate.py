@@ -113,7 +113,7 @@ def _snapshot(order: wire.Order, refunds: Sequence[wire.Refund], shipped: Collec
         placed_at=order.date_created_gmt,
         status=status,
         lines=tuple(_line(line, _refunded(line, refunds), left, given_up=given_up) for line in order.line_items),
-        paid_at=deducted,
+        deducted_at=deducted,
         cancelled_at=changed if status is OrderStatus.CANCELLED else None,
     )
 

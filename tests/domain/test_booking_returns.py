@@ -128,3 +128,16 @@ def test_a_return_before_the_count_is_in_it_already_but_is_still_set_aside(books
     books.count(hour(3))
     books.take(seen(4, line(3, shipped=units(3, 1), returned=units(1, 2), withheld=units(1, 2))))
     assert books.sums() == (10, 0, 1)
+
+
+@pytest.mark.parametrize("damaged_first", [True, False])
+def test_a_new_return_counts_by_its_own_time_whichever_of_them_is_set_aside_in_the_end(
+    books: Any, damaged_first: bool
+) -> None:
+    books.count(hour(3))
+    first, second = units(1, 2), units(1, 4)
+    told = {"withheld": first} if damaged_first else {"returned": first}
+    books.take(seen(5, line(3, shipped=units(3, 1), **told)))
+    found = {"returned": first, "withheld": second} if damaged_first else {"returned": second, "withheld": first}
+    books.take(seen(6, line(3, shipped=units(3, 1), **found)))
+    assert books.sums() == (11, 0, 1), "the first was there when they were counted, the second came after"

@@ -52,7 +52,7 @@ def _hours(at: datetime) -> float:
     return (at - NOON).total_seconds() / 3600
 
 
-PAID = {"paid_at": hour(1)}
+TAKEN = {"deducted_at": hour(1)}
 CANCELLED = {"status": OrderStatus.CANCELLED, "cancelled_at": hour(4)}
 SHIPPED = (units(2, 2),)
 
@@ -62,55 +62,55 @@ STORIES: dict[
     str, tuple[OrderSnapshot, dict[Deducts, list[tuple[int, float]]], dict[GivesBack, list[tuple[int, float]]]]
 ] = {
     "placed": (seen(5, mug(3)), {Deducts.AT_ORDER: [(-3, 0)]}, {}),
-    "paid": (seen(5, mug(3), **PAID), {Deducts.AT_ORDER: [(-3, 0)], Deducts.AT_PAYMENT: [(-3, 1)]}, {}),
+    "taken as told": (seen(5, mug(3), **TAKEN), {Deducts.AT_ORDER: [(-3, 0)], Deducts.AS_TOLD: [(-3, 1)]}, {}),
     "part shipped": (
-        seen(5, mug(3, shipped=SHIPPED), **PAID),
-        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AT_PAYMENT: [(-3, 1)], Deducts.AT_SHIPMENT: [(-2, 2)]},
+        seen(5, mug(3, shipped=SHIPPED), **TAKEN),
+        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AS_TOLD: [(-3, 1)], Deducts.AT_SHIPMENT: [(-2, 2)]},
         {},
     ),
     "shipped twice": (
-        seen(5, mug(3, shipped=(*SHIPPED, units(1, 3))), **PAID),
-        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AT_PAYMENT: [(-3, 1)], Deducts.AT_SHIPMENT: [(-2, 2), (-1, 3)]},
+        seen(5, mug(3, shipped=(*SHIPPED, units(1, 3))), **TAKEN),
+        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AS_TOLD: [(-3, 1)], Deducts.AT_SHIPMENT: [(-2, 2), (-1, 3)]},
         {},
     ),
-    "cancelled unpaid": (
+    "cancelled before it was taken": (
         seen(5, mug(3), **CANCELLED),
         {Deducts.AT_ORDER: [(-3, 0)]},
         {GivesBack.ON_CANCEL: [(3, 4)]},
     ),
-    "cancelled paid": (
-        seen(5, mug(3), **PAID, **CANCELLED),
-        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AT_PAYMENT: [(-3, 1)]},
+    "cancelled after it was taken": (
+        seen(5, mug(3), **TAKEN, **CANCELLED),
+        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AS_TOLD: [(-3, 1)]},
         {GivesBack.ON_CANCEL: [(3, 4)]},
     ),
     "partly cancelled, then the rest": (
-        seen(5, mug(3, cancelled=(units(1, 3),)), **PAID, **CANCELLED),
-        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AT_PAYMENT: [(-3, 1)]},
+        seen(5, mug(3, cancelled=(units(1, 3),)), **TAKEN, **CANCELLED),
+        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AS_TOLD: [(-3, 1)]},
         {GivesBack.ON_CANCEL: [(1, 3), (2, 4)]},
     ),
     "cancelled after a part shipment": (
-        seen(5, mug(3, shipped=SHIPPED), **PAID, **CANCELLED),
-        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AT_PAYMENT: [(-3, 1)], Deducts.AT_SHIPMENT: [(-2, 2)]},
+        seen(5, mug(3, shipped=SHIPPED), **TAKEN, **CANCELLED),
+        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AS_TOLD: [(-3, 1)], Deducts.AT_SHIPMENT: [(-2, 2)]},
         {GivesBack.ON_CANCEL: [(1, 4)]},
     ),
     "refunded without restock": (
-        seen(5, mug(3, lost=(units(2, 3),)), **PAID),
-        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AT_PAYMENT: [(-3, 1)]},
+        seen(5, mug(3, lost=(units(2, 3),)), **TAKEN),
+        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AS_TOLD: [(-3, 1)]},
         {},
     ),
     "returned": (
-        seen(5, mug(3, shipped=SHIPPED, returned=(units(1, 3),)), **PAID),
-        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AT_PAYMENT: [(-3, 1)], Deducts.AT_SHIPMENT: [(-2, 2)]},
+        seen(5, mug(3, shipped=SHIPPED, returned=(units(1, 3),)), **TAKEN),
+        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AS_TOLD: [(-3, 1)], Deducts.AT_SHIPMENT: [(-2, 2)]},
         {GivesBack.ON_RESTOCK: [(1, 3)]},
     ),
     "returned, not for sale": (
-        seen(5, mug(3, shipped=SHIPPED, withheld=(units(2, 3),)), **PAID),
-        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AT_PAYMENT: [(-3, 1)], Deducts.AT_SHIPMENT: [(-2, 2)]},
+        seen(5, mug(3, shipped=SHIPPED, withheld=(units(2, 3),)), **TAKEN),
+        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AS_TOLD: [(-3, 1)], Deducts.AT_SHIPMENT: [(-2, 2)]},
         {},
     ),
     "shipped, returned and the rest cancelled": (
-        seen(5, mug(3, shipped=SHIPPED, returned=(units(2, 3),)), **PAID, **CANCELLED),
-        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AT_PAYMENT: [(-3, 1)], Deducts.AT_SHIPMENT: [(-2, 2)]},
+        seen(5, mug(3, shipped=SHIPPED, returned=(units(2, 3),)), **TAKEN, **CANCELLED),
+        {Deducts.AT_ORDER: [(-3, 0)], Deducts.AS_TOLD: [(-3, 1)], Deducts.AT_SHIPMENT: [(-2, 2)]},
         {GivesBack.ON_RESTOCK: [(2, 3)], GivesBack.ON_CANCEL: [(1, 4)]},
     ),
 }
@@ -142,13 +142,13 @@ def test_an_order_first_seen_late_has_done_to_the_number_what_the_channel_declar
     assert all(effect.key == 7 and effect.order == "1" for effect in booking.effects)
 
 
-def test_units_cancelled_before_the_payment_were_never_deducted_by_a_channel_that_deducts_then(
+def test_units_cancelled_before_the_moment_that_the_order_tells_were_never_deducted(
     books_of: Callable[[NumberBehaviour], Any],
 ) -> None:
     line = mug(3, cancelled=(units(1, 0.5), units(1, 2)))
     for backs, expected in ((frozenset({GivesBack.ON_CANCEL}), [(-2, 1, 1), (1, 2, 2)]), (frozenset(), [(-2, 1, 1)])):
-        books = books_of(NumberBehaviour(Deducts.AT_PAYMENT, backs))
-        assert told(books.take(seen(3, line, **PAID))) == expected
+        books = books_of(NumberBehaviour(Deducts.AS_TOLD, backs))
+        assert told(books.take(seen(3, line, **TAKEN))) == expected
 
 
 def test_what_has_no_time_happened_between_two_versions(books_of: Callable[[NumberBehaviour], Any]) -> None:
@@ -269,7 +269,7 @@ class Channel:
         open_now = 0 if self.status is OrderStatus.CANCELLED else self.line.to_ship
         if kind == "pay" and self.status is OrderStatus.PENDING:
             self.status, self.paid = OrderStatus.OPEN, self.at()
-            if deducts is Deducts.AT_PAYMENT:
+            if deducts is Deducts.AS_TOLD:
                 self.take(self.wanted())
         elif kind == "ship" and self.paid:
             moved = self.some(open_now)
@@ -299,7 +299,7 @@ class Channel:
 
     def cancel_units(self, count: int) -> None:
         deducted = self.behaviour.deducts is Deducts.AT_ORDER or (
-            self.behaviour.deducts is Deducts.AT_PAYMENT and self.paid is not None
+            self.behaviour.deducts is Deducts.AS_TOLD and self.paid is not None
         )
         if deducted:
             self.give(GivesBack.ON_CANCEL, count)
@@ -307,7 +307,7 @@ class Channel:
     def edit(self, by: int) -> None:
         self.line = replace(self.line, ordered=self.line.ordered + by)
         deducts = self.behaviour.deducts
-        if deducts is Deducts.AT_ORDER or (deducts is Deducts.AT_PAYMENT and self.paid):
+        if deducts is Deducts.AT_ORDER or (deducts is Deducts.AS_TOLD and self.paid):
             change = self.line.ordered - self.taken
             if change > 0 or (change < 0 and GivesBack.ON_EDIT in self.behaviour.gives_back):
                 self.take(change)
@@ -318,7 +318,7 @@ class Channel:
             version=self.at(),
             placed_at=NOON,
             status=self.status,
-            paid_at=self.paid,
+            deducted_at=self.paid,
             cancelled_at=self.cancelled,
             lines=(self.line,),
         )

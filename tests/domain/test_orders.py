@@ -59,7 +59,7 @@ def test_a_line_that_cannot_be_booked_is_refused(fields: dict[str, Any], message
         ({"order": ""}, "without an id"),
         ({"version": NOON.replace(tzinfo=None)}, "no time zone"),
         ({"placed_at": NOON.replace(tzinfo=None)}, "no time zone"),
-        ({"paid_at": NOON.replace(tzinfo=None)}, "no time zone"),
+        ({"deducted_at": NOON.replace(tzinfo=None)}, "no time zone"),
         ({"cancelled_at": NOON.replace(tzinfo=None)}, "no time zone"),
     ],
 )
@@ -111,7 +111,7 @@ def test_the_order_in_which_a_channel_lists_things_and_its_time_zone_say_nothing
         order(FULL, SECOND, version=LATER),
         order(FULL, SECOND, placed_at=LATER),
         order(FULL, SECOND, status=OrderStatus.PENDING),
-        order(FULL, SECOND, paid_at=NOON),
+        order(FULL, SECOND, deducted_at=NOON),
         order(FULL, SECOND, cancelled_at=NOON),
         *(
             order(replace(FULL, **change), SECOND)

@@ -53,7 +53,7 @@ def snapshot(order: Order) -> OrderSnapshot:
         version=order.updated_at,
         placed_at=order.placed_at,
         status=WORDS[order.status],
-        paid_at=order.paid_at,
+        deducted_at=order.paid_at,
         cancelled_at=order.cancelled_at,
         lines=(
             OrderLine(

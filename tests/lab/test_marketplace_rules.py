@@ -69,7 +69,7 @@ def test_rules_that_contradict_one_another_are_refused() -> None:
 def test_a_marketplace_declares_the_truth_unless_it_understates_it() -> None:
     assert PRESETS["no compare-and-set, stale 3 min"].declares()["staleness_s"] == 180.0
     assert PRESETS["staler than declared"].declares()["staleness_s"] == 10.0
-    assert PRESETS["deducts at payment"].declares()["deducts"] == "at payment"
+    assert PRESETS["deducts at payment"].declares()["deducts"] == "as told"
 
 
 # Writes

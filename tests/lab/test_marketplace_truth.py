@@ -40,7 +40,7 @@ class Market(RuleBasedStateMachine):
         self.market: Marketplace
 
     @initialize(
-        deducts=st.sampled_from([Deducts.AT_ORDER, Deducts.AT_PAYMENT, Deducts.AT_SHIPMENT]),
+        deducts=st.sampled_from([Deducts.AT_ORDER, Deducts.AS_TOLD, Deducts.AT_SHIPMENT]),
         opening=st.integers(0, 20),
     )
     def opens(self, deducts: Deducts, opening: int) -> None:

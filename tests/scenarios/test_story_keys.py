@@ -131,6 +131,27 @@ async def test_a_slip_at_a_blind_key_is_repaired_as_soon_as_its_orders_were_read
     assert world.shown() == [10, 9]
 
 
+@pytest.mark.fails_without("sync.targets.Target.number", property(lambda target: target.units + target.promised))
+async def test_a_blind_number_is_not_raised_for_orders_that_may_have_been_shipped_where_it_would_offer_nothing(
+    open_world,
+) -> None:
+    late = replace(PRESETS["physical, blind"], visibility=(600.0, 600.0))
+    world = await open_world({"shop": late, "market": PLAIN})
+    order = world.sells("shop", 2)
+    world.sells("market", 8)
+    await world.lives(15)
+    assert (world.shown(), await world.available()) == ([2, 0], 0), "two of its units are ordered, and none is offered"
+    world.edits("shop", 1)
+    await world.sweeps("shop")
+    await world.lives(25)
+    assert world.shown() == [1, 0]
+    world.market("shop").ship(order)
+    await world.lives(25)
+    await world.receives(5)
+    await world.lives(25)
+    assert (world.shown(), await world.available()) == ([5, 5], 5)
+
+
 def by_channel(original: Any) -> Any:
     """Two configured channels of one account have keys of their own."""
     return lambda connection, channel, identity, *rest: original(connection, channel, f"{identity}, {channel}", *rest)

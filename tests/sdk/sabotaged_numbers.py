@@ -5,7 +5,7 @@ Run by test_contract.py, which looks whether the right test of each class fails.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -180,7 +180,29 @@ class TestAnswersWithNumberNotDeclared(Sabotaged):
 
 
 class TestDeductsOtherwise(Sabotaged):
-    connector = memory_connector(behaviour=NumberBehaviour(Deducts.AT_PAYMENT, frozenset(GivesBack)))
+    connector = memory_connector(behaviour=NumberBehaviour(Deducts.AS_TOLD, frozenset(GivesBack)))
+
+
+class TellsWhenItDeducts(MemoryChannel):
+    """Takes units with the order, and says so."""
+
+    ahead = timedelta(0)
+
+    async def orders_by_id(self, orders):
+        found = await super().orders_by_id(orders)
+        return [replace(one, deducted_at=one.placed_at + self.ahead) for one in found]
+
+
+class TellsOfTheFuture(TellsWhenItDeducts):
+    ahead = timedelta(hours=1)
+
+
+class TestDeductionToldThoughNotDeclared(Sabotaged):
+    connector = memory_connector(TellsWhenItDeducts)
+
+
+class TestDeductionToldAhead(Sabotaged):
+    connector = memory_connector(TellsOfTheFuture, behaviour=NumberBehaviour(Deducts.AS_TOLD, frozenset(GivesBack)))
 
 
 class TestGivesBackNothingDeclared(Sabotaged):

@@ -47,6 +47,8 @@ CAUGHT_BY = {
         "AnswerEchoesTheValue": "an_answer_states_the_number_in_force_when_declared",
         "AnswersWithNumberNotDeclared": "an_answer_states_the_number_in_force_when_declared",
         "DeductsOtherwise": "the_number_falls_when_declared",
+        "DeductionToldThoughNotDeclared": "the_number_falls_when_declared",
+        "DeductionToldAhead": "the_number_falls_when_declared",
         "GivesBackNothingDeclared": "a_cancelled_order_gives_its_units_back_when_declared",
         "PhysicalDeclared": "a_physical_number_holds_the_units_of_open_orders",
         "ZeroDeactivatesDeclared": "writing_0_does_to_the_listing_what_is_declared",

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect, text
 
 from channelsync.domain.ledger import Cause, EntryKind, Movement, entry_id
 from channelsync.domain.quantities import PositionKey
-from channelsync.store import ledger, migrations, proof
+from channelsync.store import ledger, migrations, orders_view, proof
 from channelsync.store.database import Database, open_database
 from channelsync.store.database_errors import SchemaTooNew
 from channelsync.store.items import items_by_sku
@@ -83,6 +83,18 @@ async def test_the_ledger_of_a_released_database_is_proven_after_the_upgrade_and
         again = await database.query(verify, snapshot=True)
         assert (again.problems, again.entries) == ([], proven.entries + 1)
         assert sum(one.on_hand for one in (await database.query(proof.all_positions)).values()) > 0
+
+
+@pytest.mark.parametrize("revision", RELEASED)
+async def test_the_orders_of_a_released_database_are_read_as_they_were_told(
+    empty_url: str, load_released: LoadReleased, revision: str
+) -> None:
+    async with open_database(empty_url) as database:
+        await load_released(database, revision)
+        await upgrade(database)
+        found = await database.query(lambda c: orders_view.orders_after(c, orders_view.OrdersWanted(), ("", ""), 100))
+        assert len(found) > 3
+        assert [one.said.content for one in found] == [one.booked.content for one in found]
 
 
 def failing(folder: Path, newest: str) -> None:

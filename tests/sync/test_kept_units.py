@@ -13,8 +13,9 @@ from channelsync.domain.quantities import PositionKey
 from channelsync.sdk.errors import NeedsSeller, NotPermitted
 from channelsync.sdk.values import KeyRead, Listing, QuantityKey
 from channelsync.store import keys, ledger, listings
-from channelsync.store.items import item_id
+from channelsync.store.items import item_id, items_by_sku
 from channelsync.sync.check_channels import check_channel
+from channelsync.sync.explain import explain_now
 from channelsync.sync.kept_units import count_kept
 from channelsync.sync.listings_apply import load_catalog
 from channelsync.sync.listings_lint import lint
@@ -358,3 +359,23 @@ async def test_a_listing_that_the_channel_ships_is_matched_where_its_units_are_t
     await listed(seller, "MUG", mapped=False)
     (told,) = propose(await seller.database.query(lambda c: load_catalog(c, create=False)))
     assert (told.item, told.confidence) == (item_id("MUG"), "certain")
+
+
+async def test_an_explanation_tells_where_units_lie_and_that_the_listing_has_no_number_of_ours(
+    seller: Any, north: Warehouse
+) -> None:
+    mug = await listed(seller, "MUG")
+    north.there[mug] = (7, 2, 0)
+    await counts(seller)
+    item = (await seller.database.query(lambda c: items_by_sku(c, ["MUG"])))["MUG"]
+
+    def explained(only: list[str] | None) -> Any:
+        return seller.database.query(
+            lambda c: explain_now(c, seller.agent.setup, seller.agent.measures, item, only, seller.clock.now())
+        )
+
+    found = await explained(None)
+    assert found.numbers == ()
+    assert [(one.channel, one.listing) for one in found.channels_own] == [("shop", mug)]
+    assert ("theirs-north", 9, 7) in {(one.location, one.on_hand, one.available) for one in found.positions}
+    assert (await explained(["market"])).channels_own == ()

@@ -295,10 +295,9 @@ class _Work:
             booked = at_location(state, "returned", where) if where else state.sum("returned")
             missing = (units_at(back)[where] if where else total(back)) - booked
             marked = max(0, min(missing, mark, units_at(aside).get(where, 0)))
-            good = min(missing - marked, units_at(for_sale).get(where, 0))
-            state = self._put_back(state, line, newest(aside, marked, where), withheld=1)
-            state = self._put_back(state, line, newest(for_sale, good, where), withheld=0)
-            state = self._put_back(state, line, newest(aside, missing - marked - good, where), withheld=0)
+            came = newest(back, missing, where)  # which of them are set aside says nothing of when they came
+            state = self._put_back(state, line, newest(came, marked, where), withheld=1)
+            state = self._put_back(state, line, oldest(came, missing - marked), withheld=0)
             mark -= marked
         self._mark(state, line, mark)
         return replace(state, withheld=total(aside))

@@ -18,10 +18,13 @@ from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStat
 
 
 class Deducts(StrEnum):
-    """When a channel takes sold units off its own number."""
+    """When a channel takes sold units off its own number.
+
+    AS_TOLD: at the moment that the order tells (`OrderSnapshot.deducted_at`), e.g. when it is paid or reserved.
+    """
 
     AT_ORDER = "at order"
-    AT_PAYMENT = "at payment"
+    AS_TOLD = "as told"
     AT_SHIPMENT = "at shipment"
     NEVER = "never"
 
@@ -93,7 +96,7 @@ def effects_of(
         deducted = max(deducted, before.deducted)
     backs = _backs(line, snapshot, behaviour)
     given_back = min(deducted, total(backs))
-    edited = behaviour.deducts is Deducts.AT_ORDER or (behaviour.deducts is Deducts.AT_PAYMENT and before.deducted > 0)
+    edited = behaviour.deducts is Deducts.AT_ORDER or (behaviour.deducts is Deducts.AS_TOLD and before.deducted > 0)
     if since is not None and edited:
         sales = ()  # what more is sold by now was an edit, and nobody tells when it was made
     changes = (
@@ -147,28 +150,28 @@ def _sales(line: OrderLine, snapshot: OrderSnapshot, behaviour: NumberBehaviour)
     match behaviour.deducts:
         case Deducts.AT_ORDER:
             return (Moved(units=line.ordered, at=snapshot.placed_at),)
-        case Deducts.AT_PAYMENT:
-            if snapshot.paid_at is None:
+        case Deducts.AS_TOLD:
+            if snapshot.deducted_at is None:
                 return ()
-            return (Moved(units=max(0, line.ordered - _unpaid(line, snapshot)), at=snapshot.paid_at),)
+            return (Moved(units=max(0, line.ordered - _cancelled_before(line, snapshot)), at=snapshot.deducted_at),)
         case Deducts.AT_SHIPMENT:
             return tuple(Moved(units=m.units, at=m.at) for m in line.shipped)
         case Deducts.NEVER:
             return ()
 
 
-def _unpaid(line: OrderLine, snapshot: OrderSnapshot) -> int:
-    """Units that were cancelled before the rest was paid: a channel that deducts at payment never deducted them."""
-    paid = snapshot.paid_at
-    return sum(m.units for m in line.cancelled if paid and m.at and m.at < paid)
+def _cancelled_before(line: OrderLine, snapshot: OrderSnapshot) -> int:
+    """Units that were cancelled before the channel deducted the rest: it never deducted them."""
+    taken = snapshot.deducted_at
+    return sum(m.units for m in line.cancelled if taken and m.at and m.at < taken)
 
 
 def _backs(line: OrderLine, snapshot: OrderSnapshot, behaviour: NumberBehaviour) -> tuple[Moved, ...]:
     """What the channel has put back on its number for this line so far, with times."""
     backs: list[Moved] = []
     if GivesBack.ON_CANCEL in behaviour.gives_back and behaviour.deducts is not Deducts.AT_SHIPMENT:
-        paid = snapshot.paid_at if behaviour.deducts is Deducts.AT_PAYMENT else None
-        backs += [Moved(units=m.units, at=m.at) for m in line.cancelled if not (paid and m.at and m.at < paid)]
+        taken = snapshot.deducted_at if behaviour.deducts is Deducts.AS_TOLD else None
+        backs += [Moved(units=m.units, at=m.at) for m in line.cancelled if not (taken and m.at and m.at < taken)]
         if snapshot.status is OrderStatus.CANCELLED:
             rest = line.ordered - total(line.cancelled) - total(line.shipped) - total(line.lost)
             backs.append(Moved(units=max(0, rest), at=snapshot.cancelled_at))

@@ -95,7 +95,9 @@ class OrderSnapshot:
     """A channel's whole order at one moment.
 
     order: the channel's id. version: the channel's own time of the last change; an older snapshot than the one
-    booked is ignored. placed_at, paid_at, cancelled_at: the channel's times; None: not (yet), or not told.
+    booked is ignored. placed_at, cancelled_at: the channel's times; None: not (yet), or not told.
+    deducted_at: when the channel took the order's units off its number, where it does so neither with the order nor at
+    shipment (`Deducts.AS_TOLD`); None: not (yet), or it is no channel of that kind.
     """
 
     order: str
@@ -103,7 +105,7 @@ class OrderSnapshot:
     placed_at: datetime
     status: OrderStatus
     lines: tuple[OrderLine, ...]
-    paid_at: datetime | None = None
+    deducted_at: datetime | None = None
     cancelled_at: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -114,7 +116,7 @@ class OrderSnapshot:
         names = [line.line for line in self.lines]
         if len(set(names)) != len(names):
             raise BadOrder(f"Order {self.order} has two lines of one id: {sorted(names)}.")
-        for at in (self.version, self.placed_at, self.paid_at, self.cancelled_at):
+        for at in (self.version, self.placed_at, self.deducted_at, self.cancelled_at):
             if at is not None and at.tzinfo is None:
                 raise BadOrder(f"Order {self.order}: the time {at} has no time zone.")
 
@@ -129,7 +131,7 @@ class OrderSnapshot:
         The order in which the channel lists lines and their moves, and the time zone it writes, say nothing.
         """
         fields = [self.order, self.status.value]
-        fields += [_instant(at) for at in (self.version, self.placed_at, self.paid_at, self.cancelled_at)]
+        fields += [_instant(at) for at in (self.version, self.placed_at, self.deducted_at, self.cancelled_at)]
         for line in sorted(self.lines, key=lambda each: each.line):
             fields += ["line", line.line, _text(line.listing), _text(line.sku), _text(line.location), str(line.ordered)]
             for moved in (line.cancelled, line.lost, line.shipped, line.returned, line.withheld):

@@ -122,11 +122,11 @@ def with_status(order: Order) -> Order:
 
 def with_effects(line: Line, order: Order, rules: MarketplaceRules) -> Line:
     """With how far it has lowered and raised the numbers by now. Only units that were deducted come back."""
-    unpaid = _cancelled_unpaid(line, order) if rules.deducts is Deducts.AT_PAYMENT else 0
+    unpaid = _cancelled_unpaid(line, order) if rules.deducts is Deducts.AS_TOLD else 0
     match rules.deducts:
         case Deducts.AT_ORDER:
             deducted = line.ordered
-        case Deducts.AT_PAYMENT:
+        case Deducts.AS_TOLD:
             deducted = line.ordered - unpaid if order.paid_at is not None else 0
         case Deducts.AT_SHIPMENT:
             deducted = units(line.shipped)

@@ -35,7 +35,8 @@ class MarketplaceRules:
     Numbers
         meaning: what a number is. committed_readable, holds_readable: whether reads tell those too.
         zero: what 0 does to a listing. backorders: listings may be set to sell below zero.
-        deducts, gives_back: when a sale lowers the number, and what raises it again. moves: of a sold bundle.
+        deducts, gives_back: when a sale lowers the number (as told: when it is paid), and what raises it again.
+        moves: of a sold bundle.
         read_lag: how old a read is; each read draws anew, as from another replica.
     Orders
         visibility: when the search finds a change. late_share, late_by: this share is found so many seconds later
@@ -151,7 +152,7 @@ def _presets() -> dict[str, MarketplaceRules]:
         "applies later with compare-and-set": replace(
             plain, applies=Applies.IN_ORDER, apply_delay=(5.0, 60.0), compare_and_set=True
         ),
-        "deducts at payment": replace(plain, deducts=Deducts.AT_PAYMENT, pending_limit=7_200.0),
+        "deducts at payment": replace(plain, deducts=Deducts.AS_TOLD, pending_limit=7_200.0),
         "deducts at shipment": replace(plain, deducts=Deducts.AT_SHIPMENT, gives_back=frozenset()),
         "never deducts": replace(plain, deducts=Deducts.NEVER, gives_back=frozenset()),
         "gives nothing back": replace(plain, gives_back=frozenset()),

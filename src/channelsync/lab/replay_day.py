@@ -59,7 +59,7 @@ RULES: Mapping[str, MarketplaceRules] = {
     "corso": MarketplaceRules(
         updates_per_push=20,
         reads_per_call=20,
-        deducts=Deducts.AT_PAYMENT,
+        deducts=Deducts.AS_TOLD,
         pending_limit=7_200.0,
         visibility=(0.0, 180.0),
         orders_per_page=20,
@@ -175,7 +175,7 @@ class OpenDay:
         async with asyncio.TaskGroup() as tasks:
             for name, site in self.sites.items():
                 orders = [order for order in self.plan.orders if order.marketplace == name]
-                pays_later = site.marketplace.rules.deducts is Deducts.AT_PAYMENT
+                pays_later = site.marketplace.rules.deducts is Deducts.AS_TOLD
                 fates = PAYMENTS if pays_later else None
                 tasks.create_task(send_buyers(orders, self.marketplaces, clock, fates=fates, seed=self.seed))
                 tasks.create_task(site.api.faults.do_deeds(site.marketplace, site.api.tokens, clock))

@@ -132,7 +132,7 @@ def behaves(rules: MarketplaceRules) -> bool:
 
 def pays_later(rules: MarketplaceRules) -> bool:
     """Whether buyers of such a marketplace pay some time after they ordered."""
-    return rules.pending_limit is not None or rules.deducts is Deducts.AT_PAYMENT
+    return rules.pending_limit is not None or rules.deducts is Deducts.AS_TOLD
 
 
 def _rules(preset: str) -> MarketplaceRules:

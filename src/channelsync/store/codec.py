@@ -35,7 +35,7 @@ def dump_snapshot(order: OrderSnapshot) -> bytes:
             "version": order.version,
             "placed": order.placed_at,
             "status": order.status.value,
-            "paid": order.paid_at,
+            "deducted": order.deducted_at,
             "cancelled": order.cancelled_at,
             "lines": [_dump_line(line) for line in order.lines],
         }
@@ -45,12 +45,14 @@ def dump_snapshot(order: OrderSnapshot) -> bytes:
 def load_snapshot(raw: bytes) -> OrderSnapshot:
     """The order that `dump_snapshot` wrote."""
     said = orjson.loads(raw)
+    # Databases of revision 0001 call it `paid`; an upgrade leaves those rows as they are until their order changes.
+    deducted = said["deducted"] if "deducted" in said else said["paid"]
     return OrderSnapshot(
         order=said["order"],
         version=_time(said["version"]),
         placed_at=_time(said["placed"]),
         status=OrderStatus(said["status"]),
-        paid_at=_maybe_time(said["paid"]),
+        deducted_at=_maybe_time(deducted),
         cancelled_at=_maybe_time(said["cancelled"]),
         lines=tuple(_load_line(line) for line in said["lines"]),
     )

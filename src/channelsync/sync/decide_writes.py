@@ -248,7 +248,7 @@ def _to_be_lowered(
         target, record = tied[key], tied[key].key
         timing = agent.setup.channels[record.channel].capabilities.timing
         high = max((one.high for one in expected_now(record.state, timing)), default=0)
-        if decision.action in ("lower", "read first") and high > target.units + target.promised:
+        if decision.action in ("lower", "read first") and high > target.number:
             found[key] = now if decision.action == "lower" else _WHENEVER
     return found
 
@@ -337,7 +337,7 @@ def decision_for(setup: Setup, target: Target, states: Mapping[str, ChannelState
         rise = 0
     return decide(
         record.state,
-        target.units + target.promised,
+        target.number,
         capabilities.timing,
         _switches(setup, target, states, now),
         compare_and_set=capabilities.compare_and_set,

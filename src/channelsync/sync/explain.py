@@ -19,7 +19,7 @@ from channelsync.domain.publishing import Decision
 from channelsync.domain.quantities import Position
 from channelsync.domain.sourcing import reachable
 from channelsync.domain.watermark import expected_now
-from channelsync.store import agenda, channels, explain_view, keys, ledger
+from channelsync.store import agenda, channels, explain_view, keys, ledger, listings
 from channelsync.store.channels import ChannelState
 from channelsync.store.explain_view import (
     FindingAbout,
@@ -112,9 +112,20 @@ class NumberWhy:
     reads: tuple[StoredRead, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelsOwn:
+    """A listing of the item that the channel ships from units it keeps itself: it has no number of ours."""
+
+    channel: str
+    listing: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Why an item's numbers are what they are. past: as of an earlier time. in_bundles: SKUs that are made of it."""
+    """Why an item's numbers are what they are. past: as of an earlier time. in_bundles: SKUs that are made of it.
+
+    channels_own: see `ChannelsOwn`; as they are now, at a past time too.
+    """
 
     sku: str
     item: str
@@ -124,6 +135,7 @@ class Explanation:
     in_bundles: tuple[str, ...]
     positions: tuple[PositionWhy, ...]
     numbers: tuple[NumberWhy, ...]
+    channels_own: tuple[ChannelsOwn, ...]
     findings: tuple[FindingAbout, ...]
 
 
@@ -149,11 +161,11 @@ def explain_now(
         item,
         now,
         past=False,
-        skus=skus,
         positions=[_position(one, skus, reserved) for _, one in sorted(positions.items())],
         numbers=[
             _number_now(connection, setup, target, steps[key], states, now) for key, target in sorted(targets.items())
         ],
+        only=only,
     )
 
 
@@ -170,9 +182,9 @@ def explain_then(
         item,
         at,
         past=True,
-        skus=skus,
         positions=[_position(replay(key, rows), skus, _reserved_then(rows)) for key, rows in sorted(entries.items())],
         numbers=[_number_then(connection, setup, record, at) for _, record in sorted(records.items())],
+        only=only,
     )
 
 
@@ -183,10 +195,12 @@ def _explained(
     at: datetime,
     *,
     past: bool,
-    skus: Mapping[str, str],
     positions: Sequence[PositionWhy],
     numbers: Sequence[NumberWhy],
+    only: Collection[str] | None,
 ) -> Explanation:
+    skus = _skus(connection, setup, item)
+    listed = listings.get_listings(connection, item=item.id)
     return Explanation(
         sku=item.sku,
         item=item.id,
@@ -196,6 +210,11 @@ def _explained(
         in_bundles=tuple(sorted(skus[name] for name in setup.affected.get(item.id, ()) if name in skus)),
         positions=tuple(positions),
         numbers=tuple(sorted(numbers, key=lambda one: (one.channel, one.listing, one.remote))),
+        channels_own=tuple(
+            ChannelsOwn(one.channel, one.listing)
+            for one in listed
+            if one.fulfilled_by_channel and one.gone_at is None and (only is None or one.channel in only)
+        ),
         findings=tuple(explain_view.findings_about(connection, [item.id], at)),
     )
 

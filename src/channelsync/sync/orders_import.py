@@ -139,7 +139,7 @@ def _told(order: OrderInFile, before: OrderSnapshot | None, now: datetime) -> Or
         placed_at=order.placed_at or (before.placed_at if before else order.changed_at or now),
         status=status,
         lines=lines,
-        paid_at=before.paid_at if before else None,
+        deducted_at=before.deducted_at if before else None,
         cancelled_at=before.cancelled_at if before and cancelled else None,
     )
     if before is None or told.content != before.content:

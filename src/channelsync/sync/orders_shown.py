@@ -40,10 +40,14 @@ class OrderRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderHead(OrderRow):
-    """One order, without its lines. its_latest_version_cannot_be_understood: why; None: it can be."""
+    """One order, without its lines.
+
+    deducted_at: when the channel took the units off its number, where it does so at a moment that the order tells.
+    its_latest_version_cannot_be_understood: why; None: it can be.
+    """
 
     first_seen_at: datetime
-    paid_at: datetime | None
+    deducted_at: datetime | None
     cancelled_at: datetime | None
     its_latest_version_cannot_be_understood: str | None = None
 
@@ -208,7 +212,7 @@ def _viewed(connection: Connection, one: StoredOrder, kept: KeptOrder | None) ->
     head = OrderHead(
         **_row(one),
         first_seen_at=one.first_seen_at,
-        paid_at=one.said.paid_at,
+        deducted_at=one.said.deducted_at,
         cancelled_at=one.said.cancelled_at,
         its_latest_version_cannot_be_understood=kept.reason if kept is not None else None,
     )

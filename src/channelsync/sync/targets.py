@@ -40,6 +40,18 @@ class Target:
     promised: int = 0
     held: HeldNow | None = None
 
+    @property
+    def number(self) -> int:
+        """What the number should be, with what it contains beside the offer.
+
+        Where nothing is to be offered, a blind number is not raised for the sake of its open orders: whatever of them
+        has been shipped meanwhile, and nobody has heard of yet, would be on sale again.
+        """
+        watermark = self.key.state.watermark
+        if self.units > 0 or watermark is None:
+            return self.units + self.promised
+        return self.units + min(self.promised, max(0, watermark.value))
+
 
 def compute_targets(
     connection: Connection,

@@ -51,7 +51,7 @@ def test_an_order_names_what_was_bought_and_when(words) -> None:
     assert found.order == "250-0000000-0000007"
     assert found.placed_at == datetime(2017, 6, 1, 8, 0, tzinfo=UTC)
     assert found.version == datetime(2017, 6, 1, 8, 30, tzinfo=UTC)
-    assert (found.paid_at, found.cancelled_at) == (None, None)
+    assert (found.deducted_at, found.cancelled_at) == (None, None)
     assert found.lines == (
         OrderLine(line="line-1", ordered=2, listing="MUG", sku="MUG"),
         OrderLine(line="line-2", ordered=1, listing="JUG", sku="JUG"),

@@ -12,6 +12,7 @@ ORDERS = {
     "path": "orders",
     "columns": {"order": "o", "sku": "s", "units": "u", "placed_at": "p", "changed_at": "c"},
 }
+TELLING = {**ORDERS, "columns": {**ORDERS["columns"], "deducted_at": "d"}}
 NUMBERS = {"path": "numbers", "columns": {"key": "k", "number": "n"}}
 LISTINGS = {"path": "items", "columns": {"sku": "s"}}
 QUANTITIES = {"path": "out", "columns": {"sku": "s", "units": "u"}}
@@ -61,6 +62,8 @@ def without(section: dict, *path: str) -> dict:
         ({"listings": LISTINGS, "quantities": {**QUANTITIES, "name": "../{number}.csv"}}, "pattern"),
         ({"listings": LISTINGS, "quantities": {**QUANTITIES, "name": "same.csv"}}, "pattern"),
         ({"listings": LISTINGS, "quantities": QUANTITIES, "meaning": "physical"}, "needs a file of numbers"),
+        ({"deducts": "as told"}, "column `deducted_at` of the orders go together"),
+        ({"orders": TELLING}, "column `deducted_at` of the orders go together"),
         ({**SFTP, "host_keys": []}, "set `host_keys`"),
         (without(SFTP, "password"), "SFTP needs"),
         ({"place": "http://shop.example"}, "can be read on the way"),
@@ -140,6 +143,11 @@ def test_what_is_said_is_declared() -> None:
     assert (told.timing.staleness, told.timing.skew) == (timedelta(seconds=20), timedelta(seconds=3))
     assert told.order_visibility == timedelta(seconds=40)
     assert told.order_overlap == timedelta(0), "a folder needs no overlap"
+
+
+def test_orders_that_tell_when_their_units_were_taken_are_declared() -> None:
+    told = capabilities(made(numbers=NUMBERS, quantities=QUANTITIES, orders=TELLING, deducts="as told"))
+    assert told.behaviour.deducts is Deducts.AS_TOLD
 
 
 def test_a_physical_number_without_committed_units_is_blind() -> None:

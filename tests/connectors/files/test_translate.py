@@ -29,7 +29,9 @@ WORDS = {
     "back": "return",
     "broken": "write off",
 }
-FIELDS = "order line listing sku units status placed_at changed_at paid_at cancelled_at cancelled lost shipped returned"
+FIELDS = (
+    "order line listing sku units status placed_at changed_at deducted_at cancelled_at cancelled lost shipped returned"
+)
 
 
 def orders_in(**more) -> OrdersIn:
@@ -86,7 +88,7 @@ def test_a_status_word_says_what_happened_to_the_rest(word, cells, status, to_sh
 
 def test_every_field_of_an_order_is_read() -> None:
     found = the_order(
-        row(line="7", listing="A-1", location="main", shipped="1", paid_at="2024-02-29T10:30:00+01:00"),
+        row(line="7", listing="A-1", location="main", shipped="1", deducted_at="2024-02-29T10:30:00+01:00"),
         row(3, line="8", sku="CUP", status="off", cancelled_at="2024-02-29T12:00:00Z"),
     )
     assert (found.order, [line.line for line in found.lines]) == ("1", ["7", "8"])
@@ -95,7 +97,7 @@ def test_every_field_of_an_order_is_read() -> None:
     assert found.lines[1].listing is None
     assert found.placed_at == datetime(2024, 2, 29, 10, tzinfo=UTC)
     assert found.version == datetime(2024, 2, 29, 11, tzinfo=UTC)
-    assert found.paid_at == datetime(2024, 2, 29, 9, 30, tzinfo=UTC)
+    assert found.deducted_at == datetime(2024, 2, 29, 9, 30, tzinfo=UTC)
     assert found.cancelled_at == datetime(2024, 2, 29, 12, tzinfo=UTC)
     assert found.status is OrderStatus.OPEN
 

@@ -41,7 +41,7 @@ CAUGHT_BY = [
     (PRESETS["deducts at payment"], {}, "the_number_falls_when_declared"),
     (PRESETS["deducts at shipment"], {}, "the_number_falls_when_declared"),
     (PRESETS["never deducts"], {}, "the_number_falls_when_declared"),
-    (PLAIN, {"deducts": "at payment"}, "the_number_falls_when_declared"),
+    (PLAIN, {"deducts": "as told"}, "the_number_falls_when_declared"),
     (PRESETS["gives nothing back"], {}, "a_cancelled_order_gives_its_units_back_when_declared"),
     (PRESETS["gives nothing back"], {}, "an_edit_gives_units_back_when_declared"),
     (PRESETS["gives back on restock"], {}, "a_return_gives_units_back_when_declared"),

@@ -7,6 +7,7 @@ import pytest
 
 from channelsync.sdk.values import (
     NO_ID,
+    Deducts,
     Listing,
     ListingState,
     Moved,
@@ -60,13 +61,17 @@ def with_line(**changes: object) -> dict:
     return ORDER | {"lines": [ORDER["lines"][0] | changes]}
 
 
+def read(row: object) -> OrderSnapshot | UnreadableOrder:
+    return translate.order_of(row, Deducts.AT_ORDER)
+
+
 def test_an_order_is_translated_field_by_field() -> None:
-    assert translate.order_of(ORDER) == OrderSnapshot(
+    assert translate.order_of(ORDER, Deducts.AS_TOLD) == OrderSnapshot(
         order="A-1001",
         version=LATER,
         placed_at=AT,
         status=OrderStatus.OPEN,
-        paid_at=AT,
+        deducted_at=AT,
         lines=(
             OrderLine(
                 line="A-1001-1",
@@ -84,6 +89,13 @@ def test_an_order_is_translated_field_by_field() -> None:
     )
 
 
+@pytest.mark.parametrize("deducts", [one for one in Deducts if one is not Deducts.AS_TOLD])
+def test_a_payment_says_nothing_of_the_number_where_the_marketplace_deducts_at_another_time(deducts: Deducts) -> None:
+    order = translate.order_of(ORDER, deducts)
+    assert isinstance(order, OrderSnapshot)
+    assert order.deducted_at is None
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
@@ -94,14 +106,14 @@ def test_an_order_is_translated_field_by_field() -> None:
     ],
 )
 def test_every_status_has_its_meaning(theirs: str, ours: OrderStatus) -> None:
-    order = translate.order_of(ORDER | {"status": theirs, "cancelled_at": "2017-12-23T09:00:00.000001Z"})
+    order = read(ORDER | {"status": theirs, "cancelled_at": "2017-12-23T09:00:00.000001Z"})
     assert isinstance(order, OrderSnapshot)
     assert (order.status, order.cancelled_at) == (ours, LATER)
 
 
 def test_a_listing_that_is_not_known_any_more_and_a_blank_sku_are_none() -> None:
     for blank in (None, ""):
-        order = translate.order_of(with_line(listing=None, sku=blank))
+        order = read(with_line(listing=None, sku=blank))
         assert isinstance(order, OrderSnapshot)
         assert (order.lines[0].listing, order.lines[0].sku) == (None, None)
 
@@ -127,7 +139,7 @@ def test_a_listing_that_is_not_known_any_more_and_a_blank_sku_are_none() -> None
     ],
 )
 def test_an_order_that_cannot_be_understood_is_kept_with_its_reason_and_without_its_buyer(row, reason: str) -> None:
-    order = translate.order_of(row)
+    order = read(row)
     assert isinstance(order, UnreadableOrder)
     assert order.order == "A-1001"
     assert reason in order.reason
@@ -137,7 +149,7 @@ def test_an_order_that_cannot_be_understood_is_kept_with_its_reason_and_without_
 
 @pytest.mark.parametrize("row", [None, "A-1001", 7, [], {}, {"id": 7}, {"id": None, "buyer": "Canary"}])
 def test_what_is_no_order_at_all_is_kept_too(row: object) -> None:
-    order = translate.order_of(row)
+    order = read(row)
     assert isinstance(order, UnreadableOrder)
     assert order.order == NO_ID
     assert "Canary" not in repr(order)

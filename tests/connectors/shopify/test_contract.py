@@ -24,7 +24,6 @@ from channelsync.sdk.contract.faults import Answering
 from channelsync.sdk.contract.numbers import ReadContract
 from channelsync.sdk.contract.orders import OrderContract
 from channelsync.sdk.contract.pages import ListingPageContract, PageContract
-from channelsync.sdk.values import Deducts
 from channelsync_shopify import CONNECTOR
 from channelsync_shopify.settings import ShopifySettings
 from vendor_shopify import ShopifySite, open_vendor
@@ -133,13 +132,11 @@ def _invalid(body: bytes) -> list[Any]:
 
 
 class TakesWhenItReserves:
-    """When the number falls: the contract knows of payments, Shopify of reserving, mostly with the order."""
+    """What the contract does not know of: an order that Shopify has taken, but whose units it reserves later."""
 
-    async def test_the_number_falls_when_declared(
+    async def test_the_number_falls_when_an_order_is_reserved_and_not_when_it_is_paid(
         self, world: ShopifyWorld, open_channel: OpenChannel, capabilities: Capabilities
     ) -> None:
-        """In the place of the contract's test of this name: `paid_at` says when the units were taken off."""
-        assert capabilities.behaviour.deducts is Deducts.AT_PAYMENT
         offered, book = await world.offer("MUG-BLUE", 10), world.site.shop.book
         at_once, later = await world.buy((offered, 2)), await world.buy((offered, 3))
         book.leave_unreserved(later)
@@ -149,8 +146,8 @@ class TakesWhenItReserves:
                 await world.advance(lag(capabilities))
                 found = [await snapshot(channel, order) for order in (at_once, later)]
                 assert [one.lines[0].to_ship for one in found] == [2, 3], "both are reserved here"
-                assert all(one.paid_at in (None, one.placed_at) for one in found)
-                return (await read_one(channel, offered.key)).value, [one.paid_at is not None for one in found]
+                assert all(one.deducted_at in (None, one.placed_at) for one in found)
+                return (await read_one(channel, offered.key)).value, [one.deducted_at is not None for one in found]
 
             assert await told() == (8, [True, False])
             await world.pay(later)

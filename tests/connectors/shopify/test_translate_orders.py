@@ -399,7 +399,7 @@ def test_units_are_taken_off_the_number_once_shopify_has_reserved_them_whoever_p
         more = {"fulfillments": [words.parcel((1, 1), status=more["fulfillments"])]}
     for said, taken in ((True, confirmed), (False, unconfirmed)):
         found = snapshot(words.order(confirmed=said, displayFinancialStatus=financial, **more))
-        assert found.paid_at == taken
+        assert found.deducted_at == taken
 
 
 def test_an_order_that_is_not_reserved_at_shopify_is_reserved_here(words: SimpleNamespace) -> None:

@@ -74,7 +74,7 @@ def test_every_recorded_answer_is_read(recordings: Path) -> None:
 )
 def test_a_recorded_order_says_what_was_done(recorded, number, status, taken, ordered) -> None:
     found = snapshot(recorded(number))
-    assert (found.status, found.paid_at is not None) == (status, taken)
+    assert (found.status, found.deducted_at is not None) == (status, taken)
     assert [line.ordered for line in found.lines] == ordered
 
 

@@ -90,7 +90,7 @@ def test_an_order_is_translated_field_by_field() -> None:
         version=CHANGED,
         placed_at=PLACED,
         status=OrderStatus.OPEN,
-        paid_at=PAID,
+        deducted_at=PAID,
         lines=(OrderLine(line="2", listing="15:18", sku="MUG-L", ordered=3),),
     )
 
@@ -126,7 +126,7 @@ STATUSES = [
 @pytest.mark.parametrize(("status", "row", "paid", "sent", "ours", "taken_at", "became"), STATUSES)
 def test_every_status_has_its_meaning(status, row, paid, sent, ours, taken_at, became) -> None:
     found = read(order(status, row, paid=paid, sent=sent))
-    assert (found.status, found.paid_at) == (ours, taken_at)
+    assert (found.status, found.deducted_at) == (ours, taken_at)
     assert fate(found.lines[0]) == became
     assert found.cancelled_at == (CHANGED if ours is OrderStatus.CANCELLED else None)
 
@@ -150,7 +150,7 @@ TRANSITIONS = [
 
 @pytest.mark.parametrize(("before", "after", "taken_before", "taken_after"), TRANSITIONS)
 def test_a_change_of_status_says_what_happened_to_the_shops_number(before, after, taken_before, taken_after) -> None:
-    assert (read(before).paid_at, read(after).paid_at) == (taken_before, taken_after)
+    assert (read(before).deducted_at, read(after).deducted_at) == (taken_before, taken_after)
 
 
 @pytest.mark.parametrize("status", ["checkout-draft", "auto-draft"])

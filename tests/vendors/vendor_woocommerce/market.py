@@ -59,7 +59,7 @@ def rules_of(options: SiteOptions, latency: Span = NOTHING) -> MarketplaceRules:
     """The lab's rules that come nearest; what they cannot say is in the classes here."""
     return MarketplaceRules(
         updates_per_push=options.batch_limit,
-        deducts=Deducts.AT_PAYMENT,
+        deducts=Deducts.AS_TOLD,
         gives_back=frozenset(GivesBack),
         backorders=True,
         answers_with_number=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from channelsync.domain.orders import OrderLine, OrderSnapshot, OrderStatus
@@ -99,6 +100,22 @@ async def test_an_order_is_shown_with_where_its_units_come_from(api: Any, refusa
     assert refusal(await api.get("/orders/2024%2F18")) == (404, "not-found")
     assert refusal(await api.get("/orders/2024%2F17", channel="shop")) == (404, "not-found")
     assert refusal(await api.post("/orders/2024%2F18/ship", {})) == (404, "not-found")
+
+
+async def test_an_order_shows_when_the_channel_took_its_units_off_its_number(api: Any) -> None:
+    await api.has("MUG", 9)
+    await api.lists("MUG")
+    now = api.clock.now()
+    line = OrderLine(line="1", ordered=1, listing="MUG")
+    for name, taken in (("waits", None), ("taken", now)):
+        order = OrderSnapshot(
+            order=name, version=now, placed_at=now, status=OrderStatus.PENDING, lines=(line,), deducted_at=taken
+        )
+        arrived = [Arrival(channel="shop", order=order)]
+        await api.agent.database.transact(lambda c, a=arrived: book_orders(c, api.agent.setup, a, now=now, run="test"))
+        head = (await api.get(f"/orders/{name}", channel="shop")).json()["head"]
+        told = head["deducted_at"]
+        assert (head["status"], told and datetime.fromisoformat(told)) == ("pending", taken)
 
 
 async def test_a_change_is_a_run_that_names_the_token(api: Any) -> None:

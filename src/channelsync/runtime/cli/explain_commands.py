@@ -96,7 +96,11 @@ def _print(found: Explanation, output: Output) -> None:
     reserved = [one for position in found.positions for one in position.reserved_by]
     if reserved:
         output.rows(map(_reserved, reserved), title="Reserved by")
-    if not found.numbers:
+    for own in found.channels_own:
+        output.say(
+            f"{own.channel} ships listing {own.listing} from units that it keeps itself: it has no number of ours."
+        )
+    if not found.numbers and not found.channels_own:
         output.say(f"{found.sku} stands behind no listing; `channelsync listings map` says which are meant.")
     for number in found.numbers:
         _print_number(number, output, past=found.past)

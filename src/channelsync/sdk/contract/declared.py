@@ -15,6 +15,7 @@ from channelsync.sdk.contract.base import (
     lag_of_writes,
     push_one,
     read_one,
+    snapshot,
     update,
 )
 from channelsync.sdk.contract.world import Offered, World
@@ -35,23 +36,32 @@ class BehaviourContract(ContractBase):
             before = await self._read(world, channel, offered, capabilities)
             order = await world.buy((offered, 2))
             ordered = await self._read(world, channel, offered, capabilities)
+            first = await snapshot(channel, order)
             await world.pay(order)
             paid = await self._read(world, channel, offered, capabilities)
+            second = await snapshot(channel, order)
             await world.ship(order, 2)
             shipped = await self._read(world, channel, offered, capabilities)
         expected = {
             Deducts.AT_ORDER: (8, 8, 8),
-            Deducts.AT_PAYMENT: (10, 8, 8),
+            Deducts.AS_TOLD: (10 if first.deducted_at is None else 8, 8, 8),
             Deducts.AT_SHIPMENT: (10, 10, 8),
             Deducts.NEVER: (10, 10, 10),
         }[capabilities.behaviour.deducts]
         assert before == 10
         assert (ordered, paid, shipped) == expected, "the number after the order, its payment, its shipment"
+        told = [one.deducted_at for one in (first, second)]
+        if capabilities.behaviour.deducts is not Deducts.AS_TOLD:
+            assert told == [None, None], "an order tells when units were taken only where the channel declares it"
+            return
+        assert second.deducted_at is not None, "its units were taken, and the order does not tell when"
+        assert first.deducted_at in (None, second.deducted_at), "units are taken once"
+        assert second.placed_at <= second.deducted_at <= second.version
 
     async def test_a_cancelled_order_gives_its_units_back_when_declared(
         self, world: World, open_channel: OpenChannel, capabilities: Capabilities
     ) -> None:
-        if capabilities.behaviour.deducts not in (Deducts.AT_ORDER, Deducts.AT_PAYMENT):
+        if capabilities.behaviour.deducts not in (Deducts.AT_ORDER, Deducts.AS_TOLD):
             pytest.skip(f"the channel deducts {capabilities.behaviour.deducts}: a cancelled order took nothing")
         offered, order = await self._sold(world, 2)
         await world.cancel(order)
@@ -62,7 +72,7 @@ class BehaviourContract(ContractBase):
     async def test_an_edit_gives_units_back_when_declared(
         self, world: World, open_channel: OpenChannel, capabilities: Capabilities
     ) -> None:
-        if capabilities.behaviour.deducts not in (Deducts.AT_ORDER, Deducts.AT_PAYMENT):
+        if capabilities.behaviour.deducts not in (Deducts.AT_ORDER, Deducts.AS_TOLD):
             pytest.skip(f"the channel deducts {capabilities.behaviour.deducts}: an edited order took nothing")
         offered, order = await self._sold(world, 3)
         await world.edit(order, 1)
