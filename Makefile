@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
 JUDGES_STAMP := $(VENV)/.judges-installed
-WORKERS ?= 2
+# On two cores: tests of real processes wait for most of their time.
+WORKERS ?= 3
 SEEDS ?= 200
 
 .PHONY: help setup demo test check judges simulate soak bench image figures pins clean
