@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from channelsync.domain.errors import BadOrder
 from channelsync.domain.quantities import PositionKey
 from channelsync.sdk.errors import NeedsSeller, NotPermitted
 from channelsync.sdk.values import KeyRead, Listing, QuantityKey
@@ -21,9 +22,11 @@ from channelsync.sync.listings_apply import load_catalog
 from channelsync.sync.listings_lint import lint
 from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.listings_match import propose
+from channelsync.sync.orders_by_hand import BookByHand, LineByHand, book_by_hand
 from channelsync.sync.publish import publish_tick
 from channelsync.sync.pull_listings import pull_listings
 from channelsync.sync.stock import Refused, place
+from channelsync.web.api.named import known_location
 from channelsync_memory import MemoryChannel
 from channelsync_memory.world import memory_connector
 
@@ -324,6 +327,12 @@ async def test_nobody_else_counts_what_the_channel_keeps(seller: Any, north: War
     await listed(seller, "MUG")
     with pytest.raises(Refused, match="kept and counted by shop"):
         await seller.database.query(lambda c: place(c, seller.agent.setup, "MUG", "theirs-north"))
+    order = BookByHand(order="1", lines=(LineByHand(sku="MUG", units=1, location="theirs-north"),))
+    with pytest.raises(BadOrder, match="kept and counted by shop"):
+        await seller.database.transact(
+            lambda c: book_by_hand(c, seller.agent.setup, order, now=seller.clock.now(), run=seller.agent.run)
+        )
+    assert known_location(seller.agent.setup, "theirs-north") == "theirs-north", "it is there to be looked at"
 
 
 async def test_a_check_says_where_they_are_counted_and_which_are_not(seller: Any, north: Warehouse) -> None:

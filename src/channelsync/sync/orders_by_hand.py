@@ -27,6 +27,7 @@ from channelsync.sdk.channel import Capabilities
 from channelsync.store import items, ledger, orders
 from channelsync.sync.book_orders import Arrival, book_orders
 from channelsync.sync.setup import BY_HAND, ChannelSetup, Setup
+from channelsync.sync.stock import wrong_location
 
 # Two changes of one order are told apart by their times, however fast they follow one another.
 _TICK = timedelta(microseconds=1)
@@ -294,6 +295,8 @@ def _existing(connection: Connection, order: str) -> OrderSnapshot:
 
 def _check_locations(setup: Setup, wanted: Iterable[str | None]) -> None:
     unknown = sorted({name for name in wanted if name is not None} - set(setup.locations))
+    if kept := [name for name in unknown if name in setup.kept_by]:
+        raise BadOrder(wrong_location(setup, kept[0]))
     if unknown:
         raise BadOrder(f"There is no location {', '.join(unknown)}; there is {', '.join(setup.locations)}.")
 

@@ -16,6 +16,7 @@ from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.config import Loaded
+from channelsync.runtime.config_domain import locations_by_priority
 from channelsync.runtime.wiring import open_agent
 from channelsync.sync.agent import Agent
 from channelsync.sync.orders_by_hand import (
@@ -80,7 +81,7 @@ def import_file(
     loaded = invocation(context).load()
     data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     json_lines = as_form == "jsonl" or (not as_form and path.suffix.lower() in JSON_SUFFIXES)
-    locations = [one.name for one in loaded.config.locations]
+    locations = locations_by_priority(loaded.config)
     try:
         file = read_orders(data, json_lines=json_lines, locations=locations, encoding=encoding)
     except FileRefused as error:

@@ -26,9 +26,10 @@ def items_of(connection: Connection, skus: Sequence[str]) -> list[str]:
 
 
 def known_location(setup: Setup, location: str) -> str:
-    """The location, when there is one of this name or none is named. Raises Problem."""
-    if location and location not in setup.locations:
-        raise not_found(f"There is no location {location!r}; there is {', '.join(setup.locations) or 'none'}.")
+    """The location to look at, when there is one of this name or none is named. Raises Problem."""
+    known = (*setup.locations, *setup.kept_by)
+    if location and location not in known:
+        raise not_found(f"There is no location {location!r}; there is {', '.join(known) or 'none'}.")
     return location
 
 
