@@ -159,13 +159,13 @@ BAD: list[tuple[str, str, list[str]]] = [
         CHANNEL
         + '[channel.remotes]\nN = "fba"\n[[channel]]\nname = "till"\nconnector = "bare"\nlocations = ["fba"]\n'
         + '[channel.remotes]\nS = "fba"\n[[location]]\nname = "fba"\nkept_by = "shop-uk"\n'
-        + '[[rule]]\nsku = "MUG"\nlocations = ["fba", "main"]\n'
+        + '[[rule]]\nsku = "MUG"\nlocations = ["fba", "main"]\n[[rule]]\nlocation = "fba"\nbuffer = 1\n'
         + '[[feed]]\nname = "erp"\nkind = "folder"\nplace = "/srv/in"\nbasis = "physical"\nas_of = "modified"\n'
         + 'location = "fba"\n',
         [
             f"the units at 'fba' are kept by the channel 'shop-uk', which counts and ships them itself, config.toml "
             f"line {line}: name a location of yours"
-            for line in (11, 13, 19, 26)
+            for line in (11, 13, 19, 21, 29)
         ],
     ),
     (

@@ -205,9 +205,9 @@ async def test_a_listing_that_means_another_item_takes_its_units_along(seller: A
             now=seller.clock.now(),
         )
     )
-    await listed(seller, "JUG")
-    await counts(seller)
-    assert await lies(seller, "CUP") == (0, 0, 0)
+    assert await lies(seller, "CUP") == (9, 2, 7), "until the channel is looked at again"
+    await seller.pull()
+    assert await lies(seller, "CUP") == (0, 0, 0), "no key means it any more"
 
 
 async def test_units_of_which_nothing_was_told_yet_are_unknown_and_not_none(seller: Any, north: Warehouse) -> None:

@@ -180,6 +180,7 @@ def _check_rules(draft: Draft, parts: Parts) -> None:
         _check_target(draft, (*path, "location"), rule.location, locations, "location")
         _check_target(draft, (*path, "class"), rule.sku_class, classes, "class")
         _check_known(draft, (*path, "locations"), rule.locations or (), locations, "location", once=False)
+        _check_sold(draft, (*path, "location"), (rule.location or "",), kept)
         _check_sold(draft, (*path, "locations"), rule.locations or (), kept)
         if rule.last_units is not None:
             preferred = rule.last_units.preferred

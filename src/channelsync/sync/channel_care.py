@@ -13,6 +13,7 @@ from channelsync.sdk.subscriptions import Repair, Subscribes, repair_of
 from channelsync.store import findings
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.check_channels import BackFill, back_fill, mend_webhooks, webhook_points
+from channelsync.sync.needs_seller import waits_for_seller, works_again
 
 
 async def check_account(agent: Agent, name: str) -> str:
@@ -25,9 +26,11 @@ async def check_account(agent: Agent, name: str) -> str:
     try:
         found = await channel.channel.check()
     except NeedsSeller as error:
-        await _tell(agent, [_needs_seller(name, error)], [])
+        summary = f"{name} is not called any more until you have acted: {error.what_to_do}"
+        await agent.database.transact(lambda c: waits_for_seller(c, name, "account", summary, agent.clock.now()))
         raise
-    await _tell(agent, [], [fingerprint(FindingKind.NEEDS_SELLER, name, "account")])
+    now = agent.clock.now()
+    await agent.database.transact(lambda c: works_again(c, name, "account", "the credentials are good", now))
     if channel.identity and found.name != channel.identity:
         raise ChannelMisbehaved(
             f"{name}: the credentials are those of {found.name}, and this channel has been {channel.identity} until "
@@ -84,22 +87,3 @@ def _find_webhooks(connection: Connection, agent: Agent, channel: OpenChannel, l
         summary=f"Webhooks of {channel.name}: {summary} Orders are found by polling meanwhile.",
     )
     findings.open_findings(connection, [found], now)
-
-
-def _needs_seller(name: str, error: NeedsSeller) -> Finding:
-    return Finding(
-        kind=FindingKind.NEEDS_SELLER,
-        subject=(name, "account"),
-        channel=name,
-        summary=f"{name} is not called any more until you have acted: {error.what_to_do}",
-    )
-
-
-async def _tell(agent: Agent, opened: Sequence[Finding], closed: Sequence[str]) -> None:
-    now = agent.clock.now()
-
-    def unit(connection: Connection) -> None:
-        findings.open_findings(connection, opened, now)
-        findings.close_findings(connection, closed, "the credentials are good", now)
-
-    await agent.database.transact(unit)

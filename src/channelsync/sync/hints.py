@@ -13,13 +13,13 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection
 
-from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.sdk.errors import ChannelError, NeedsSeller
 from channelsync.sdk.polled_hints import PollsHints
 from channelsync.sdk.webhooks import Harmless, WebhookHint
-from channelsync.store import findings, keys, orders
+from channelsync.store import keys, orders
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.leasing import Leases
+from channelsync.sync.needs_seller import waits_for_seller, works_again
 from channelsync.sync.take_orders import read_hinted
 
 log = structlog.get_logger(__name__)
@@ -142,16 +142,9 @@ def _can_be_noted(hint: WebhookHint) -> bool:
 
 def _tell(connection: Connection, agent: Agent, channel: OpenChannel, reason: str) -> None:
     """Opens the finding that hints cannot be fetched; with no reason, closes it."""
-    now = agent.clock.now()
-    subject = (channel.name, "hints")
+    name, now = channel.name, agent.clock.now()
     if not reason:
-        over = [fingerprint(FindingKind.NEEDS_SELLER, *subject)]
-        findings.close_findings(connection, over, "hints could be fetched", now)
+        works_again(connection, name, "hints", "hints could be fetched", now)
         return
-    finding = Finding(
-        kind=FindingKind.NEEDS_SELLER,
-        subject=subject,
-        channel=channel.name,
-        summary=f"{channel.name}: its queue of hints cannot be read, so changes are seen by polling only: {reason}",
-    )
-    findings.open_findings(connection, [finding], now)
+    summary = f"{name}: its queue of hints cannot be read, so changes are seen by polling only: {reason}"
+    waits_for_seller(connection, name, "hints", summary, now)

@@ -2,17 +2,17 @@
 
 The location's truth is the channel. So nothing is booked there but what its numbers say: after each read, on hand is
 what lies there, and withheld what of it no buyer may buy (committed to orders, held for another reason), summed over
-all keys that mean the item. Who maps a listing anew, or takes a mapping back, is followed with the next read.
+all keys that mean the item. A listing that is mapped anew is read and counted soon; what nothing means any more is
+counted out with the next read or pull.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
 from sqlalchemy import Connection
 
 from channelsync.domain.bundles import explode_all
@@ -26,10 +26,9 @@ from channelsync.sdk.values import KeyRead, QuantityKey
 from channelsync.store import findings, kept_keys
 from channelsync.store.kept_keys import KeptKey, ToldUnits
 from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.needs_seller import waits_for_seller, works_again
 from channelsync.sync.setup import Setup
 from channelsync.sync.stock import By, Moves, change_positions
-
-log = structlog.get_logger(__name__)
 
 READ_AT_ONCE = 500
 COUNTED_AT_ONCE = 200
@@ -47,27 +46,38 @@ class Lying:
 async def count_kept(agent: Agent, channel: OpenChannel, since: datetime) -> int:
     """Reads what the channel keeps and was not read since then, and counts it; returns how many keys were read.
 
-    Raises what the channel raises; what was read until then is counted. Opens a finding where the seller must act.
+    What a read told is kept and counted in one transaction. Raises what the channel raises; where the seller must act,
+    a finding says so.
     """
     if not channel.setup.kept:
         return 0
-    read: dict[int, str] = {}
+    read: set[int] = set()
     try:
-        while unread := await _unread(agent, channel, since, read.keys()):
+        while unread := await _unread(agent, channel, since, read):
             for some in in_batches(unread, channel.setup.capabilities.reads_per_call):
                 answers = await channel.channel.read([QuantityKey(one.key, one.remote) for one in some])
                 told = list(zip(some, answers, strict=True))
-                await agent.database.transact(lambda c, told=told: _save(c, channel, told, agent.clock.now()))  # type: ignore[misc]
-                read |= {one.id: one.item for one in some}
+                await agent.database.transact(lambda c, told=told: _take(c, agent, channel, told))  # type: ignore[misc]
+                read |= {one.id for one in some}
     except NeedsSeller as error:
-        await agent.database.transact(lambda c, why=str(error): _tell(c, channel.name, why, agent.clock.now()))  # type: ignore[misc]
+        await agent.database.transact(lambda c, error=error: _tell(c, agent, channel, error.what_to_do))  # type: ignore[misc]
         raise
-    finally:
-        if read:
-            await _count(agent, channel, set(read.values()))
     if read:
-        await agent.database.transact(lambda c: _tell(c, channel.name, "", agent.clock.now()))
+        await count_lost(agent, channel)
+        await agent.database.transact(lambda c: _tell(c, agent, channel, ""))
     return len(read)
+
+
+async def count_lost(agent: Agent, channel: OpenChannel) -> None:
+    """Counts anew what lies at the channel's places of items that no key means any more."""
+    kept, identity = channel.setup.kept, channel.identity
+    if not kept:
+        return
+    lost = await agent.database.query(
+        lambda c: kept_keys.counted_elsewhere(c, identity, kept.keys(), set(kept.values()))
+    )
+    for some in in_batches(lost, COUNTED_AT_ONCE):
+        await agent.database.transact(lambda c, some=some: _count(c, agent, channel, some))  # type: ignore[misc]
 
 
 async def _unread(agent: Agent, channel: OpenChannel, since: datetime, read: Collection[int]) -> list[KeptKey]:
@@ -80,15 +90,20 @@ async def _unread(agent: Agent, channel: OpenChannel, since: datetime, read: Col
     return sorted(left[:READ_AT_ONCE], key=lambda one: one.remote)
 
 
-def _save(
-    connection: Connection, channel: OpenChannel, reads: Sequence[tuple[KeptKey, KeyRead]], now: datetime
-) -> None:
-    """Keeps what was told. One that cannot be read keeps its last units, and a finding says so."""
+def _take(connection: Connection, agent: Agent, channel: OpenChannel, reads: Sequence[tuple[KeptKey, KeyRead]]) -> None:
+    """Keeps what was told, and counts it. One that cannot be read keeps its last units, and a finding says so."""
+    now = agent.clock.now()
     asked = min(read.asked for _, read in reads)
     told = {key.id: _units(read) for key, read in reads if not _wrong(read)}
-    kept_keys.save_told(connection, told, asked)
     wrong = [(key, why) for key, read in reads if (why := _wrong(read))]
-    kept_keys.note_asked(connection, [key.id for key, _ in wrong], asked)
+    items = {part for key, _ in reads for part in parts_of(key.item, agent.setup)}
+    wanted = [PositionKey(item, location) for item in items for location in channel.setup.kept.values()]
+
+    def save() -> None:
+        kept_keys.save_told(connection, told, asked)
+        kept_keys.note_asked(connection, [key.id for key, _ in wrong], asked)
+
+    _count(connection, agent, channel, wanted, save)
     findings.open_findings(connection, [_unreadable(channel.name, key, why) for key, why in wrong], now)
     fine = [fingerprint(FindingKind.UNREADABLE_NUMBER, str(key)) for key in told]
     findings.close_findings(connection, fine, "the number could be read", now)
@@ -116,48 +131,34 @@ def _unreadable(channel: str, key: KeptKey, why: str) -> Finding:
     )
 
 
-def _tell(connection: Connection, channel: str, what_to_do: str, now: datetime) -> None:
+def _tell(connection: Connection, agent: Agent, channel: OpenChannel, what_to_do: str) -> None:
     """Opens the finding that the seller must act before what the channel keeps can be read; "" closes it."""
-    subject = (channel, "kept units")
+    name, now = channel.name, agent.clock.now()
     if not what_to_do:
-        over = [fingerprint(FindingKind.NEEDS_SELLER, *subject)]
-        findings.close_findings(connection, over, "what it keeps could be read", now)
+        works_again(connection, name, "kept units", "what it keeps could be read", now)
         return
-    finding = Finding(
-        kind=FindingKind.NEEDS_SELLER,
-        subject=subject,
-        channel=channel,
-        summary=f"{channel}: the units that it keeps itself cannot be read, so they stay counted as they were last: "
-        f"{what_to_do}",
-    )
-    findings.open_findings(connection, [finding], now)
+    summary = f"{name}: the units that it keeps itself cannot be read, so they stay counted as they were: {what_to_do}"
+    waits_for_seller(connection, name, "kept units", summary, now)
 
 
-async def _count(agent: Agent, channel: OpenChannel, items: Collection[str]) -> None:
-    """Puts the positions of these items right, and those of items that no key means any more."""
-    setup, kept, identity = agent.setup, channel.setup.kept, channel.identity
-    lost = await agent.database.query(
-        lambda c: kept_keys.counted_elsewhere(c, identity, kept.keys(), set(kept.values()))
-    )
-    parts = {part for item in items for part in parts_of(item, setup)}
-    wanted = {PositionKey(part, location) for part in parts for location in kept.values()} | set(lost)
-    for some in in_batches(sorted(wanted), COUNTED_AT_ONCE):
-        await agent.database.transact(lambda c, some=some: _put_right(c, agent, channel, some))  # type: ignore[misc]
-
-
-def _put_right(connection: Connection, agent: Agent, channel: OpenChannel, wanted: Sequence[PositionKey]) -> None:
-    setup = agent.setup
-    by = By(
-        actor=f"read:{channel.name}",
-        run=agent.run,
-        now=agent.clock.now(),
-        reason=f"as {channel.name} counts what it keeps",
-    )
+def _count(
+    connection: Connection,
+    agent: Agent,
+    channel: OpenChannel,
+    wanted: Collection[PositionKey],
+    save: Callable[[], None] = lambda: None,
+) -> None:
+    """Puts these positions right. save: done once they are locked, before they are computed: keys are changed behind
+    positions, as everywhere."""
+    setup, kept = agent.setup, channel.setup.kept
+    reason = f"as {channel.name} counts what it keeps"
+    by = By(actor=f"read:{channel.name}", run=agent.run, now=agent.clock.now(), reason=reason)
 
     def decide(moves: Moves) -> None:
+        save()
         named = {item for key in wanted for item in setup.shown_by(key.item)}
-        keys = kept_keys.keys_of_items(connection, channel.identity, channel.setup.kept.keys(), named)
-        lying = counted(keys, channel.setup.kept, setup)
+        keys = kept_keys.keys_of_items(connection, channel.identity, kept.keys(), named)
+        lying = counted(keys, kept, setup)
         for key in wanted:
             found = lying.get(key, Lying(0, 0, by.now))
             if found is not None:

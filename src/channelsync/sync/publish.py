@@ -13,19 +13,19 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection
 
-from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.sdk.budgets import Lane, in_lane
 from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.errors import AnswerUnreadable, ChannelError, NeedsSeller, NotSent, OutcomeUnknown
 from channelsync.sdk.paging import in_batches
 from channelsync.sdk.right_to_write import check_may_write
 from channelsync.sdk.values import KeyRead, PushResult, QuantityKey
-from channelsync.store import channels, findings, key_reads, keys
+from channelsync.store import channels, key_reads, keys
 from channelsync.store.leases import Lease
 from channelsync.store.sent_writes import NEVER_LEFT
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.beats import WORK_SECONDS, publish_part
 from channelsync.sync.decide_writes import Prepared, Survey, prepare, raises_waiting_for_reads, survey
+from channelsync.sync.needs_seller import waits_for_seller, works_again
 from channelsync.sync.push_results import record_failure, record_results
 from channelsync.sync.understand_reads import ReadsUnderstood, understand_reads
 
@@ -82,18 +82,12 @@ def _changed(connection: Connection, channel: str, failed: str, now: datetime) -
     """Ticks fail from now on, or are well again."""
     channels.save_channel(connection, channel, unreadable_since=now if failed else None)
     if not failed:
-        over = [fingerprint(FindingKind.NEEDS_SELLER, channel, "numbers")]
-        findings.close_findings(connection, over, "its numbers could be read and written", now)
+        works_again(connection, channel, "numbers", "its numbers could be read and written", now)
 
 
 def _needs_seller(connection: Connection, channel: str, what_to_do: str, now: datetime) -> None:
-    finding = Finding(
-        kind=FindingKind.NEEDS_SELLER,
-        subject=(channel, "numbers"),
-        channel=channel,
-        summary=f"{channel}: its numbers cannot be read or written: {what_to_do}",
-    )
-    findings.open_findings(connection, [finding], now)
+    summary = f"{channel}: its numbers cannot be read or written: {what_to_do}"
+    waits_for_seller(connection, channel, "numbers", summary, now)
 
 
 def _ending(agent: Agent, channel: OpenChannel) -> bool:

@@ -15,7 +15,7 @@ from channelsync.sdk.values import KeyRead, Listing, ListingState, QuantityKey
 from channelsync.store import channels, findings, keys, listings
 from channelsync.store.listings import SeenListing
 from channelsync.sync.agent import Agent, OpenChannel
-from channelsync.sync.kept_units import count_kept
+from channelsync.sync.kept_units import count_kept, count_lost
 from channelsync.sync.listings_gone import Missing, hold_catalogue, listings_are_gone, settle_catalogue
 from channelsync.sync.understand_reads import ReadsUnderstood, understand_reads
 
@@ -89,6 +89,8 @@ async def pull_listings(agent: Agent, channel: OpenChannel, *, accept_fewer: boo
     channel.wake_publisher.set()  # a number that was read may be wrong, or have been waited for
     try:
         pulled.kept = await count_kept(agent, channel, began)
+        if not pulled.kept:  # else it is done
+            await count_lost(agent, channel)
     except ChannelError as error:  # the listings were pulled all the same
         pulled.not_counted = str(error)
         log.warning("kept_units.not_counted", channel=channel.name, reason=pulled.not_counted)
