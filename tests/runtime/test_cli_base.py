@@ -36,7 +36,7 @@ def all_commands() -> Iterator[Sequence[str]]:
         for name, command in getattr(group, "commands", {}).items():
             yield from walk(command, (*path, name))
 
-    yield from walk(typer.main.get_command(cli_app.build_app()), ())
+    yield from walk(cli_app.all_commands(), ())
 
 
 # Help and usage
@@ -88,7 +88,7 @@ def command_that_raises(error: BaseException, monkeypatch: pytest.MonkeyPatch) -
         app.command("fail")(fail)
         return app
 
-    monkeypatch.setattr(cli_app, "build_app", build)
+    monkeypatch.setattr(cli_app, "all_commands", lambda: typer.main.get_group(build()))
 
 
 ERRORS: list[tuple[Exception, ExitCode]] = [
@@ -158,7 +158,7 @@ def test_a_secret_that_the_configuration_names_is_in_no_error(
         app.command("fail")(fail)
         return app
 
-    monkeypatch.setattr(cli_app, "build_app", build)
+    monkeypatch.setattr(cli_app, "all_commands", lambda: typer.main.get_group(build()))
     main(["--debug", "fail"], {})
 
     assert "hush-hush" not in capsys.readouterr().err
@@ -166,7 +166,7 @@ def test_a_secret_that_the_configuration_names_is_in_no_error(
 
 def test_a_command_outside_main_is_a_programming_error() -> None:
     with pytest.raises(TypeError, match="under main"):
-        invocation(typer.Context(typer.main.get_command(cli_app.build_app())))
+        invocation(typer.Context(cli_app.all_commands()))
 
 
 # Which configuration

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 
@@ -48,8 +48,9 @@ class Catalogue:
         return self.examples[name]()
 
 
+@cache
 def installed() -> Catalogue:
-    """The connectors of this environment. Raises ConnectorProblem when two have one name."""
+    """The connectors of this environment, looked up once a process. Raises ConnectorProblem when two have one name."""
     return catalogue_of(entry_points(group=GROUP))
 
 
@@ -58,7 +59,7 @@ def catalogue_of(found: Iterable[EntryPoint]) -> Catalogue:
     by_name: dict[str, EntryPoint] = {}
     for entry in found:
         other = by_name.setdefault(entry.name, entry)
-        if other.value != entry.value or _distribution(other) != _distribution(entry):
+        if other is not entry and (other.value, _distribution(other)) != (entry.value, _distribution(entry)):
             raise ConnectorProblem(
                 f"two connectors are called {entry.name!r}: {other.value} from {_distribution(other)} and "
                 f"{entry.value} from {_distribution(entry)}; uninstall one of them"

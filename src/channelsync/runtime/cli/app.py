@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated
 
 import typer
 from pydantic import SecretStr
+from typer.core import TyperGroup
 
 from channelsync.domain.errors import DomainError
 from channelsync.runtime import config
@@ -72,14 +74,19 @@ ENDINGS: Sequence[tuple[type[BaseException], ExitCode]] = (
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Runs one command and returns its exit code. None: the arguments and environment of the process."""
     started = Invocation(environ if environ is not None else config.environment())
-    command = typer.main.get_command(build_app())
     try:
-        command.main(args=None if arguments is None else list(arguments), prog_name="channelsync", obj=started)
+        all_commands().main(args=None if arguments is None else list(arguments), prog_name="channelsync", obj=started)
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else int(ExitCode.DONE)
     except Exception as error:  # noqa: BLE001 - the last place: a person reads what it prints, not a traceback
         return int(_told(error, started))
     return int(ExitCode.DONE)
+
+
+@cache
+def all_commands() -> TyperGroup:
+    """`channelsync` with its commands, as they are run; made once a process."""
+    return typer.main.get_group(build_app())
 
 
 def build_app() -> typer.Typer:

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from channelsync.runtime.cli.app import build_app
+from channelsync.runtime.cli.app import all_commands
 from channelsync.runtime.cli.exit_codes import MEANING
 
 NAME = "channelsync"
@@ -44,7 +44,7 @@ The same for every command; a meaning never changes once it is released.
 
 def reference() -> str:
     """The page, in Markdown."""
-    root = typer.main.get_command(build_app())
+    root = all_commands()
     commands = list(_commands(root, (NAME,)))
     parts = [
         _HEAD,
