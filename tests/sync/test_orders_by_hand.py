@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from channelsync.domain.errors import BadOrder, ShortOfUnits
@@ -221,6 +222,41 @@ async def test_refuse_short_finds_the_location_that_has_the_units(open_seller: A
     assert (await book(seller, "a", MUG=3, refuse_short=True)).oversold == ()
     with pytest.raises(ShortOfUnits):
         await book(seller, "b", MUG=2, refuse_short=True)
+
+
+async def test_refuse_short_looks_at_the_location_that_is_named(open_seller: Any) -> None:
+    seller = await open_seller("shop", locations=("main", "outlet"))
+    await seller.has("MUG", 5)
+    await seller.has("MUG", 1, "outlet")
+
+    with pytest.raises(ShortOfUnits, match="MUG at outlet: 2 units wanted, 1 available"):
+        await book(seller, MUG=2, location="outlet", refuse_short=True)
+    assert (await book(seller, MUG=2, location="main", refuse_short=True)).changed
+
+
+async def test_refuse_short_of_a_changed_order_counts_what_it_has_reserved_already(seller: Any) -> None:
+    await seller.has("MUG", 3)
+    await book(seller, MUG=2, refuse_short=True)
+
+    assert (await book(seller, MUG=3, change=True, refuse_short=True)).changed
+    with pytest.raises(ShortOfUnits, match="MUG at main"):
+        await book(seller, MUG=4, change=True, refuse_short=True)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # on SQLite one transaction writes at a time
+async def test_who_asks_for_more_than_there_is_waits_for_nobody_that_holds_the_item(
+    seller: Any, postgresql_url: str
+) -> None:
+    await seller.has("MUG", 1)
+    other = await asyncpg.connect(postgresql_url)
+    await other.execute("BEGIN; SELECT * FROM position FOR UPDATE")
+    try:
+        async with asyncio.timeout(60):
+            with pytest.raises(ShortOfUnits):
+                await book(seller, MUG=2, refuse_short=True)
+    finally:
+        await other.close()
 
 
 async def test_refuse_short_refuses_a_sku_of_no_item_for_nobody_knows_how_many_there_are(seller: Any) -> None:

@@ -112,6 +112,8 @@ def book_by_hand(connection: Connection, setup: Setup, wanted: BookByHand, *, no
     order = _as_wanted(before, wanted, now)
     if before is not None and order == before:
         return _now(connection, setup, order, changed=False)
+    if wanted.refuse_short and before is None:
+        _refuse_hopeless(connection, setup, order)
     return _book(connection, setup, order, now=now, run=run, refuse_short=wanted.refuse_short)
 
 
@@ -320,6 +322,24 @@ def _book(
         _refuse_unknown(order, known)
         _refuse_short(connection, before, after)
     return _now(connection, setup, order, changed=True)
+
+
+def _refuse_hopeless(connection: Connection, setup: Setup, order: OrderSnapshot) -> None:
+    """Raises for a new order that asks for more than there is, by a look without locks; others are judged by booking.
+
+    When many ask for the last units, most are refused: they need not wait for one another. Only items that consist of
+    nothing else are looked at.
+    """
+    known = items.items_by_sku(connection, {line.sku for line in order.lines if line.sku})
+    plain = {sku: item.id for sku, item in known.items() if reachable(item.id, setup.recipes) == {item.id}}
+    positions = ledger.read_positions(connection, plain.values())
+    for line in order.lines:
+        if line.sku in plain:
+            places = (line.location,) if line.location else setup.channels[BY_HAND].locations
+            there = [positions.get(PositionKey(plain[line.sku], one)) for one in places]
+            left = sum(max(one.available, 0) for one in there if one is not None)
+            if line.ordered > left:
+                raise ShortOfUnits(f"{line.sku} at {', '.join(places)}", line.ordered, left)
 
 
 def _refuse_unknown(order: OrderSnapshot, known: Collection[str]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from channelsync.runtime.cli.app import main
+from channelsync.runtime.garbage import keeping_all
+
+with keeping_all():
+    from channelsync.runtime.cli.app import main
 
 __all__ = ["main"]

@@ -21,6 +21,7 @@ from channelsync.runtime.cli.context import Invocation, invocation
 from channelsync.runtime.cli.exit_codes import EPILOG, CommandFailed, ExitCode
 from channelsync.runtime.cli.output import Output
 from channelsync.runtime.config_errors import BadWebhookSecret, ConfigInvalid
+from channelsync.runtime.garbage import keeping_all
 from channelsync.sdk.discovery import ConnectorProblem
 from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.redaction import redact_text
@@ -86,7 +87,8 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
 @cache
 def all_commands() -> TyperGroup:
     """`channelsync` with its commands, as they are run; made once a process."""
-    return typer.main.get_group(build_app())
+    with keeping_all():
+        return typer.main.get_group(build_app())
 
 
 def build_app() -> typer.Typer:
