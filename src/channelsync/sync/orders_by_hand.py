@@ -339,7 +339,8 @@ def _refuse_hopeless(connection: Connection, setup: Setup, order: OrderSnapshot)
             there = [positions.get(PositionKey(plain[line.sku], one)) for one in places]
             left = sum(max(one.available, 0) for one in there if one is not None)
             if line.ordered > left:
-                raise ShortOfUnits(f"{line.sku} at {', '.join(places)}", line.ordered, left)
+                where = f" at {places[0]}" if len(places) == 1 else ""
+                raise ShortOfUnits(f"{line.sku}{where}", line.ordered, left)
 
 
 def _refuse_unknown(order: OrderSnapshot, known: Collection[str]) -> None:

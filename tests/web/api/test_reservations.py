@@ -25,8 +25,8 @@ async def test_a_short_reservation_is_refused_and_says_how_many_there_are(api: A
     await api.post("/reservations", wanted("first", 3))
     short = await api.post("/reservations", wanted("second", 3))
     assert refusal(short) == (409, "short-of-units")
-    assert short.json()["short"] == {"what": "MUG at main", "wanted": 3, "available": 2}
-    assert "MUG at main: 3 units wanted, 2 available" in short.json()["detail"]
+    assert short.json()["short"] == {"what": "MUG", "wanted": 3, "available": 2}
+    assert "MUG: 3 units wanted, 2 available" in short.json()["detail"]
     assert (await api.get("/positions/MUG")).json()["reserved"] == 3
     unknown = await api.post("/reservations", wanted("third", 1, "NOPE"))
     assert refusal(unknown) == (409, "short-of-units")
