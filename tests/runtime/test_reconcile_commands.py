@@ -246,3 +246,22 @@ async def everything(url: str) -> dict[str, list[str]]:
         return {name: sorted(map(repr, await connection.fetch(f'SELECT * FROM "{name}"'))) for (name,) in names}
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["for real", "dry run"])
+def test_a_channel_whose_secret_is_missing_is_named_and_holds_up_no_other(
+    shopkeeper: Shopkeeper, options: Sequence[str]
+) -> None:
+    listing = shopkeeper.sells("MUG", 5, units=9)
+    market = 'connector = "memory"\nsettings = { shop = "two-market" }'
+    needy = 'connector = "sandbox"\nsettings = { base_url = "http://127.0.0.1:9", refresh_token = { stored = "t" } }'
+    text = shopkeeper.config.read_text()
+    assert market in text
+    shopkeeper.config.write_text(text.replace(market, needy))
+
+    ran = shopkeeper.runs("reconcile", *options)
+
+    assert ran.code == ExitCode.UNREACHABLE
+    assert "market: " in ran.err
+    assert "channelsync channels connect market" in ran.err
+    assert shopkeeper.number(listing) == (5 if options else 9)

@@ -21,6 +21,7 @@ from channelsync.runtime.config_guard import limits_of
 from channelsync.runtime.config_models import ChannelConfig, Config
 from channelsync.sdk.clock import Clock, SystemClock
 from channelsync.sdk.discovery import Catalogue, installed
+from channelsync.sdk.errors import NeedsSeller
 from channelsync.sdk.vault import Vault
 from channelsync.store import channels as channel_rows
 from channelsync.store import items, rules, runs
@@ -184,7 +185,10 @@ async def open_channels(
     *,
     safe: Safe | None = None,
 ) -> None:
-    """Opens these channels (None: all that are not off) for as long as the stack lasts. safe: see `opened_channel`."""
+    """Opens these channels for as long as the stack lasts. safe: see `opened_channel`.
+
+    names None: all that are not off; one that waits for its seller holds up no other, `Agent.unopened` has it then.
+    """
     states = await agent.database.query(channel_rows.channel_states)
     for channel in loaded.config.channels:
         setup = agent.setup.channels[channel.name]
@@ -192,7 +196,12 @@ async def open_channels(
         if wanted:
             vault = None if safe is None else safe.vault(channel.name)
             opened = opened_channel(agent, loaded, channel, catalogue, vault=vault)
-            agent.add_channel(await stack.enter_async_context(opened))
+            try:
+                agent.add_channel(await stack.enter_async_context(opened))
+            except NeedsSeller as error:
+                if names is not None:
+                    raise
+                agent.unopened[channel.name] = str(error)
 
 
 @asynccontextmanager

@@ -62,8 +62,9 @@ class OpenChannel:
 class Agent:
     """One running channelsync. run: the run that its ledger entries name. measures: renewed by the schedule.
 
-    changed: set with every wake-up, for whoever tells other processes. stopping: no new work is begun any more.
-    clock_watch: whether this machine's wall clock is believed. wake_schedule: something may be due that was not.
+    unopened: channels that should be open and wait for their seller, each with why. changed: set with every wake-up,
+    for whoever tells other processes. stopping: no new work is begun any more. clock_watch: whether this machine's wall
+    clock is believed. wake_schedule: something may be due that was not.
     beats, counts: which of its parts are alive, and what they did; held: names the accounts that this process may write
     to now, on PostgreSQL. All for whoever watches the process.
     """
@@ -74,6 +75,7 @@ class Agent:
     run: str
     measures: Measures
     channels: dict[str, OpenChannel] = field(default_factory=dict)
+    unopened: dict[str, str] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
     clock_watch: ClockWatch = field(default_factory=ClockWatch)

@@ -88,7 +88,7 @@ async def look(agent: Agent, chosen: Chosen) -> Looked:
     position are read as well, for a raise is computed from reads of all of them; then every channel's orders are
     taken in, those that explain what the reads have shown among them.
     """
-    looked = Looked()
+    looked = Looked(failures=dict(agent.unopened))
     began = agent.clock.now()
     for channel in tuple(agent.channels.values()):
         try:
