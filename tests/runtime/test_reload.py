@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from channelsync.domain.findings import Finding, FindingKind
 from channelsync.lab.virtual_time import LabClock, run_virtual
 from channelsync.runtime.config import Loaded, load
 from channelsync.runtime.daemon import run_daemon
@@ -21,6 +22,7 @@ from channelsync.runtime.wiring import open_agent, open_run
 from channelsync.sdk.discovery import Catalogue, catalogue_with
 from channelsync.store import daemons
 from channelsync.store.daemons import ServingProcess
+from channelsync.store.findings import open_findings
 from channelsync.store.items import item_id
 from channelsync.store.listings import set_mapping
 from channelsync.sync.pull_listings import identify, pull_listings
@@ -203,6 +205,23 @@ def test_channels_come_and_go_and_others_do_not_notice(play: Any, sqlite_url: st
             assert (stand.number("shop"), stand.number("market")) == (10, 9)
             (row,) = await stand.rows("SELECT told FROM daemon")
             assert json.loads(row.told)["channels"].keys() == {"market"}
+
+    play(story, sqlite_url)
+
+
+def test_what_was_found_about_something_that_is_taken_out_is_closed(play: Any, sqlite_url: str) -> None:
+    async def story(stand: Stand) -> None:
+        stand.write(SHOP + MARKET)
+        open_now = "SELECT fingerprint FROM finding WHERE closed_at IS NULL ORDER BY fingerprint"
+        hook = Finding(kind=FindingKind.HOOK_FAILING, subject=("wms",), summary="")
+        market = Finding(kind=FindingKind.NEEDS_SELLER, subject=("market", "webhooks"), channel="market", summary="")
+        async with open_run(stand.loaded_before, "find", clock=stand.clock) as run:
+            await run.database.transact(lambda c: open_findings(c, [hook, market], stand.clock.now()))
+        async with stand.daemon():
+            assert await stand.rows(open_now) == [("needs the seller|market|webhooks",)], "there is no hook"
+            stand.write(SHOP)
+            assert (await stand.reload())["removed"] == ["market"]
+            assert await stand.rows(open_now) == []
 
     play(story, sqlite_url)
 

@@ -23,6 +23,7 @@ from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.runtime.config import Loaded, environment, load
 from channelsync.runtime.config_models import ChannelConfig
 from channelsync.runtime.first_look import look_before_publishing
+from channelsync.runtime.forgotten import close_forgotten
 from channelsync.runtime.hooks import keep_hooks
 from channelsync.runtime.logging import bound, lost_lines
 from channelsync.runtime.pauses import first_of_all, pause_after
@@ -118,6 +119,7 @@ async def run_daemon(
             )
             stop_it, reload = stopped.set, daemon.reloader.wishes.ask
             stack.enter_context(on_signals({signal.SIGTERM: stop_it, signal.SIGINT: stop_it, signal.SIGHUP: reload}))
+            await daemon.forget()
             await daemon.say_started()
             await look_before_publishing(agent, database_file(loaded.config))
             await daemon.work(stopped)
@@ -139,6 +141,11 @@ class Daemon:
     reloader: Reloader | None = None
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     begin: Callable[[ChannelConfig], asyncio.Task[None]] | None = None
+
+    async def forget(self) -> None:
+        """Closes the findings about what was taken out of the configuration while no daemon ran."""
+        now = self.agent.clock.now()
+        await self.agent.database.transact(lambda c: close_forgotten(c, self.loaded.config, now))
 
     async def say_started(self) -> None:
         """The first line of the log: what runs here, on which database, with which channels in which mode."""

@@ -14,6 +14,8 @@ import structlog
 from sqlalchemy import Connection
 
 from channelsync.runtime.config import Loaded
+from channelsync.runtime.config_models import Config
+from channelsync.runtime.forgotten import close_forgotten
 from channelsync.runtime.logging import set_level
 from channelsync.runtime.reload_plan import Reload, reload_of
 from channelsync.runtime.reload_wishes import (
@@ -150,7 +152,7 @@ class Reloader:
             now = agent.clock.now()
             try:
                 agent.measures = await agent.database.query(lambda c, now=now: measure(c, begun.after, now))  # type: ignore[misc]
-                await agent.database.transact(lambda c, now=now: _end(c, begun, now))  # type: ignore[misc]
+                await agent.database.transact(lambda c, now=now: _end(c, begun, self.loaded.config, now))  # type: ignore[misc]
                 break
             except DatabaseError as error:
                 log.warning("config.not_marked", reason=str(error), again_in=_AGAIN_AFTER)
@@ -169,6 +171,7 @@ class _Begun:
     held: list[HeldPlan]
 
 
-def _end(connection: Connection, begun: _Begun, now: datetime) -> None:
+def _end(connection: Connection, begun: _Begun, config: Config, now: datetime) -> None:
     mark_changed(connection, begun.before, begun.after, begun.affected, now)
+    close_forgotten(connection, config, now)
     runs.end_run(connection, begun.run, "done", now)
