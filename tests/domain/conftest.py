@@ -120,7 +120,8 @@ class Books:
                     assert min(leg.open, leg.shipped, leg.released, leg.expired, leg.lost, leg.returned) >= 0
                     for item, each in leg.takes:
                         held[PositionKey(item, leg.location)] += leg.open * each
-                assert line.withheld <= line.sum("returned") <= line.sum("shipped")
+                assert line.sum("returned") <= line.sum("shipped")
+                assert all(0 <= leg.withheld <= leg.returned for leg in line.legs)
         for key in {*self.positions, *held}:
             assert self.at(*key).reserved == held[key], f"{key}: reserved is not what open legs hold"
         assert sum(self.open.values()) == sum(position.reserved for position in self.positions.values())

@@ -218,7 +218,7 @@ def units_of(books: Any) -> dict[Any, Any]:
     for name, order in books.orders.items():
         lines = {}
         for line in order.lines:
-            sums = (*(line.sum(what) for what in ("open", "shipped", "lost", "returned")), line.withheld)
+            sums = tuple(line.sum(what) for what in ("open", "shipped", "lost", "returned", "withheld"))
             if any(sums):
                 lines[line.line] = sums
         found[name] = (order.status, order.version, order.content, lines)

@@ -98,6 +98,25 @@ def test_a_return_arrives_where_the_channel_says(books: Any) -> None:
     assert books.sums(location="there") == (0, 0, 0)
 
 
+def test_what_is_set_aside_is_so_where_it_lies(books: Any) -> None:
+    books.hold(10, location="there")
+    shipped = (*units(1, 1, "here"), *units(1, 1, "there"))
+    books.take(seen(2, line(2, shipped=shipped, returned=units(1, 2, "here"), withheld=units(1, 2, "there"))))
+    assert (books.sums(), books.sums(location="there")) == ((10, 0, 0), (10, 0, 1))
+    books.take(seen(3, line(2, shipped=shipped, returned=units(1, 2, "there"), withheld=units(1, 2, "here"))))
+    assert (books.sums(), books.sums(location="there")) == ((10, 0, 1), (10, 0, 0)), (
+        "as many are set aside, not the same"
+    )
+
+
+def test_what_did_not_come_back_after_all_is_not_set_aside_either(books: Any) -> None:
+    books.hold(10, location="there")
+    shipped = (*units(1, 1, "here"), *units(1, 1, "there"))
+    books.take(seen(2, line(2, shipped=shipped, returned=units(1, 2, "here"), withheld=units(1, 2, "there"))))
+    books.take(seen(3, line(2, shipped=shipped, withheld=units(1, 2))))
+    assert (books.sums(), books.sums(location="there")) == ((10, 0, 1), (9, 0, 0))
+
+
 def test_a_shipment_before_the_count_does_not_lower_on_hand(books: Any) -> None:
     books.count(hour(2))
     told = (*units(1, 1), *units(1, 2), *units(2, 3))

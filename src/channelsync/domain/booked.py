@@ -16,7 +16,8 @@ class Leg:
 
     Its reservations are one per item in `takes`: units x base units each. A unit ends once: shipped, released,
     expired or lost; open = reserved and not ended. returned: came back to this location, set aside or not; those
-    that were shipped from another one are counted where they came back to.
+    that were shipped from another one are counted where they came back to. withheld: of the returned ones, those that
+    are not for sale.
     """
 
     number: int
@@ -28,6 +29,7 @@ class Leg:
     expired: int = 0
     lost: int = 0
     returned: int = 0
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,18 +37,16 @@ class BookedLine:
     """What we have booked of one line so far.
 
     sold: None until the listing is mapped; until then the line has no legs and waits.
-    withheld: of all returned units, those that are not for sale.
     deducted, given_back: how far the line has moved the channel's own number (see `effects`), units of the line.
     """
 
     line: str
     sold: SoldAs | None = None
     legs: tuple[Leg, ...] = ()
-    withheld: int = 0
     deducted: int = 0
     given_back: int = 0
 
-    def sum(self, what: Literal["open", "shipped", "lost", "returned"]) -> int:
+    def sum(self, what: Literal["open", "shipped", "lost", "returned", "withheld"]) -> int:
         """Units over all legs; returned ones include those that were set aside."""
         return sum(getattr(leg, what) for leg in self.legs)
 

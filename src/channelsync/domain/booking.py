@@ -200,10 +200,21 @@ class _Work:
             leg = legs[index]
             over = at_location(replace(state, legs=tuple(legs)), name, leg.location) - told.get(leg.location, 0)
             units = max(0, min(back, getattr(leg, name), over))
-            self._move(leg, line, story, units)
-            legs[index] = changed(leg, name, -units)
+            legs[index] = self._undone(leg, line, name, units, story)
             back -= units
         return replace(state, legs=tuple(legs))
+
+    def _undone(self, leg: Leg, line: OrderLine, name: Counted, units: int, story: Story) -> Leg:
+        """The leg with fewer units of one kind. A mark that somebody has taken off already is not taken off again."""
+        moved = units
+        if name == "returned":  # what did not come back is not set aside either
+            unmarked = max(0, units - (leg.returned - leg.withheld))
+            leg = self._undone(leg, line, "withheld", unmarked, _not_aside(self.snapshot))
+        elif name == "withheld":
+            withheld = self.terms.withheld
+            moved = min(units, *(withheld.get(PositionKey(item, leg.location), 0) // each for item, each in leg.takes))
+        self._move(leg, line, story, moved)
+        return changed(leg, name, -units)
 
     def _end_where_told(
         self, state: BookedLine, line: OrderLine, name: Gone, moved: tuple[Moved, ...], story: Story
@@ -281,26 +292,23 @@ class _Work:
 
     def _bring_back(self, state: BookedLine, line: OrderLine) -> BookedLine:
         """Returns, up to what was shipped: more cannot have come back, whatever the order says."""
-        if not (line.returned or line.withheld or state.withheld or state.sum("returned")):
+        if not (line.returned or line.withheld or state.sum("returned")):
             return state
         version = self.snapshot.version
         for_sale = oldest(line.returned, state.sum("shipped"))
         aside = oldest(line.withheld, state.sum("shipped") - total(for_sale))
-        mark = total(aside) - state.withheld
-        self._unmark(state, line, -mark)
-        undo = Story(EntryKind.ADJUST, version, "return taken back", -1, happened=self.since)
-        state = self._take_back(state, line, "returned", (*for_sale, *aside), undo)
         back = (*for_sale, *aside)
+        state = self._take_back(state, line, "withheld", aside, _not_aside(self.snapshot))
+        undo = Story(EntryKind.ADJUST, version, "return taken back", -1, happened=self.since)
+        state = self._take_back(state, line, "returned", back, undo)
         for where in sorted(units_at(back), key=lambda name: (name is None, name or "")):
-            booked = at_location(state, "returned", where) if where else state.sum("returned")
-            missing = (units_at(back)[where] if where else total(back)) - booked
-            marked = max(0, min(missing, mark, units_at(aside).get(where, 0)))
+            missing = _lacking(state, "returned", back, where)
+            marked = max(0, min(missing, _lacking(state, "withheld", aside, where)))
             came = newest(back, missing, where)  # which of them are set aside says nothing of when they came
             state = self._put_back(state, line, newest(came, marked, where), withheld=1)
             state = self._put_back(state, line, oldest(came, missing - marked), withheld=0)
-            mark -= marked
-        self._mark(state, line, mark)
-        return replace(state, withheld=total(aside))
+            state = self._mark(state, line, _lacking(state, "withheld", aside, where), where)
+        return state
 
     def _put_back(self, state: BookedLine, line: OrderLine, moved: Iterable[Moved], *, withheld: int) -> BookedLine:
         """Books returned units where they came back to, else where they were shipped from."""
@@ -317,26 +325,20 @@ class _Work:
                     key = (one.location or location, takes)
                     there = legs.get(key) or Leg(number=len(legs) + 1, location=key[0], takes=takes)
                     self._move(there, line, story, n)
-                    legs[key] = replace(there, returned=there.returned + n)
+                    legs[key] = replace(there, returned=there.returned + n, withheld=there.withheld + withheld * n)
                     units -= n
         return replace(state, legs=tuple(legs.values()))
 
-    def _mark(self, state: BookedLine, line: OrderLine, units: int) -> None:
-        """Sets units aside that came back before and were taken for good ones."""
+    def _mark(self, state: BookedLine, line: OrderLine, units: int, where: str | None) -> BookedLine:
+        """Sets units aside that came back before, there or (None) anywhere, and were taken for good ones."""
         story = Story(EntryKind.RETURN, self.snapshot.version, "set aside", withheld=1)
+        legs = []
         for leg in state.legs:
-            n = max(0, min(units, leg.returned))
+            n = max(0, min(units, leg.returned - leg.withheld)) if where in (None, leg.location) else 0
             self._move(leg, line, story, n)
+            legs.append(changed(leg, "withheld", n))
             units -= n
-
-    def _unmark(self, state: BookedLine, line: OrderLine, units: int) -> None:
-        """Takes the mark off units that are not set aside after all, unless somebody has done so already."""
-        story = Story(EntryKind.UNWITHHOLD, self.snapshot.version, "not set aside after all", withheld=-1)
-        for leg in reversed(state.legs):
-            marked = [self.terms.withheld.get(PositionKey(item, leg.location), 0) // each for item, each in leg.takes]
-            n = max(0, min(units, leg.returned, *marked))
-            self._move(leg, line, story, n)
-            units -= n
+        return replace(state, legs=tuple(legs))
 
     def _move(self, leg: Leg, line: OrderLine, story: Story, units: int) -> None:
         if not units:
@@ -352,3 +354,14 @@ class _Work:
                 here = terms.available.setdefault(leg.location, {})
                 change = one.on_hand - one.reserved - one.withheld
                 here[one.position.item] = here.get(one.position.item, 0) + change
+
+
+def _not_aside(snapshot: OrderSnapshot) -> Story:
+    return Story(EntryKind.UNWITHHOLD, snapshot.version, "not set aside after all", withheld=-1)
+
+
+def _lacking(state: BookedLine, name: Counted, moved: tuple[Moved, ...], where: str | None) -> int:
+    """Units of these moves that are not booked: those of a location, or (None) all of them."""
+    if where:
+        return units_at(moved).get(where, 0) - at_location(state, name, where)
+    return total(moved) - state.sum(name)

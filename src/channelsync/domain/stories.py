@@ -13,7 +13,7 @@ from channelsync.domain.quantities import PositionKey
 
 Gone = Literal["shipped", "lost"]
 Ended = Literal["shipped", "lost", "released"]
-Counted = Literal["shipped", "lost", "returned"]
+Counted = Literal["shipped", "lost", "returned", "withheld"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ def changed(leg: Leg, name: Ended | Counted, units: int) -> Leg:
             return replace(leg, released=leg.released + units)
         case "returned":
             return replace(leg, returned=leg.returned + units)
+        case "withheld":
+            return replace(leg, withheld=leg.withheld + units)
 
 
 def at_location(state: BookedLine, name: Counted, where: str) -> int:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStat
 from channelsync.domain.sourcing import SoldAs
 
 _MOVED = ("cancelled", "lost", "shipped", "returned", "withheld")
+_OF_A_LEG = ("open", "shipped", "released", "expired", "lost", "returned", "withheld")
 
 
 def dump(value: object) -> bytes:
@@ -67,13 +69,9 @@ def _dump_booked_line(line: BookedLine) -> dict[str, object]:
     return {
         "line": line.line,
         "sold": [line.sold.item, line.sold.multiple] if line.sold else None,
-        "withheld": line.withheld,
         "deducted": line.deducted,
         "back": line.given_back,
-        "legs": [
-            [leg.location, leg.takes, leg.open, leg.shipped, leg.released, leg.expired, leg.lost, leg.returned]
-            for leg in line.legs
-        ],
+        "legs": [[leg.location, leg.takes, *(getattr(leg, name) for name in _OF_A_LEG)] for leg in line.legs],
     }
 
 
@@ -84,8 +82,7 @@ def load_booked(raw: bytes, *, channel: str, order: str, version: datetime, cont
         BookedLine(
             line=line["line"],
             sold=SoldAs(*line["sold"]) if line["sold"] else None,
-            legs=tuple(_load_leg(number, leg) for number, leg in enumerate(line["legs"], start=1)),
-            withheld=line["withheld"],
+            legs=_load_legs(line["legs"], line.get("withheld", 0)),
             deducted=line["deducted"],
             given_back=line["back"],
         )
@@ -102,19 +99,20 @@ def load_booked(raw: bytes, *, channel: str, order: str, version: datetime, cont
     )
 
 
-def _load_leg(number: int, raw: list[Any]) -> Leg:
-    location, takes, opened, shipped, released, expired, lost, returned = raw
-    return Leg(
-        number=number,
-        location=location,
-        takes=tuple((item, units) for item, units in takes),
-        open=opened,
-        shipped=shipped,
-        released=released,
-        expired=expired,
-        lost=lost,
-        returned=returned,
-    )
+def _load_legs(raw: list[Any], withheld: int) -> tuple[Leg, ...]:
+    """The legs of a line. withheld: what rows of revision 0001 say of all legs together; it is on the first of them."""
+    legs = []
+    for number, (location, takes, *units) in enumerate(raw, start=1):
+        leg = Leg(
+            number=number,
+            location=location,
+            takes=tuple((item, each) for item, each in takes),
+            **dict(zip(_OF_A_LEG, units, strict=False)),
+        )
+        aside = min(withheld, leg.returned)
+        withheld -= aside
+        legs.append(replace(leg, withheld=aside) if aside else leg)
+    return tuple(legs)
 
 
 def _dump_line(line: OrderLine) -> dict[str, object]:
