@@ -12,7 +12,7 @@ from channelsync.sdk.breaker import ServerTime
 from channelsync.sdk.errors import NeedsSeller
 from channelsync.store import channels, daemons, findings
 from channelsync.store.daemons import ServingProcess
-from channelsync.store.database_errors import DatabaseUnavailable
+from channelsync.store.database_errors import DatabaseFull, DatabaseUnavailable
 from channelsync.store.standing import standing
 from channelsync.sync.publish import publish_tick
 from channelsync.sync.readiness import readiness, receiver_readiness
@@ -108,3 +108,16 @@ async def test_a_database_that_does_not_answer_is_red(seller: Any, monkeypatch: 
     monkeypatch.undo()
     assert [(one.what, one.level) for one in states] == [("database", "red")] * 2
     assert [one.level for one in await receiver_readiness(seller.agent.database)] == ["green"]
+
+
+async def test_a_database_without_room_is_red_until_something_could_be_written(seller: Any) -> None:
+    def no_room(_connection: Any) -> None:
+        raise DatabaseFull
+
+    with pytest.raises(DatabaseFull):
+        await seller.database.transact(no_room)
+    states = [*await readiness(seller.agent), *await receiver_readiness(seller.database)]
+    found = [(one.level, one.found) for one in states if one.what == "database"]
+    assert found == [("red", str(DatabaseFull()))] * 2
+    await seller.database.transact(lambda c: None)
+    assert [one.level for one in await receiver_readiness(seller.database)] == ["green"]

@@ -25,7 +25,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from sqlalchemy import Connection, text
 
-from channelsync.store.database_errors import CommitUnknown, DatabaseError, surely_rolled_back, understood
+from channelsync.store.database_errors import CommitUnknown, DatabaseError, DatabaseFull, surely_rolled_back, understood
 
 Dialect = Literal["sqlite", "postgresql"]
 T = TypeVar("T")
@@ -54,6 +54,8 @@ class Database(ABC):
         """`url` opens it again and may hold a password; `name` may be shown; a seed makes the waits repeatable."""
         self.url = url
         self.name = name
+        self.full = ""
+        """Why the last transaction was not written, where there was no room for it."""
         self._in_flight = in_flight
         self._random = random.Random(seed)  # noqa: S311  # spreads retries, guards nothing
 
@@ -67,7 +69,13 @@ class Database(ABC):
         as a whole, at most `attempts` times, after a conflict, a lock held by another, or a connection that broke
         before the commit. Raises CommitUnknown when it broke during the commit.
         """
-        return await self._repeat(lambda: self._transact_once(work), attempts)
+        try:
+            value = await self._repeat(lambda: self._transact_once(work), attempts)
+        except DatabaseFull as error:
+            self.full = str(error)
+            raise
+        self.full = ""
+        return value
 
     async def query(self, work: Work[T], *, snapshot: bool = False, unhurried: bool = False) -> T:
         """Runs `work`, which only reads, and returns its value; repeated like `transact`.

@@ -50,7 +50,7 @@ async def readiness(agent: Agent) -> list[State]:
         said = str(error) or f"no answer within {DATABASE_WITHIN:.0f} s"
         return [State(what="database", level="red", found=said), *_clocks(agent)]
     return [
-        State(what="database", level="green", found=f"{agent.database.name} answers, its tables are right"),
+        _database(agent.database),
         *_accounts(agent, states),
         *_clocks(agent),
         *_channels(agent, states),
@@ -66,7 +66,14 @@ async def receiver_readiness(database: Database) -> list[State]:
     except (DatabaseError, TimeoutError) as error:
         said = str(error) or f"no answer within {DATABASE_WITHIN:.0f} s"
         return [State(what="database", level="red", found=said)]
-    return [State(what="database", level="green", found=f"{database.name} answers, its tables are right")]
+    return [_database(database)]
+
+
+def _database(database: Database) -> State:
+    """Of one that answers. Every process writes a sign of life to it, so it is soon known when there is room again."""
+    if database.full:
+        return State(what="database", level="red", found=database.full)
+    return State(what="database", level="green", found=f"{database.name} answers, its tables are right")
 
 
 def _accounts(agent: Agent, states: dict[str, ChannelState]) -> Iterator[State]:

@@ -26,9 +26,10 @@ AGAIN_AFTER = (0.5,) * 200
 
 @dataclass(slots=True)
 class Deliveries:
-    """All that is delivered to the daemon of a day."""
+    """All that is delivered to the daemon of a day, which listens at this address."""
 
     day: Any
+    address: str
     senders: dict[str, WebhookSender] = field(default_factory=dict)
     sending: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -43,6 +44,15 @@ class Deliveries:
         async def is_so() -> bool:
             logs = [sender.log[before[name] :] for name, sender in self.senders.items()]
             return any(one.status == status for log in logs for one in log)
+
+        await self.day.until(is_so)
+
+    async def ready(self, status: int) -> None:
+        """Returns once the daemon's /readyz is answered so."""
+
+        async def is_so() -> bool:
+            async with httpx.AsyncClient(timeout=60) as client:
+                return (await client.get(f"{self.address}/readyz")).status_code == status
 
         await self.day.until(is_so)
 
@@ -101,10 +111,10 @@ def delivering(monkeypatch: pytest.MonkeyPatch) -> Delivering:
 async def _delivering(day: Any, plan: WebhookPlan) -> AsyncIterator[Deliveries]:
     port = free_port()
     day.configure('listen = ""', f'listen = "127.0.0.1:{port}"')
-    made = Deliveries(day)
+    made = Deliveries(day, f"http://127.0.0.1:{port}")
     async with httpx.AsyncClient() as client, asyncio.TaskGroup() as tasks:
         for name, site in day.sites.items():
-            address = f"http://127.0.0.1:{port}/webhooks/{name}"
+            address = f"{made.address}/webhooks/{name}"
             hook = site.api.subscriptions.add(site.account.name, address, TOPICS)
             section = f'name = "{name}"\nconnector = "sandbox"\n[channel.settings]\n'
             day.configure(section, f'{section}webhook_secrets = ["{hook.secret}"]\n')
