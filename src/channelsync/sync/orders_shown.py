@@ -84,7 +84,8 @@ class LineOnView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegOnView:
-    """Where units of a line come from and how far they got. takes: base units by SKU for one unit of the line."""
+    """Where units of a line come from and how far they got. takes: base units by SKU for one unit of the line.
+    set_aside: of the returned ones, those that are not for sale."""
 
     line: str
     location: str
@@ -95,6 +96,7 @@ class LegOnView:
     expired: int
     lost: int
     returned: int
+    set_aside: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +259,7 @@ def _legs(line: BookedLine, skus: dict[str, str]) -> list[LegOnView]:
             expired=leg.expired,
             lost=leg.lost,
             returned=leg.returned,
+            set_aside=leg.withheld,
         )
         for leg in line.legs
     ]
