@@ -12,7 +12,7 @@ def keeping_all() -> Iterator[None]:
     """Looks for no garbage inside, and never in what was made there.
 
     What a process makes while it starts (modules, classes, commands) stays to its end; looking at all of it again and
-    again takes a quarter of the time that a command needs to start.
+    again takes a good part of the time that a command needs to start.
     """
     gc.disable()
     try:
