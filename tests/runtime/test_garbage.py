@@ -1,26 +1,24 @@
-"""How often garbage is looked for."""
+"""Garbage is looked for again once a process has started, also one that failed."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 
 import pytest
 
-from channelsync.runtime.garbage import collect_rarely
+from channelsync.runtime.garbage import keeping_all
 
 
-@pytest.fixture
-def as_before() -> Iterator[None]:
-    before = gc.get_threshold()
-    yield
-    gc.set_threshold(*before)
-    gc.unfreeze()
+def test_nothing_is_looked_for_inside_and_everything_that_comes_later_is() -> None:
+    with keeping_all():
+        assert not gc.isenabled()
+        kept = gc.get_freeze_count()
+        made = [[] for _ in range(1000)]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() >= kept + len(made)
 
 
-@pytest.mark.usefixtures("as_before")
-def test_garbage_is_looked_for_rarely_and_not_among_what_is_there_already() -> None:
-    collect_rarely()
-    assert gc.get_threshold()[0] >= 10 * 700
-    assert gc.get_freeze_count() > 0
+def test_a_start_that_fails_leaves_it_on() -> None:
+    with pytest.raises(ImportError), keeping_all():
+        raise ImportError
     assert gc.isenabled()
