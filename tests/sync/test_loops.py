@@ -438,7 +438,8 @@ def test_yesterdays_orders_are_audited_as_often_as_the_schedule_says(play: Play,
             assert len(asked) == days
             assert asked[0] == "ids of 2026-02-28"
 
-    play(story, audit=timedelta(hours=audit), tick=timedelta(minutes=10))
+    hour = timedelta(hours=1)  # a day is long: nothing else need happen in it
+    play(story, audit=timedelta(hours=audit), tick=hour, poll=hour, poll_quiet=hour)
 
 
 def test_writes_without_an_answer_are_unknown_and_read_before_anything_is_written(play: Play) -> None:
