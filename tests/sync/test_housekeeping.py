@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from channelsync.store import agenda, keys
+from channelsync.store import agenda, channels, keys
 from channelsync.store.database import open_database
 from channelsync.store.items import item_id
 from channelsync.store.tables import metadata
@@ -175,3 +175,41 @@ async def test_sqlites_file_is_looked_after(open_seller: Any, sqlite_url: str) -
     async with open_database(sqlite_url) as database:
         seller.agent.database = database
         assert await care_for_file(seller.agent) == "statistics renewed, log emptied"
+
+
+async def rounds(seller: Any, many: int) -> None:
+    """Of the first shop alone."""
+    for _ in range(many):
+        await poll_orders(seller.agent, seller.channel("shop"))
+        await publish_tick(seller.agent, seller.channel("shop"))
+        await seller.clock.sleep(60)
+
+
+async def look_at_all(seller: Any) -> None:
+    await seller.database.transact(lambda c: keys.want_reads(c, agenda.chosen_keys(c)))
+
+
+async def test_units_that_were_held_at_a_time_yet_to_come_are_freed_as_any_others(selling: Any) -> None:
+    item = next(iter(selling.shop().items.values()))
+    item.number -= 1  # a drop that no order will explain
+    await look_at_all(selling)
+    await rounds(selling, 1)
+    assert await reserved(selling) == 1
+    selling.clock.at -= timedelta(days=1)
+    await watch_clock(selling.agent)
+    await rounds(selling, 1)
+    assert await reserved(selling) == 1, "an order may still come"
+    await rounds(selling, 30)
+    assert await reserved(selling) == 0
+
+
+async def test_orders_that_were_read_at_a_time_yet_to_come_count_as_unread_until_they_are_read_again(
+    selling: Any,
+) -> None:
+    selling.clock.at -= timedelta(days=1)
+    await watch_clock(selling.agent)
+    states = await selling.database.query(channels.channel_states)
+    assert [(one.covered_to, one.orders_asked_at) for one in states.values()] == [(None, None)] * 2
+    await goes_round(selling)
+    states = await selling.database.query(channels.channel_states)
+    assert all(one.orders_asked_at == selling.clock.now() for one in states.values())

@@ -7,12 +7,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Update, select, update
 
+from channelsync.store.provisionals import HOLDING
 from channelsync.store.tables import metadata
 
 _KEY = metadata.tables["quantity_key"]
 _WRITE = metadata.tables["quantity_write"]
 _CHANNEL = metadata.tables["channel"]
 _HINT = metadata.tables["order_hint"]
+_HELD = metadata.tables["provisional"]
 
 RESTORED = "the database was restored from before this write was seen"
 
@@ -34,7 +36,11 @@ def of_the_future(connection: Connection, now: datetime) -> bool:
 
 def forget_the_future(connection: Connection, now: datetime) -> None:
     """As `forget_numbers`, for those numbers and writes alone that are of a time yet to come; and whatever waits for
-    such a time is looked at now. A key that waits for a good reason waits anew."""
+    such a time is looked at now. A key that waits for a good reason waits anew.
+
+    Orders count as unread until they were read again. Units that are held since such a time count as held since now:
+    no order takes them over, for nobody knows when they were sold, and they end as any others, once orders were read.
+    """
     ahead = _WRITE.c.closed_at.is_(None) & (_WRITE.c.sent_at > now)
     connection.execute(update(_WRITE).where(ahead).values(closed_at=now, reason=WENT_BACK))
     connection.execute(_forget(now).where(_KEY.c.read_at > now))
@@ -42,6 +48,10 @@ def forget_the_future(connection: Connection, now: datetime) -> None:
     connection.execute(update(_KEY).where(_KEY.c.not_before > now).values(not_before=None))
     connection.execute(update(_HINT).where(_HINT.c.asked_at > now).values(asked_at=now))
     connection.execute(update(_CHANNEL).where(_CHANNEL.c.catch_up_since > now).values(catch_up_since=now))
+    for until in (_CHANNEL.c.covered_to, _CHANNEL.c.orders_asked_at):
+        connection.execute(update(_CHANNEL).where(until > now).values(covered_to=None, orders_asked_at=None))
+    held = update(_HELD).where(HOLDING, _HELD.c.found_at > now)
+    connection.execute(held.values(window_from=now, window_to=now, found_at=now))
 
 
 def _forget(now: datetime) -> Update:
