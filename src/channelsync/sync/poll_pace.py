@@ -48,4 +48,5 @@ def affordable_pause(cost: float, budget: Budget, state: BucketState, now: datet
         until = max(0.0, (state.resets_at - now).total_seconds())
         left = max(0.0, budget.per_day - state.used_today) * OF_THE_BUDGET
         seconds = max(seconds, until * cost / left if left >= cost else until)
-    return timedelta(seconds=min(seconds, math.ceil(timedelta(days=2).total_seconds())))
+    longest = timedelta(days=2).total_seconds()
+    return timedelta(microseconds=math.ceil(min(seconds, longest) * 1e6))  # rounded down it would cost more
