@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, Text, bindparam, cast, select
 from channelsync.domain.booked import BookedOrder
 from channelsync.store.among import among, values
 from channelsync.store.codec import load_booked
+from channelsync.store.prepared import fetch
 from channelsync.store.tables import metadata
 
 _CHANNEL = metadata.tables["channel"]
@@ -25,9 +26,8 @@ def booked_of_account(
     An order that was never seen is left out; one that two of them booked is that of the first. The orders are locked
     until the transaction ends.
     """
-    found = connection.execute(
-        _select(connection.dialect.name), {"channel": channel, "orders": values(connection, wanted)}
-    )
+    wanted_of = {"channel": channel, "orders": values(connection, wanted)}
+    found = fetch(connection, _select(connection.dialect.name), wanted_of)
     account: dict[str, None] = {}
     booked: dict[str, BookedOrder] = {}
     for row in found:

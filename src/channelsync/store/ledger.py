@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, Select, Update, bindparam, select, updat
 from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, append
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.store.among import among, values
+from channelsync.store.prepared import fetch, run
 from channelsync.store.tables import metadata
 from channelsync.store.together import Change, Into, Rows, write_together
 from channelsync.store.upsert import insert_ignoring
@@ -35,7 +36,7 @@ def lock_positions(connection: Connection, items: Iterable[str]) -> Positions:
     wanted = sorted(set(items))
     if not wanted:
         return {}
-    found = connection.execute(_lock_positions(connection.dialect.name), {"items": values(connection, wanted)})
+    found = fetch(connection, _lock_positions(connection.dialect.name), {"items": values(connection, wanted)})
     return {position.key: position for position in map(_position, found)}
 
 
@@ -47,7 +48,7 @@ def keep_positions(connection: Connection, items: Iterable[str]) -> Positions:
     wanted = sorted(set(items))
     if not wanted:
         return {}
-    found = connection.execute(_keep_positions(connection.dialect.name), {"items": values(connection, wanted)})
+    found = fetch(connection, _keep_positions(connection.dialect.name), {"items": values(connection, wanted)})
     return {position.key: position for position in map(_position, found)}
 
 
@@ -56,7 +57,7 @@ def read_positions(connection: Connection, items: Iterable[str]) -> Positions:
     wanted = sorted(set(items))
     if not wanted:
         return {}
-    found = connection.execute(_select_positions(connection.dialect.name), {"items": values(connection, wanted)})
+    found = fetch(connection, _select_positions(connection.dialect.name), {"items": values(connection, wanted)})
     return {position.key: position for position in map(_position, found)}
 
 
@@ -101,7 +102,7 @@ def write(
     )
     write_together(connection, (*along[0], *rows), along[1])
     if ended:
-        connection.execute(_end_reservations(), ended)
+        run(connection, _end_reservations(), ended)
     return entries
 
 
@@ -125,8 +126,8 @@ def entries_of(connection: Connection, key: PositionKey) -> list[LedgerEntry]:
 
 
 def _known(connection: Connection, ids: list[str]) -> set[str]:
-    found = connection.execute(_select_known(connection.dialect.name), {"ids": values(connection, ids)})
-    return set(found.scalars())
+    found = fetch(connection, _select_known(connection.dialect.name), {"ids": values(connection, ids)})
+    return {row.id for row in found}
 
 
 @cache

@@ -19,6 +19,7 @@ from channelsync.domain.sourcing import SoldAs
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump_booked, dump_snapshot, load, load_booked, load_snapshot
 from channelsync.store.database_errors import DatabaseConflict
+from channelsync.store.prepared import fetch
 from channelsync.store.provisionals import HOLDING
 from channelsync.store.tables import metadata
 from channelsync.store.together import Into, Rows
@@ -80,9 +81,8 @@ class BookedRow:
 
 def booked_orders(connection: Connection, channel: str, orders: Sequence[str]) -> dict[str, BookedOrder]:
     """What is booked of these orders, locked; an order that was never seen is left out."""
-    found = connection.execute(
-        _select_booked(connection.dialect.name), {"channel": channel, "orders": values(connection, orders)}
-    )
+    wanted = {"channel": channel, "orders": values(connection, orders)}
+    found = fetch(connection, _select_booked(connection.dialect.name), wanted)
     return {row.order: _booked(channel, row) for row in found}
 
 
@@ -160,10 +160,8 @@ def fulfilled_by_channel(connection: Connection, channels: Sequence[str], listin
     wanted = sorted(set(listings))
     fulfilled: set[str] = set()
     for channel in channels if wanted else ():
-        found = connection.execute(
-            _select_fulfilled(connection.dialect.name), {"channel": channel, "wanted": values(connection, wanted)}
-        )
-        fulfilled |= set(found.scalars())
+        given = {"channel": channel, "wanted": values(connection, wanted)}
+        fulfilled |= {row.listing for row in fetch(connection, _select_fulfilled(connection.dialect.name), given)}
     return fulfilled
 
 
@@ -179,9 +177,8 @@ def _select_fulfilled(dialect: str) -> Select[Any]:
 def _mapped(connection: Connection, channel: str, column: str, wanted: list[str]) -> dict[str, MappedListing]:
     if not wanted:
         return {}
-    found = connection.execute(
-        _select_mapped(column, connection.dialect.name), {"channel": channel, "wanted": values(connection, wanted)}
-    )
+    given = {"channel": channel, "wanted": values(connection, wanted)}
+    found = fetch(connection, _select_mapped(column, connection.dialect.name), given)
     mapped: dict[str, MappedListing] = {}
     for row in found:
         before = mapped.get(row.listing)

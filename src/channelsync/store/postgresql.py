@@ -185,10 +185,6 @@ def _alone(connection: Connection, work: Work[T]) -> T:
     return work(connection)
 
 
-def _nothing_more(_connection: Connection) -> None:
-    """All work has been done in the block already."""
-
-
 def _unique_name() -> str:
     return f"cs_{uuid.uuid4().hex}"
 

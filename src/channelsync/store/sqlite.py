@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -192,20 +192,6 @@ def _checked(connection: Connection, work: Work[T]) -> T:
         tables = ", ".join(sorted({row[0] for row in broken}))
         raise DatabaseDamaged(f"the migration would leave {len(broken)} rows that point at nothing, in {tables}")
     return value
-
-
-class _Handed(Executor):
-    """Hands one call to the threads and keeps hold of it: the event loop gives out a future that cannot tell whether
-    the call has begun."""
-
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
-        self._threads = threads
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """As the threads'."""
-        begun = self._threads.submit(fn, *args, **kwargs)
-        self.call: Future[Any] = begun
-        return begun
 
 
 async def _run(threads: ThreadPoolExecutor | None, call: Callable[[], T]) -> T:

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from sqlalchemy import JSON, Connection, Select, Table, Text, Update, bindparam, cast, func, literal_column, select
 
+from channelsync.store.prepared import run
 from channelsync.store.upsert import insert, insert_ignoring, upsert
 
 Row = Mapping[str, object]
@@ -56,9 +57,9 @@ def write_together(connection: Connection, rows: Sequence[Rows], changes: Sequen
     given = [(into, some) for into, some in rows if some]
     if connection.dialect.name == "sqlite":
         for into, some in given:
-            connection.execute(into.statement("sqlite"), some)
+            run(connection, into.statement("sqlite"), some)
         for statement, parameters in changes:
-            connection.execute(statement, parameters)
+            run(connection, statement, [parameters])
         return
     while any(len(some) > ROWS_AT_ONCE for _, some in given):
         _write_once(connection, [(into, some[:ROWS_AT_ONCE]) for into, some in given], ())
@@ -72,7 +73,7 @@ def _write_once(connection: Connection, given: Sequence[Rows], changes: Sequence
     parameters: dict[str, object] = {_name(part): _json(some) for part, (_, some) in enumerate(given)}
     for _, its_own in changes:
         parameters |= its_own
-    connection.execute(_in_one(shape, tuple(statement for statement, _ in changes)), parameters)
+    run(connection, _in_one(shape, tuple(statement for statement, _ in changes)), [parameters])
 
 
 @cache
@@ -80,7 +81,7 @@ def _in_one(shape: tuple[tuple[Into, tuple[str, ...]], ...], changes: tuple[Upda
     """The one statement for PostgreSQL. shape: of each part the columns that its rows name."""
     parts = [_from_json(number, into, columns) for number, (into, columns) in enumerate(shape)]
     named = [part.cte(f"part_{number}") for number, part in enumerate((*parts, *changes))]
-    return select(literal_column("1")).add_cte(*named)
+    return select(literal_column("1").label("done")).add_cte(*named)
 
 
 def _from_json(part: int, into: Into, columns: tuple[str, ...]) -> Any:

@@ -1,0 +1,162 @@
+"""Statements of the hot paths: compiled once by SQLAlchemy, then run on the driver's own cursor.
+
+For each execution SQLAlchemy looks the compiled form up, makes a context and makes a result. That is a quarter of what
+booking an order on SQLite costs, and none of it differs from one order to the next. What is kept of it: the types'
+conversions, defaults of columns, and how errors are told.
+
+A statement that comes here is built once (at import, or by a cached function): its compiled form is kept for good.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NoReturn
+
+from sqlalchemy import Column, Connection, Dialect, Executable
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+Parameters = Mapping[str, object]
+Convert = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement as the driver takes it.
+
+    parameters: in their order, by name, with what stands for one that is not given, and how its value is converted.
+    row: makes what is returned of the values of a row; None: the statement returns no rows.
+    """
+
+    sql: str
+    parameters: tuple[tuple[str, object, Convert | None], ...]
+    row: Convert | None
+
+    def bound(self, given: Parameters) -> list[object]:
+        """The values of one execution, as the driver takes them."""
+        values: list[object] = []
+        for name, missing, convert in self.parameters:
+            value = given.get(name, missing)
+            values.append(value if convert is None else convert(value))
+        return values
+
+
+def fetch(connection: Connection, statement: Executable, given: Parameters) -> list[Any]:
+    """All rows of a query, each with its columns by name and in their order. Raises what `execute` would."""
+    prepared = _prepare(connection, statement, given)
+    if prepared.row is None:
+        raise ValueError(f"it returns no rows: {prepared.sql}")
+    cursor = _cursor(connection)
+    try:
+        cursor.execute(prepared.sql, prepared.bound(given))
+        found = cursor.fetchall()
+    except BaseException as error:  # noqa: BLE001 - raised again
+        _raise(connection, error)
+    finally:
+        cursor.close()
+    return [prepared.row(row) for row in found]
+
+
+def run(connection: Connection, statement: Executable, rows: Sequence[Parameters]) -> None:
+    """Executes a statement once for each of the rows, which name the same columns. Raises what `execute` would."""
+    prepared = _prepare(connection, statement, rows[0])
+    cursor = _cursor(connection)
+    try:
+        if len(rows) == 1:
+            cursor.execute(prepared.sql, prepared.bound(rows[0]))
+        else:
+            cursor.executemany(prepared.sql, [prepared.bound(row) for row in rows])
+    except BaseException as error:  # noqa: BLE001 - raised again
+        _raise(connection, error)
+    finally:
+        cursor.close()
+
+
+def _cursor(connection: Connection) -> Any:
+    """One of the driver's, in the connection's transaction, which begins with its first statement as with `execute`."""
+    if not connection.in_transaction():
+        connection.begin()
+    return connection.connection.cursor()
+
+
+_KNOWN: dict[tuple[Executable, tuple[str, ...], str], Prepared] = {}
+"""By statement, the parameters that are given, and the kind of database. All connections to one kind take the same."""
+
+
+def _prepare(connection: Connection, statement: Executable, given: Parameters) -> Prepared:
+    key = (statement, tuple(given), connection.dialect.name)
+    known = _KNOWN.get(key)
+    if known is None:
+        known = _KNOWN[key] = _compiled(statement, key[1], connection.dialect)
+    return known
+
+
+def _compiled(statement: Executable, names: tuple[str, ...], dialect: Dialect) -> Prepared:
+    changing = bool(getattr(statement, "is_dml", False))
+    compiled: SQLCompiler = statement.compile(  # type: ignore[attr-defined]
+        dialect=dialect, column_keys=list(names) if changing else None, for_executemany=changing
+    )
+    missing = compiled.params | {column.key: _default(column) for column in compiled.insert_prefetch}
+    parameters = []
+    for name in compiled.positiontup or ():
+        bind = compiled.binds[name]
+        if bind.required and name not in names:
+            raise ValueError(f"a value is required for {name}; given are {', '.join(names)}")
+        parameters.append((name, missing[name], _to_driver(bind.type, dialect)))
+    row = None if changing else _row(statement, dialect)
+    return Prepared(sql=str(compiled), parameters=tuple(parameters), row=row)
+
+
+def _default(column: Column[Any]) -> object:
+    if column.default is None or not column.default.is_scalar:
+        raise ValueError(f"the default of {column} differs from row to row: name the column")
+    return column.default.arg  # type: ignore[attr-defined]
+
+
+def _row(statement: Any, dialect: Dialect) -> Convert:
+    """Makes a named tuple of a row; columns whose type needs it are converted."""
+    columns = list(statement.selected_columns)
+    named: Convert = _named(tuple(column.key for column in columns))._make  # type: ignore[attr-defined]
+    types = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+    converted = [(place, convert) for place, convert in enumerate(types) if convert is not None]
+    if not converted:
+        return named
+
+    def row(found: Sequence[Any]) -> Any:
+        values = list(found)
+        for place, convert in converted:
+            values[place] = convert(values[place])
+        return named(values)
+
+    return row
+
+
+@cache
+def _named(columns: tuple[str, ...]) -> type:
+    return namedtuple("Row", columns)
+
+
+def _to_driver(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    convert: Convert | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    return convert
+
+
+def _raise(connection: Connection, error: BaseException) -> NoReturn:
+    """Raises the error as `Connection.execute` would; a connection that broke, or was left in the midst of a
+    statement, is given up as it does."""
+    dialect = connection.dialect
+    drivers = dialect.loaded_dbapi.Error
+    raw = connection.connection.dbapi_connection
+    its_own = isinstance(error, drivers)
+    lost = not isinstance(error, Exception) or (its_own and dialect.is_disconnect(error, raw, None))  # type: ignore[arg-type]
+    if lost:
+        connection.invalidate(error)
+    if not its_own:
+        raise error
+    raise DBAPIError.instance(
+        None, None, error, drivers, hide_parameters=True, connection_invalidated=lost, dialect=dialect
+    ) from error
