@@ -168,6 +168,18 @@ class _Work:
 
     def _serve(self, state: BookedLine, line: OrderLine, to_ship: int) -> BookedLine:
         """Ships and loses what was shipped and lost, and holds what is still to be shipped."""
+        if line.shipped or line.lost or state.sum("shipped") or state.sum("lost"):
+            state = self._end_what_went(state, line, to_ship)
+        else:
+            state = self._hold(state, line, to_ship)
+        over = state.sum("open") - to_ship
+        if over <= 0:
+            return state
+        at = self.snapshot.cancelled_at or last_time(line.cancelled) or self.snapshot.version
+        return self._end(state, line, "released", over, Story(EntryKind.RELEASE, at, "no longer wanted", reserved=-1))
+
+    def _end_what_went(self, state: BookedLine, line: OrderLine, to_ship: int) -> BookedLine:
+        """Ships and loses what was shipped and lost; what is still to be shipped is held besides."""
         version, since = self.snapshot.version, self.since
         ship = Story(EntryKind.SHIP, version, "shipped", -1, -1)
         lose = Story(EntryKind.WRITE_OFF, version, "cancelled without restock", -1, -1)
@@ -181,10 +193,7 @@ class _Work:
         lost = total(line.lost) - state.sum("lost")
         state = self._hold(state, line, to_ship + shipped + lost)
         state = self._end_newest(state, line, "shipped", newest(line.shipped, shipped), ship)
-        state = self._end_newest(state, line, "lost", newest(line.lost, lost), lose)
-        at = self.snapshot.cancelled_at or last_time(line.cancelled) or version
-        release = Story(EntryKind.RELEASE, at, "no longer wanted", reserved=-1)
-        return self._end(state, line, "released", state.sum("open") - to_ship, release)
+        return self._end_newest(state, line, "lost", newest(line.lost, lost), lose)
 
     def _take_back(
         self, state: BookedLine, line: OrderLine, name: Counted, moved: tuple[Moved, ...], story: Story
