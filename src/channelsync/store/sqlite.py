@@ -98,7 +98,7 @@ class SqliteDatabase(Database):
         connection = self._writing or self._writer.connect()
         self._writing = None
         try:
-            connection.exec_driver_sql(_BEGIN_WRITING)
+            _begin(connection)
             value = in_one_transaction(connection, work)
         except BaseException:
             connection.close()
@@ -181,8 +181,14 @@ def _engine(creator: Callable[[], sqlite3.Connection], *, size: int) -> Engine:
 
 def _write(engine: Engine, work: Work[T]) -> T:
     with engine.connect() as connection:
-        connection.exec_driver_sql(_BEGIN_WRITING)
+        _begin(connection)
         return in_one_transaction(connection, work)
+
+
+def _begin(connection: Connection) -> None:
+    """Begins a writing transaction, which SQLAlchemy then commits or rolls back; it would begin a deferred one."""
+    connection.begin()
+    connection.connection.cursor().execute(_BEGIN_WRITING)
 
 
 def _checked(connection: Connection, work: Work[T]) -> T:
