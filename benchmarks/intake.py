@@ -2,30 +2,29 @@
 
 What several senders bring at once `sync.intake` puts into one transaction, as the daemon does with a page of a poll.
 Against the rows of an order in hand-written SQL (`intake_floor`) and against django-oscar (`intake_peer`), in turns,
-on SQLite and PostgreSQL, for one sender and eight, over a thousand SKUs and over one.
+on SQLite and PostgreSQL, for one sender and eight, over a thousand SKUs and over one; on PostgreSQL also by two
+processes that share the database (`intake_workers`).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 import asyncpg
-from sqlalchemy import text
 
-from benchmarks.contenders import Contender, Load, Tasks
+from benchmarks.contenders import Contender, Load
 from benchmarks.intake_floor import floor_asyncpg, floor_sqlite3
+from benchmarks.intake_ours import ours
 from benchmarks.intake_peer import peer
+from benchmarks.intake_workers import WORKERS, workers
 from benchmarks.measuring import Effort, folder, in_turns, ratio
-from benchmarks.scene import RUN, Scene
+from benchmarks.scene import Scene
 from channelsync.lab.figures import Figure, number
-from channelsync.sdk.clock import SystemClock
-from channelsync.store.database import open_database
 from channelsync.store.embedded_postgres import EmbeddedPostgres
-from channelsync.sync.intake import Intake
 
 SENDERS = (1, 8)
 CONTENDERS = ("ours", "floor", "oscar")
@@ -41,23 +40,10 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
             async with _on_postgresql(server, effort) as contenders:
                 async for figure in _race("postgresql", contenders, effort):
                     yield figure
-
-
-@asynccontextmanager
-async def ours(url: str, skus: int) -> AsyncIterator[Tasks]:
-    """Ours. Ends with AssertionError when not every order is booked exactly once."""
-    scene = Scene(skus)
-    async with open_database(url) as database:
-        await scene.lay_out(database)
-        async with Intake(database, scene.setup(), SystemClock(), RUN) as intake:
-
-            async def book(sku: int) -> None:
-                await intake.book(scene.arrival(sku))
-
-            tasks = Tasks([book])
-            yield tasks
-        reserved = await database.query(lambda c: c.execute(text("SELECT sum(reserved) FROM position")).scalar_one())
-        assert reserved == tasks.booked, f"{reserved} units are reserved by {tasks.booked} orders"
+                async with _in_processes(server, effort) as shared:
+                    together = {**contenders, **shared}
+                    async for figure in _race("postgresql", together, effort, WORKERS):
+                        yield figure
 
 
 @asynccontextmanager
@@ -88,11 +74,29 @@ async def _on_postgresql(server: EmbeddedPostgres, effort: Effort) -> AsyncItera
             "oscar": await stack.enter_async_context(peer(server.url("oscar"), effort.skus)),
         }
         await _warm_up(contenders, effort)
-        for name in CONTENDERS:
-            connection = await asyncpg.connect(server.url(name))
-            await connection.execute("VACUUM ANALYZE")
-            await connection.close()
+        await _analyze(server, contenders)
         yield contenders
+
+
+@asynccontextmanager
+async def _in_processes(server: EmbeddedPostgres, effort: Effort) -> AsyncIterator[dict[str, Contender]]:
+    """Ours and the floor, each in several processes on one database, as daemons share it."""
+    async with AsyncExitStack() as stack:
+        contenders: dict[str, Contender] = {}
+        for kind in ("ours", "floor"):
+            server.create_database(f"{kind}_shared")
+            shared = workers(kind, server.url(f"{kind}_shared"), effort.skus)
+            contenders[kind] = await stack.enter_async_context(shared)
+        await _warm_up(contenders, effort)
+        await _analyze(server, [f"{kind}_shared" for kind in contenders])
+        yield contenders
+
+
+async def _analyze(server: EmbeddedPostgres, names: Iterable[str]) -> None:
+    for name in names:
+        connection = await asyncpg.connect(server.url(name))
+        await connection.execute("VACUUM ANALYZE")
+        await connection.close()
 
 
 async def _warm_up(contenders: Mapping[str, Contender], effort: Effort) -> None:
@@ -100,13 +104,16 @@ async def _warm_up(contenders: Mapping[str, Contender], effort: Effort) -> None:
         await contender.rate(Load(senders=max(SENDERS), skus=effort.skus, seconds=effort.seconds))
 
 
-async def _race(engine: str, contenders: Mapping[str, Contender], effort: Effort) -> AsyncIterator[Figure]:
-    for senders in SENDERS:
+async def _race(
+    engine: str, contenders: Mapping[str, Contender], effort: Effort, workers: int = 1
+) -> AsyncIterator[Figure]:
+    for senders in SENDERS if workers == 1 else SENDERS[-1:]:
         for spread in (True, False):
             load = Load(senders=senders, skus=effort.skus if spread else 1, seconds=effort.seconds)
             turns = {name: partial(contender.rate, load) for name, contender in contenders.items()}
             rates = await in_turns(turns, effort.rounds)
             name = f"intake_{engine}_{senders}_{'spread' if spread else 'one_sku'}"
+            name += "" if workers == 1 else f"_{workers}_workers"
             for figure in compared(name, rates, single=senders == 1):
                 yield figure
 

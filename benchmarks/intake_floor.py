@@ -43,18 +43,21 @@ class Copies:
     """The statements of one order after another, made from the rows of one that was really booked.
 
     mark: the driver's placeholder for the nth parameter, counted from 0. keys: the quantity key of every SKU.
+    seed: of the ids, which no other copies may have.
     """
 
     rows: Mapping[str, Row]
     keys: Sequence[int]
     mark: Callable[[int], str]
-    dice: random.Random = field(default_factory=lambda: random.Random(2))
+    seed: int = 2
+    dice: random.Random = field(init=False)
     numbers: count[int] = field(default_factory=lambda: count(1))
     move: str = field(init=False)
     due: str = field(init=False)
     inserts: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.dice = random.Random(self.seed)
         self.move = _MOVE.format(*map(self.mark, range(3)))
         self.due = _DUE.format(*map(self.mark, range(2)))
         self.inserts = {table: self._insert(table) for table in COPIED}
@@ -65,7 +68,7 @@ class Copies:
 
     def added(self, sku: int, number: int) -> list[Statement]:
         """The rows that are new with the order, and the key that is due. number: of the ledger entry."""
-        order, thing, reservation = f"floor-{next(self.numbers)}", item(sku), self._name()
+        order, thing, reservation = f"floor-{self.seed}-{next(self.numbers)}", item(sku), self._name()
         told = {"item": thing, "order": order, "key": self.keys[sku]}
         ids = {"ledger_entry": self._name(), "reservation": reservation, "effect": self._name()}
         changed: Row = {**told, "number": number, "reservation": reservation}
@@ -88,17 +91,25 @@ class Copies:
 @asynccontextmanager
 async def floor_asyncpg(url: str, scene: Scene, senders: int) -> AsyncIterator[Tasks]:
     """Hand-written SQL through asyncpg, a connection that each sender keeps."""
-    await _book_one(url, scene)
+    await book_one(url, scene)
+    async with floor_connections(url, senders) as tasks:
+        yield tasks
+        connection = await asyncpg.connect(url)
+        _check(tasks, await connection.fetchval(_RESERVED))
+        await connection.close()
+
+
+@asynccontextmanager
+async def floor_connections(url: str, senders: int, *, seed: int = 2) -> AsyncIterator[Tasks]:
+    """On a database where one order was booked. seed: of the ids; each process that shares the database has its own."""
     async with AsyncExitStack() as stack:
         connections = [await asyncpg.connect(url) for _ in range(senders)]
         for connection in connections:
             stack.push_async_callback(connection.close)
         rows = {name: dict(await connections[0].fetchrow(f"SELECT * FROM {name} {_WHICH[name]}")) for name in COPIED}
         keys = [row["id"] for row in await connections[0].fetch(_KEYS)]
-        copies = Copies(rows, keys, lambda n: f"${n + 1}")
-        tasks = Tasks([_asyncpg_book(connection, copies) for connection in connections])
-        yield tasks
-        _check(tasks, await connections[0].fetchval(_RESERVED))
+        copies = Copies(rows, keys, lambda n: f"${n + 1}", seed)
+        yield Tasks([_asyncpg_book(connection, copies) for connection in connections])
 
 
 def _asyncpg_book(connection: asyncpg.Connection, copies: Copies) -> Book:
@@ -115,7 +126,7 @@ def _asyncpg_book(connection: asyncpg.Connection, copies: Copies) -> Book:
 @asynccontextmanager
 async def floor_sqlite3(url: str, scene: Scene) -> AsyncIterator[Tasks]:
     """Hand-written SQL through `sqlite3`; SQLite has one writer, so all senders share a thread and take turns."""
-    await _book_one(url, scene)
+    await book_one(url, scene)
     connection = connect(sqlite_path(url))
     copies = _sqlite_copies(url)
     loop = asyncio.get_running_loop()
@@ -148,7 +159,7 @@ def _check(tasks: Tasks, reserved: int) -> None:
     assert reserved == tasks.booked + 1, f"{reserved} units are reserved by {tasks.booked} copies of one order"
 
 
-async def _book_one(url: str, scene: Scene) -> None:
+async def book_one(url: str, scene: Scene) -> None:
     """Lays out the scene and lets the real intake book one order, whose rows are then copied."""
     async with open_database(url) as database:
         await scene.lay_out(database)

@@ -10,7 +10,6 @@ which is told over standard input what to run. Senders are processes, as a Djang
 
 from __future__ import annotations
 
-import asyncio
 import json
 import multiprocessing
 import random
@@ -18,13 +17,12 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks.contenders import Load
+from benchmarks.contenders import Elsewhere, Load, elsewhere
 from benchmarks.scene import PLENTY
 
 OSCAR = (
@@ -50,45 +48,14 @@ DJANGO = ("auth", "contenttypes", "sessions", "sites", "flatpages")
 OTHERS = ("treebeard", "haystack", "django_tables2", "widget_tweaks")
 
 
-@dataclass(slots=True)
-class Peer:
-    """The other process, set up and waiting."""
-
-    process: asyncio.subprocess.Process
-    booked: int = 0
-
-    async def rate(self, load: Load) -> float:
-        """Allocations per second under this load."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(asdict(load)).encode() + b"\n")
-        answer = await self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError("the process with django-oscar has ended; its words are above")
-        allocated, seconds = json.loads(answer)
-        self.booked += allocated
-        return float(allocated / seconds)
-
-
 @asynccontextmanager
-async def peer(url: str, skus: int) -> AsyncIterator[Peer]:
+async def peer(url: str, skus: int) -> AsyncIterator[Elsewhere]:
     """django-oscar on an empty database, with so many SKUs. Raises AssertionError when its counters do not add up."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __name__, url, str(skus), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    told = Peer(process)
-    try:
+    async with elsewhere(__name__, url, str(skus)) as told:
         await told.rate(Load(senders=1, skus=1, seconds=0.1))
         yield told
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(b"0\n")
-        counted = json.loads(await process.stdout.readline())
+        counted = await told.ask(0)
         assert counted == told.booked, f"{counted} units are allocated after {told.booked} allocations"
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 def _main() -> None:
