@@ -14,18 +14,13 @@ go as `connection.execute(statement, rows)`.
 import asyncio
 import random
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import (
-    AbstractContextManager,
-    asynccontextmanager,
-    contextmanager,
-    nullcontext,
-)
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import ClassVar, Literal, TypeVar
 
 from sqlalchemy import Connection, text
 
-from channelsync.store.database_errors import CommitUnknown, DatabaseError, DatabaseFull, surely_rolled_back, understood
+from channelsync.store.database_errors import CommitUnknown, DatabaseFull, surely_rolled_back, understood
 
 Dialect = Literal["sqlite", "postgresql"]
 T = TypeVar("T")
@@ -123,13 +118,17 @@ class Database(ABC):
     async def _migrate(self, work: Work[T]) -> T: ...
 
     async def _repeat(self, once: Callable[[], Awaitable[T]], attempts: int) -> T:
+        """What an error of the driver means is raised in its place; other errors pass."""
         for attempt in range(1, attempts + 1):
             try:
-                with self._in_flight(), _clear_errors():
+                with self._in_flight():
                     return await once()
-            except DatabaseError as error:
-                if not error.may_repeat or attempt == attempts:
+            except Exception as error:
+                meaning = understood(error)
+                if meaning is None:
                     raise
+                if not meaning.may_repeat or attempt == attempts:
+                    raise meaning from (None if meaning is error else error)
             await asyncio.sleep(self._wait_after(attempt))
         raise ValueError(f"a unit of work needs at least one attempt, not {attempts}")
 
@@ -187,17 +186,3 @@ def _choose(url: str, in_flight: InFlight, *, inline: bool, pool_size: int, work
     from channelsync.store.sessions import session_of
 
     return PostgresqlDatabase(url, in_flight, pool_size=pool_size, session=session_of(worker))
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Raises what a driver's error means in its place; other errors pass."""
-    try:
-        yield
-    except DatabaseError:
-        raise
-    except Exception as error:
-        meaning = understood(error)
-        if meaning is None:
-            raise
-        raise meaning from error

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import make_url
@@ -25,7 +25,6 @@ from channelsync.store.database import Database, Dialect, InFlight, Work, in_one
 from channelsync.store.database_errors import DatabaseDamaged, DatabaseGone, DatabaseUnavailable
 
 T = TypeVar("T")
-P = ParamSpec("P")
 FileId = tuple[int, int]
 """Device and number: the same file under whatever name."""
 
@@ -207,27 +206,56 @@ async def _run(threads: ThreadPoolExecutor | None, call: Callable[[], T]) -> T:
     """
     if threads is None:
         return call()
-    begun = threading.Lock()  # taken once: by the thread that begins, or by the caller who wants it no more
-
-    def begin() -> T:
-        if not begun.acquire(blocking=False):
-            raise asyncio.CancelledError
-        return call()
-
-    future = asyncio.get_running_loop().run_in_executor(threads, contextvars.copy_context().run, begin)
+    handed = _Handed(call)
+    threads.submit(contextvars.copy_context().run, handed.begin)
     try:
-        return await asyncio.shield(future)
+        return await handed.done
     except asyncio.CancelledError:
-        future.add_done_callback(_unheard)
-        if begun.acquire(blocking=False):
-            raise
-        while not future.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([future])
+        if not handed.taken.acquire(blocking=False):
+            await handed.over()
         raise
 
 
-def _unheard(future: asyncio.Future[Any]) -> None:
-    """Its caller was cancelled and hears no error of it; asyncio is not to log one that nobody took."""
-    if not future.cancelled():
-        future.exception()
+class _Handed(Generic[T]):
+    """A call that was handed to a thread.
+
+    taken: once, by the thread that begins it, or by the caller who wants it no more. done: what came of it; cancelled
+    with its caller. asyncio's own way there (`run_in_executor`, `shield`) makes three futures of it.
+    """
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self.taken = threading.Lock()
+        self.loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[T] = self.loop.create_future()
+        self._call = call
+        self._ended = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def begin(self) -> None:
+        """Makes the call, in the thread, and tells the loop what came of it."""
+        if not self.taken.acquire(blocking=False):
+            return
+        try:
+            value = self._call()
+        except BaseException as error:  # noqa: BLE001 - it is the caller's
+            self._tell(partial(self.done.set_exception, error))
+        else:
+            self._tell(partial(self.done.set_result, value))
+
+    def _tell(self, say: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            self.loop.call_soon_threadsafe(self._end, say)
+
+    def _end(self, say: Callable[[], None]) -> None:
+        self._ended = True
+        if not self.done.done():
+            say()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def over(self) -> None:
+        """Waits until a call that has begun is at its end, whoever cancels meanwhile."""
+        while not self._ended:
+            self._waiter = self.loop.create_future()
+            with suppress(asyncio.CancelledError):
+                await self._waiter
