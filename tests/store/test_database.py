@@ -210,3 +210,12 @@ async def test_every_error_says_what_to_do() -> None:
         assert str(error("because")).endswith("(because)")
     assert ConnectionLost.may_repeat
     assert not CommitUnknown.may_repeat
+
+
+async def test_an_error_of_ours_keeps_its_cause(database: Database) -> None:
+    def work(connection: Connection) -> None:
+        raise DatabaseReadOnly("for a test") from LookupError("the cause")
+
+    with pytest.raises(DatabaseReadOnly) as caught:
+        await database.transact(work)
+    assert isinstance(caught.value.__cause__, LookupError)

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import (
     Column,
@@ -38,6 +39,12 @@ BY_SHOP = select(LEASE).where(LEASE.c.identity == bindparam("shop"))
 ADD_TO = update(LEASE).where(LEASE.c.identity == bindparam("shop")).values(token=LEASE.c.token + bindparam("more"))
 ADD_ORDER = insert(ORDER)
 ORDERS = select(ORDER).where(ORDER.c.channel == bindparam("channel")).order_by(ORDER.c.order)
+WAIT = select(cast(func.pg_advisory_lock_shared(bindparam("key", type_=Integer)), String).label("waited"))
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+END_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+)
 SLEEP = select(cast(func.pg_sleep(bindparam("seconds", type_=Float)), String).label("slept"))
 END = select(func.pg_terminate_backend(bindparam("pid", type_=Integer)).label("ended"))
 ACTIVITY = table("pg_stat_activity", column("wait_event", String))
@@ -166,6 +173,66 @@ async def test_work_whose_connection_the_server_ended_is_done_on_another(postgre
 
     assert await postgresql_database.query(work) == []
     assert len(set(used)) == 2
+
+
+async def test_work_after_the_server_ended_every_connection_is_done_at_the_second_attempt(postgresql_url: str) -> None:
+    """As after its restart: SQLAlchemy hands out the idle connections in turn, and all of them are dead."""
+    connections, tries = 8, 0
+
+    def work(connection: Connection) -> list[Any]:
+        nonlocal tries
+        tries += 1
+        return fetch(connection, BY_SHOP, {"shop": "north"})
+
+    other = await asyncpg.connect(postgresql_url)
+    await other.execute("SELECT pg_advisory_lock(1)")
+    async with open_database(postgresql_url, pool_size=connections) as database:
+        opened = asyncio.gather(*(database.query(lambda c: fetch(c, WAIT, {"key": 1})) for _ in range(connections)))
+        while await other.fetchval(WAITING) < connections:
+            assert not opened.done()
+        await other.execute("SELECT pg_advisory_unlock(1)")
+        await opened
+        assert len(await other.fetch(END_OTHERS)) == connections
+        assert await database.transact(work) == []
+    await other.close()
+    assert tries == 2
+
+
+async def test_a_statement_that_was_prepared_before_its_table_changed_is_prepared_anew(
+    postgresql_url: str, postgresql_database: Database
+) -> None:
+    made = Table("made", MetaData(), Column("number", Integer))
+    numbers = select(made.c.number).where(made.c.number > bindparam("more"))
+
+    def read(connection: Connection) -> list[int]:
+        return [row.number for row in fetch(connection, numbers, {"more": 0})]
+
+    await postgresql_database.transact(lambda c: c.execute(text("CREATE TABLE made AS SELECT 1 AS number")))
+    async with open_database(postgresql_url, pool_size=1) as database:
+        assert await database.query(read) == [1]
+        await postgresql_database.transact(lambda c: c.execute(text("ALTER TABLE made ALTER number TYPE bigint")))
+        with pytest.raises(DBAPIError, match="cached statement"):
+            await database.query(read)
+        assert await database.query(read) == [1]
+
+
+async def test_an_error_names_the_statement(database: Database) -> None:
+    await database.transact(lambda c: run(c, ADD, [lease("north")]))
+    with pytest.raises(IntegrityError, match="INSERT INTO lease"):
+        await database.transact(lambda c: run(c, ADD, [lease("north")]))
+
+
+async def test_a_row_that_lacks_a_column_of_the_first_is_refused(database: Database) -> None:
+    lacking = {name: value for name, value in lease("south").items() if name != "token"}
+    with pytest.raises(ValueError, match="token"):
+        await database.transact(lambda c: run(c, ADD, [lease("north"), lacking]))
+    assert await database.query(lambda c: fetch(c, BY_SHOP, {"shop": "north"})) == []
+
+
+async def test_a_column_that_changes_by_itself_is_refused(database: Database) -> None:
+    made = Table("never_made", MetaData(), Column("name", String), Column("at", Integer, onupdate=1))
+    with pytest.raises(ValueError, match="change by themselves"):
+        await database.transact(lambda c: run(c, update(made).values(name=bindparam("new")), [{"new": "north"}]))
 
 
 async def test_a_cancelled_statement_is_rolled_back_and_its_connection_given_up(

@@ -194,3 +194,12 @@ async def test_a_migration_that_breaks_foreign_keys_is_rolled_back(sqlite_databa
     assert (
         await sqlite_database.query(lambda c: c.execute(select(func.count()).select_from(POSITION)).scalar_one()) == 0
     )
+
+
+async def test_a_unit_of_work_that_raises_stop_iteration_ends_with_an_error(sqlite_database: Database) -> None:
+    def work(connection: Connection) -> object:
+        return next(iter(()))
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await sqlite_database.transact(work)
+    assert await sqlite_database.transact(lambda connection: 1) == 1

@@ -128,7 +128,9 @@ class Database(ABC):
                 if meaning is None:
                     raise
                 if not meaning.may_repeat or attempt == attempts:
-                    raise meaning from (None if meaning is error else error)
+                    if meaning is error:
+                        raise
+                    raise meaning from error
             await asyncio.sleep(self._wait_after(attempt))
         raise ValueError(f"a unit of work needs at least one attempt, not {attempts}")
 

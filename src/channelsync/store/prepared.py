@@ -17,7 +17,6 @@ from functools import cache
 from typing import Any, NoReturn
 
 from sqlalchemy import Column, Connection, Dialect, Executable
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -26,11 +25,15 @@ Parameters = Mapping[str, object]
 Convert = Callable[[Any], Any]
 
 
+REQUIRED = object()
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A statement as the driver takes it.
 
-    parameters: in their order, by name, with what stands for one that is not given, and how its value is converted.
+    parameters: in their order, by name, with what stands for one that is not given (REQUIRED: it must be), and how
+    its value is converted.
     row: makes what is returned of the values of a row; None: the statement returns no rows.
     """
 
@@ -43,6 +46,8 @@ class Prepared:
         values: list[object] = []
         for name, missing, convert in self.parameters:
             value = given.get(name, missing)
+            if value is REQUIRED:
+                raise ValueError(f"a value is required for {name}; given are {', '.join(given)}")
             values.append(value if convert is None else convert(value))
         return values
 
@@ -57,7 +62,7 @@ def fetch(connection: Connection, statement: Executable, given: Parameters) -> l
         cursor.execute(prepared.sql, prepared.bound(given))
         found = cursor.fetchall()
     except BaseException as error:  # noqa: BLE001 - raised again
-        _raise(connection, error)
+        _raise(connection, prepared, cursor, error)
     finally:
         cursor.close()
     return [prepared.row(row) for row in found]
@@ -73,7 +78,7 @@ def run(connection: Connection, statement: Executable, rows: Sequence[Parameters
         else:
             cursor.executemany(prepared.sql, [prepared.bound(row) for row in rows])
     except BaseException as error:  # noqa: BLE001 - raised again
-        _raise(connection, error)
+        _raise(connection, prepared, cursor, error)
     finally:
         cursor.close()
 
@@ -82,7 +87,11 @@ def _cursor(connection: Connection) -> Any:
     """One of the driver's, in the connection's transaction, which begins with its first statement as with `execute`."""
     if not connection.in_transaction():
         connection.begin()
-    return connection.connection.cursor()
+    cursor: Any = connection.connection.cursor()
+    outdated = getattr(connection.dialect, "_invalidate_schema_cache_asof", None)
+    if outdated is not None:  # asyncpg's: statements prepared before then are prepared anew
+        cursor._invalidate_schema_cache_asof = outdated
+    return cursor
 
 
 _KNOWN: dict[tuple[Executable, tuple[str, ...], str], Prepared] = {}
@@ -102,13 +111,13 @@ def _compiled(statement: Executable, names: tuple[str, ...], dialect: Dialect) -
     compiled: SQLCompiler = statement.compile(  # type: ignore[attr-defined]
         dialect=dialect, column_keys=list(names) if changing else None, for_executemany=changing
     )
+    if compiled.update_prefetch:
+        raise ValueError(f"columns that change by themselves are not known here: {compiled.update_prefetch}")
     missing = compiled.params | {column.key: _default(column) for column in compiled.insert_prefetch}
     parameters = []
     for name in compiled.positiontup or ():
         bind = compiled.binds[name]
-        if bind.required and name not in names:
-            raise ValueError(f"a value is required for {name}; given are {', '.join(names)}")
-        parameters.append((name, missing[name], _to_driver(bind.type, dialect)))
+        parameters.append((name, REQUIRED if bind.required else missing[name], _to_driver(bind.type, dialect)))
     row = None if changing else _row(statement, dialect)
     return Prepared(sql=str(compiled), parameters=tuple(parameters), row=row)
 
@@ -158,18 +167,23 @@ def _time_as_text(at: datetime | None) -> str | None:
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
-def _raise(connection: Connection, error: BaseException) -> NoReturn:
-    """Raises the error as `Connection.execute` would; a connection that broke, or was left in the midst of a
-    statement, is given up as it does."""
-    dialect = connection.dialect
-    drivers = dialect.loaded_dbapi.Error
-    raw = connection.connection.dbapi_connection
-    its_own = isinstance(error, drivers)
-    lost = not isinstance(error, Exception) or (its_own and dialect.is_disconnect(error, raw, None))  # type: ignore[arg-type]
-    if lost:
-        connection.invalidate(error)
-    if not its_own:
-        raise error
-    raise DBAPIError.instance(
-        None, None, error, drivers, hide_parameters=True, connection_invalidated=lost, dialect=dialect
-    ) from error
+def _raise(connection: Connection, prepared: Prepared, cursor: Any, error: BaseException) -> NoReturn:
+    """Raises the error as `Connection.execute` would, by the same code of SQLAlchemy's, which has no public name.
+
+    It gives up a connection that broke or was left in the midst of a statement, and when one broke, all that were
+    opened before it: a server that was restarted has ended them all.
+    """
+    driver: Any = connection.dialect.loaded_dbapi
+    if isinstance(error, _outdated(driver)):
+        connection.dialect._invalidate_schema_cache()  # type: ignore[attr-defined]
+    sql = prepared.sql if isinstance(error, driver.Error) else None
+    connection._handle_dbapi_exception(error, sql, None, cursor, None)
+
+
+def _outdated(driver: Any) -> tuple[type[BaseException], ...]:
+    """What the driver raises for a statement prepared before the schema changed; SQLite's prepares it anew itself."""
+    return tuple(
+        getattr(driver, name)
+        for name in ("InvalidCachedStatementError", "InternalServerError")
+        if hasattr(driver, name)
+    )

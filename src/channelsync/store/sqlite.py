@@ -237,6 +237,10 @@ class _Handed(Generic[T]):
             return
         try:
             value = self._call()
+        except StopIteration as error:  # a future holds none
+            stopped = RuntimeError("a unit of work raised StopIteration")
+            stopped.__cause__ = error
+            self._tell(partial(self.done.set_exception, stopped))
         except BaseException as error:  # noqa: BLE001 - it is the caller's
             self._tell(partial(self.done.set_exception, error))
         else:
