@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.contenders import Load
+from benchmarks.intake_workers import workers
 
 from channelsync.lab.figures import FOLDER
+from channelsync.store.embedded_postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,3 +53,16 @@ def test_a_quick_look_measures_operations(name: str, figures: list[str]) -> None
     assert done.returncode == 0, done.stderr
     for figure in figures:
         assert figure in done.stdout
+
+
+@pytest.mark.processes
+@pytest.mark.postgresql
+@pytest.mark.parametrize("kind", ["ours", "floor"])
+async def test_two_processes_that_book_on_one_postgresql_count_every_order(
+    postgresql_server: EmbeddedPostgres, kind: str
+) -> None:
+    database = f"shared_{kind}"
+    postgresql_server.create_database(database)
+    async with workers(kind, postgresql_server.url(database), skus=10) as several:
+        assert await several.rate(Load(senders=4, skus=10, seconds=0.2)) > 0
+        assert all(worker.booked for worker in several.workers)
