@@ -291,6 +291,18 @@ class Day:
         self.received[sku] += 10
         self.left[sku] += 10
 
+    async def something_for_sale(self) -> None:
+        """Returns once a shelf shows units: with all of them empty and every parcel sent, nothing happens any more."""
+        sku = max(SKUS, key=lambda name: self.left[name])
+
+        async def is_there() -> bool:
+            if self.left[sku] < 5:
+                await self.receives(sku)
+            shelves = [site.marketplace for site in self.sites.values()]
+            return any(shelf.number(key) > 0 for shelf in shelves for key in shelf.quantity_keys())
+
+        await self.until(is_there)
+
     async def settled(self, process: subprocess.Popen[bytes]) -> None:
         """Waits until it has asked for orders and the database and the marketplaces agree; fails when it ends first."""
         wrong: list[str] = ["nothing was looked at"]

@@ -63,8 +63,10 @@ async def test_a_daemon_whose_postgresql_is_killed_under_webhooks_goes_on_by_its
             begun = CLOCK.now()
             for _ in range(kills):
                 async with day.warehouse:  # what the test itself receives is not to be lost
+                    await day.something_for_sale()
                     await end_sessions(server)
                     await deliveries.answered(200)
+                    await day.something_for_sale()
                     server.kill9()
                     await deliveries.answered(503)
                     await asyncio.to_thread(server.start)
