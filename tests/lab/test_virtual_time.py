@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -28,6 +29,7 @@ from channelsync.lab.virtual_time import (
     run_virtual,
     running_virtual_loop,
 )
+from channelsync.store.database import open_database
 
 START = datetime(2017, 12, 23, tzinfo=UTC)
 DAY = 86_400.0
@@ -169,6 +171,18 @@ def test_time_stands_still_for_a_call_in_a_thread() -> None:
         return running_virtual_loop().elapsed()
 
     assert run_virtual(main(), start=START) == timedelta()
+
+
+def test_time_stands_still_for_a_unit_of_work_on_sqlite_in_its_own_thread(tmp_path: Path) -> None:
+    async def main() -> tuple[timedelta, list[tuple[str, ...]]]:
+        await leave_timers_behind()
+        loop = running_virtual_loop()
+        async with open_database(f"sqlite:///{tmp_path / 'channelsync.db'}") as database:
+            held = [await database.transact(lambda _: loop.held_by()), await database.query(lambda _: loop.held_by())]
+        return loop.elapsed(), held
+
+    call = ("database call (channelsync.store.sqlite)",)
+    assert run_virtual(main(), start=START) == (timedelta(), [call, call])
 
 
 def test_a_call_that_no_one_counts_does_not_hold_time() -> None:

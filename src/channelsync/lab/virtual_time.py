@@ -40,8 +40,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from channelsync.sdk.clock import Clock
 
-DRIVERS = frozenset({"asyncpg"})
-"""Packages whose futures are calls to a database: time stands still until they are done."""
+DRIVERS = frozenset({"asyncpg", "channelsync.store.sqlite"})
+"""Packages and modules whose futures are calls to a database: time stands still until they are done. asyncpg's wait
+for a socket, those of `store.sqlite` for a thread that it keeps itself."""
 
 _HELD_FOR_LONG = frozenset({"asyncpg.pool"})
 """Modules of drivers whose futures are no calls: asyncpg's pool keeps one for as long as a connection is lent."""
@@ -192,7 +193,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """As asyncio's; one made by a database driver holds time still until it is done or dropped."""
         future = super().create_future()
         maker = sys._getframe(1).f_globals.get("__name__", "")
-        if maker.partition(".")[0] in DRIVERS and maker not in _HELD_FOR_LONG:
+        if not DRIVERS.isdisjoint((maker, maker.partition(".")[0])) and maker not in _HELD_FOR_LONG:
             self._calls[future] = f"database call ({maker})"
         return future
 

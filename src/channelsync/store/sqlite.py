@@ -55,7 +55,7 @@ class SqliteDatabase(Database):
 
     async def listen(self, channel: str) -> AsyncGenerator[str]:
         """Never fires: there is one publisher, and it wakes itself."""
-        await asyncio.get_running_loop().create_future()
+        await asyncio.Event().wait()
         yield channel
 
     async def notify(self, channel: str, payload: str = "") -> None:
