@@ -12,13 +12,11 @@ from channelsync.domain.provisional import (
     HoldsMoved,
     Provisional,
     Release,
-    Rise,
     TakeOver,
     close_for_rise,
     decided,
     end_holds,
     end_named_since,
-    explain_rise,
     explained_late,
     holds_moved,
     open_for_drop,
@@ -198,13 +196,6 @@ def test_a_rise_closes_the_newest_rows_first_and_says_what_is_left() -> None:
     assert close_for_rise(rows, 7)[1] == 2
     assert close_for_rise(rows, 0) == ((), 0)
     assert close_for_rise([], 3) == ((), 3)
-
-
-def test_cancels_that_the_read_already_contained_explain_a_rise_first() -> None:
-    rise = Rise(5, second(0), second(100))
-    assert explain_rise(rise, [sold(-2, 60), sold(1, 60)]).units == 3
-    assert explain_rise(rise, [sold(-2, 101), sold(-2, -1)]).units == 5
-    assert explain_rise(rise, [sold(-2, -10, 0), sold(-2, 100, 110), sold(-9, 50)]).units == 0
 
 
 ROWS = st.lists(

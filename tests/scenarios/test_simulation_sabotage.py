@@ -85,7 +85,7 @@ def test_units_that_stay_reserved_when_their_row_ends_break_1(monkeypatch: pytes
 
 
 def test_rows_that_are_never_released_break_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explained, "to_release", lambda *_: ())
+    monkeypatch.setattr(explained, "to_release", lambda *_, **__: ())
     outcome = play(typed_down(day()))
     assert broken(outcome) == {"3"}
     assert any("a provisional row" in breach.what for breach in outcome.breaches)

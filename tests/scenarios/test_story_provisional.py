@@ -118,7 +118,7 @@ async def test_with_the_orders_interface_down_for_hours_nothing_is_released(open
     assert sorted({one.kind for one in await world.found()}) == []
 
 
-def at_once(rows: Any, covered_to: Any, asked: Any, limit: Any) -> tuple[Release, ...]:
+def at_once(rows: Any, *_: Any, **__: Any) -> tuple[Release, ...]:
     """Every complete order read ends what is held."""
     return tuple(Release(row.id, row.open, "not in this read") for row in rows)
 

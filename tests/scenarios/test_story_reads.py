@@ -207,7 +207,7 @@ def whatever_rose(original: Any) -> Any:
 
 
 @pytest.mark.fails_without("sync.decide_writes.decide", around=whatever_rose)
-@pytest.mark.fails_without("sync.explained.explain_rise", lambda rise, contained: rise)
+@pytest.mark.fails_without("sync.explained.explain_rises", lambda rises, contained: (tuple(rises), frozenset()))
 async def test_a_cancel_that_we_have_not_seen_is_no_drift(open_world) -> None:
     world = await open_world(["shop", "market"])
     order = world.sells("shop", 3)
@@ -271,7 +271,7 @@ async def test_now_and_then_somebody_types_a_number_and_that_is_no_other_writer(
     assert (world.shown(), set(await world.kinds())) == ([10, 10], {"drift"})
 
 
-@pytest.mark.fails_without("sync.explained._Explaining._resolve_rise", nothing)
+@pytest.mark.fails_without("sync.explained._Explaining._resolve_rises", nothing)
 @pytest.mark.fault(44, "by policy our number is written again, once")
 async def test_drift_is_repaired_where_that_is_the_policy(open_world) -> None:
     world = await open_world(["shop", "market"], channel={"drift": "repair"})

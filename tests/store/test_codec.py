@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from channelsync.domain.booked import BookedLine, BookedOrder, Leg
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
+from channelsync.domain.rises import Rise
 from channelsync.domain.sourcing import SoldAs
-from channelsync.store.codec import dump_booked, dump_snapshot, load_booked, load_snapshot
+from channelsync.store.codec import dump_booked, dump_risen, dump_snapshot, load_booked, load_risen, load_snapshot
 
 NOON = datetime(2017, 6, 1, 12, tzinfo=UTC)
 TIMES = st.integers(0, 10**9).map(lambda micros: NOON + timedelta(microseconds=micros))
@@ -103,6 +104,12 @@ def test_what_revision_0001_set_aside_of_a_line_is_on_its_first_legs_that_came_b
     stored["lines"][0]["legs"] = [leg[:-1] for leg in stored["lines"][0]["legs"]]
     (line,) = read_again(order, orjson.dumps(stored)).lines
     assert [leg.withheld for leg in line.legs] == [0, 1, 1]
+
+
+@given(rises=st.lists(st.builds(Rise, units=UNITS, window_from=TIMES, window_to=TIMES)).map(tuple))
+def test_rises_that_were_written_are_read_again(rises: tuple[Rise, ...]) -> None:
+    assert load_risen(dump_risen(rises)) == rises
+    assert dump_risen([]) == ""
 
 
 @given(order=ORDERS)

@@ -11,8 +11,10 @@ import pytest
 from channelsync.domain.errors import BadListing
 from channelsync.domain.ledger import EntryKind
 from channelsync.domain.quantities import PositionKey
+from channelsync.domain.rises import Rise
 from channelsync.sdk.values import Listing, QuantityKey
 from channelsync.store import keys, ledger, listings, provisionals, runs
+from channelsync.store.codec import dump_risen
 from channelsync.store.items import item_id
 from channelsync.sync.listings_map import Mapped, Wanted, map_listings
 from channelsync_memory import MemoryChannel
@@ -83,7 +85,10 @@ async def test_what_a_key_held_provisionally_is_released_and_the_drop_forgotten(
     await seller.pull()
     assert (await seller.position("MUG")).reserved == 3
     key = await key_of(seller, mug)
-    await seller.database.transact(lambda c: keys.save_key(c, key.id, rise=2, held="a question", repairs=3))
+    risen = dump_risen([Rise(1, seller.clock.now(), seller.clock.now())])
+    await seller.database.transact(
+        lambda c: keys.save_key(c, key.id, rise=2, risen=risen, held="a question", repairs=3)
+    )
 
     done = await say(seller, Wanted("shop", mug, item_id("CUP")))
 
@@ -94,7 +99,7 @@ async def test_what_a_key_held_provisionally_is_released_and_the_drop_forgotten(
     assert entry.movement.cause.actor == "user:eve"
     assert await seller.database.transact(lambda c: provisionals.open_provisionals(c, [key.id])) == {}
     after = await key_of(seller, mug)
-    assert (after.rise, after.held, after.repairs) == (0, "", 0)
+    assert (after.rise, after.risen, after.held, after.repairs) == (0, (), "", 0)
 
 
 async def test_units_that_a_release_frees_put_the_other_channels_on_the_agenda(open_seller: Any) -> None:

@@ -307,10 +307,15 @@ async def asking(open_seller: Any, change: int, **more: Any) -> tuple[Seller, st
     await seller.clock.sleep(60)
     seller.shop().items[listing].number += change
     await seller.pull()
+    await orders_are_read(seller)
+    return seller, listing
+
+
+async def orders_are_read(seller: Seller) -> None:
+    """Until every order that could explain a number must have been listed."""
     for _ in range(20):
         await seller.clock.sleep(60)
         await poll_orders(seller.agent, seller.channel())
-    return seller, listing
 
 
 async def answered(seller: Seller, answer: Any) -> list[Answered]:
@@ -366,8 +371,7 @@ async def test_adopting_counts_in_base_units(open_seller: Any) -> None:
     await seller.clock.sleep(60)
     seller.shop().items[listing].number = 5
     await seller.pull()
-    await seller.clock.sleep(60)
-    await poll_orders(seller.agent, seller.channel())
+    await orders_are_read(seller)
     await answered(seller, "adopt")
 
     assert (await seller.position("MUG")).on_hand == 15
@@ -384,8 +388,7 @@ async def test_a_bundle_has_no_units_to_adopt(open_seller: Any) -> None:
     await seller.clock.sleep(60)
     seller.shop().items[listing].number = 7
     await seller.pull()
-    await seller.clock.sleep(60)
-    await poll_orders(seller.agent, seller.channel())
+    await orders_are_read(seller)
     (one,) = await answered(seller, "adopt")
 
     assert "no units of its own" in one.refused

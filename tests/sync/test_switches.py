@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from channelsync.domain.rises import Rise
 from channelsync.store import channels, keys, runs
+from channelsync.store.codec import dump_risen
 from channelsync.store.runs import Change
 from channelsync.sync.publish import publish_tick
 from channelsync.sync.setup import ChannelSetup
@@ -168,7 +170,9 @@ async def test_what_was_noticed_of_a_number_is_dropped_when_the_mode_changes(sel
     ids = [1]
     (before,) = (await seller.database.query(lambda c: keys.load_keys(c, ids))).values()
     assert before.rise == 3
+    waits = dump_risen([Rise(2, seller.clock.now(), seller.clock.now())])
+    await seller.database.transact(lambda c: keys.save_key(c, 1, risen=waits))
 
     await switch(seller, mode="observe")
     (after,) = (await seller.database.query(lambda c: keys.load_keys(c, ids))).values()
-    assert (after.rise, after.rise_from) == (0, None)
+    assert (after.rise, after.rise_from, after.risen) == (0, None, ())

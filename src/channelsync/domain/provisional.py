@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from channelsync.domain.effects import Effect
@@ -188,7 +188,12 @@ def _touches(row: Provisional, effect: Effect) -> bool:
 
 
 def to_release(
-    rows: Iterable[Provisional], covered_to: datetime | None, orders_asked_at: datetime | None, limit: timedelta
+    rows: Iterable[Provisional],
+    covered_to: datetime | None,
+    orders_asked_at: datetime | None,
+    limit: timedelta,
+    *,
+    early: bool = True,
 ) -> tuple[Release, ...]:
     """What no order explained, by coverage and never by the clock: with the orders interface down nothing ends.
 
@@ -196,7 +201,8 @@ def to_release(
     orders_asked_at: when the last complete order read was asked; None: none ever was.
     limit: how long an order takes to become visible.
     Plausible units wait until the whole window plus the limit is covered; the excess for one complete order read that
-    was asked after the drop was found and covers the window. What the channel names stays.
+    was asked after the drop was found and covers the window; as long as the others where not early. What the channel
+    names stays.
     """
     released: list[Release] = []
     for row in rows:
@@ -205,7 +211,7 @@ def to_release(
         read_since = orders_asked_at is not None and orders_asked_at > row.found_at
         if covered_to >= row.window_to + limit:
             released.append(Release(row.id, row.open, "all orders that could explain it were read, and none did"))
-        elif read_since:
+        elif early and read_since:
             reason = "more than the channel may have sold, and the orders read since do not explain it"
             released.append(Release(row.id, row.excess, reason))
     return tuple(release for release in released if release.units)
@@ -259,28 +265,3 @@ def end_holds(rows: Iterable[Provisional], units: int | None = None) -> tuple[Re
 def end_named_since(rows: Iterable[Provisional], units: int) -> tuple[Release, ...]:
     """What ends of rows that were held without a cause, when the channel now names the cause of so many units."""
     return _newest_first([row for row in rows if not row.named], units, "the channel names what holds them")[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Rise:
-    """Units that a read showed too many. It waits until the channel's orders were read past it.
-
-    window: when the number rose, by the channel's clock.
-    """
-
-    units: int
-    window_from: datetime
-    window_to: datetime
-
-
-def explain_rise(rise: Rise, contained: Iterable[Effect]) -> Rise:
-    """What is left of a rise after effects that the read already contained: a cancel that we had not seen.
-
-    contained: of the same key, each given once. One that may have happened within the window counts: should it belong
-    elsewhere, the number is merely repaired a little sooner.
-    """
-    units = rise.units
-    for effect in contained:
-        if effect.delta > 0 and rise.window_from <= effect.latest and effect.earliest <= rise.window_to:
-            units -= min(units, effect.delta)
-    return replace(rise, units=units)

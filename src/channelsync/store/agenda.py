@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from channelsync.store.among import among, values
+from channelsync.store.keys import NO_RISE
 from channelsync.store.tables import metadata
 
 _KEY = metadata.tables["quantity_key"]
@@ -100,9 +101,7 @@ def _mark(connection: Connection, which: ColumnElement[bool], now: datetime) -> 
 
 def forget_rises(connection: Connection, channel: str) -> None:
     """Drops what was noticed of a channel's numbers and is not explained yet: another tool writes there from now on."""
-    connection.execute(
-        update(_KEY).where(_KEY.c.channel == channel).values(rise=0, rise_from=None, rise_to=None, repairs=0)
-    )
+    connection.execute(update(_KEY).where(_KEY.c.channel == channel).values(NO_RISE))
 
 
 def ask_again(connection: Connection, identity: str, now: datetime) -> list[int]:
@@ -136,5 +135,5 @@ def unexplained_keys(connection: Connection, identity: str) -> tuple[list[int], 
     provisional = metadata.tables["provisional"]
     theirs = select(_KEY.c.id).where(_KEY.c.identity == identity)
     held = theirs.join(provisional, provisional.c.key == _KEY.c.id).where(provisional.c.open > 0).distinct()
-    risen = theirs.where(_KEY.c.rise > 0)
+    risen = theirs.where(or_(_KEY.c.rise > 0, _KEY.c.risen != ""))
     return list(connection.execute(held).scalars()), list(connection.execute(risen).scalars())

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ import orjson
 
 from channelsync.domain.booked import BookedLine, BookedOrder, Leg
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
+from channelsync.domain.rises import Rise
 from channelsync.domain.sourcing import SoldAs
 
 _MOVED = ("cancelled", "lost", "shipped", "returned", "withheld")
@@ -27,6 +29,19 @@ def dump(value: object) -> bytes:
 def load(raw: bytes | str) -> Any:
     """The plain value of a JSON column; None for an empty one."""
     return orjson.loads(raw) if raw else None
+
+
+def dump_risen(rises: Sequence[Rise]) -> str:
+    """Rises as JSON; empty text for none."""
+    plain = [[rise.units, rise.window_from, rise.window_to] for rise in rises]
+    return orjson.dumps(plain).decode() if plain else ""
+
+
+def load_risen(raw: str) -> tuple[Rise, ...]:
+    """The rises that `dump_risen` wrote."""
+    if not raw:
+        return ()
+    return tuple(Rise(units, _time(since), _time(until)) for units, since, until in orjson.loads(raw))
 
 
 def dump_snapshot(order: OrderSnapshot) -> bytes:

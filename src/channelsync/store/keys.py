@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -22,8 +22,10 @@ from sqlalchemy import (
 )
 
 from channelsync.domain.effects import Effect
+from channelsync.domain.rises import Rise
 from channelsync.domain.watermark import KeyState, Read, Write
 from channelsync.store.among import among, values
+from channelsync.store.codec import load_risen
 from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
 from channelsync.store.together import Change, Into, Rows
@@ -33,6 +35,9 @@ _KEY = metadata.tables["quantity_key"]
 _EFFECT = metadata.tables["effect"]
 _WRITE = metadata.tables["quantity_write"]
 _READ = metadata.tables["quantity_read"]
+
+NO_RISE: Final = {"rise": 0, "rise_from": None, "rise_to": None, "risen": "", "repairs": 0}
+"""Columns of a key of which no rise is known any more."""
 
 # The empty text is part of the statement, so that the index of just these rows is used; see `provisionals.HOLDING`.
 UNSETTLED = _EFFECT.c.settled.in_([literal_column("''"), literal_column("'shown'")])
@@ -60,6 +65,7 @@ class KeyRecord:
     rise: int
     rise_from: datetime | None
     rise_to: datetime | None
+    risen: tuple[Rise, ...]
     repairs: int
     held: str
     channel_held: int
@@ -348,6 +354,7 @@ def _record(row: Row[Any], effects: _Effects, writes: tuple[Write, ...]) -> KeyR
         rise=row.rise,
         rise_from=row.rise_from,
         rise_to=row.rise_to,
+        risen=load_risen(row.risen),
         repairs=row.repairs,
         unreadable=row.unreadable,
         held=row.held,

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, case, delete, func, n
 from channelsync.domain.quantities import PositionKey
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump, load
+from channelsync.store.keys import NO_RISE
 from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import insert_ignoring, upsert
@@ -138,7 +139,6 @@ def _key_rows(channel: str, identity: str, one: SeenListing) -> list[dict[str, o
             "sells_below_zero": one.sells_below_zero,
             "verified": True,
             "generation": 0,
-            "rise": 0,
             "channel_held": 0,
             "urgency": 1,
             "failures": 0,
@@ -355,7 +355,7 @@ def restart_keys(connection: Connection, ids: Sequence[int], item: str | None, m
             update(_KEY)
             .where(among(_KEY.c.id, "ids", connection.dialect.name))
             .values(item=item, multiple=multiple, value=None, target=None, due_at=now, urgency=1)
-            .values(rise=0, rise_from=None, rise_to=None, repairs=0, held="", failures=0, not_before=None)
+            .values(**NO_RISE, held="", failures=0, not_before=None)
             .values(read_at=case((_KEY.c.kept, null()), else_=_KEY.c.read_at)),  # counted anew, and soon
             {"ids": values(connection, ids)},
         )

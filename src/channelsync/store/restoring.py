@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Update, select, update
 
+from channelsync.store.keys import NO_RISE
 from channelsync.store.provisionals import HOLDING
 from channelsync.store.tables import metadata
 
@@ -58,7 +59,7 @@ def _forget(now: datetime) -> Update:
     return (
         update(_KEY)
         .where(_KEY.c.item.is_not(None), _KEY.c.ours.is_(True))
-        .values(value=None, rise=0, rise_from=None, rise_to=None, repairs=0, verified=True)
+        .values(**NO_RISE, value=None, verified=True)
         .values(read_at=None, read_wanted=True, due_at=now, not_before=None)
     )
 

@@ -296,7 +296,7 @@ def _number_now(
         question=record.held,
         due_at=record.due_at,
         not_before=record.not_before,
-        unexplained_rise=record.rise,
+        unexplained_rise=record.rise + sum(rise.units for rise in record.risen),
         in_force=_in_force(sent),
         open_writes=tuple(one for one in sent if one.closed_at is None),
         effects=tuple(explain_view.open_effects(connection, record.id, now)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -16,25 +16,26 @@ from channelsync.domain.ledger import Cause, EntryKind, Movement, entry_id
 from channelsync.domain.provisional import (
     Provisional,
     Release,
-    Rise,
     TakeOver,
     close_for_rise,
     decided,
-    explain_rise,
     explained_late,
     to_release,
 )
 from channelsync.domain.quantities import PositionKey
+from channelsync.domain.rises import Rise, explain_rises, is_judged
 from channelsync.domain.sourcing import reachable
 from channelsync.domain.watermark import Relation, relation
 from channelsync.store import agenda, channels, findings, keys, ledger, provisionals
+from channelsync.store.codec import dump_risen
 from channelsync.store.keys import KeyRecord
 from channelsync.sync.accounts import orders_read
 from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.setup import DriftPolicy
 from channelsync.sync.switches import mode_now
 from channelsync.sync.take_over import end_movements, order_came
 
-# So many repairs of one key in a row, and another writer is at work: a finding instead of a fight.
+# So many repairs of one key that no order explains, and another writer is at work: a finding instead of a fight.
 REPAIRS_MAX = 3
 
 
@@ -49,13 +50,19 @@ def after_orders_read(connection: Connection, agent: Agent, channel: OpenChannel
 
 @dataclass(slots=True, kw_only=True)
 class _Explaining:
-    """One pass over the keys of one account. live: we write there; else nothing is concluded from what is left."""
+    """One pass over the keys of one account. live: we write there; else nothing is concluded from what is left.
+
+    covered_to, asked: how far its orders were read, and when that was asked. limit: how late they become visible.
+    """
 
     connection: Connection
     agent: Agent
     channel: OpenChannel
     now: datetime
     live: bool = True
+    covered_to: datetime | None = None
+    asked: datetime | None = None
+    limit: timedelta = timedelta(0)
     movements: list[Movement] = field(default_factory=list)
     ended: dict[str, tuple[int, str]] = field(default_factory=dict)
     found: list[Finding] = field(default_factory=list)
@@ -63,23 +70,25 @@ class _Explaining:
     def run(self, held: list[int], risen: list[int]) -> bool:
         setup = self.agent.setup
         states = channels.channel_states(self.connection)
-        covered_to, asked = orders_read(setup, states, self.channel.name)
+        self.covered_to, self.asked = orders_read(setup, states, self.channel.name)
+        self.limit = self.agent.measures.order_limit[self.channel.name]
         self.live = mode_now(self.channel.setup, states.get(self.channel.name)) == "live"
         unlocked = keys.load_keys(self.connection, {*held, *risen})
         items = {part for r in unlocked.values() if r.item for part in reachable(r.item, setup.recipes)}
         positions = ledger.lock_positions(self.connection, items)
         records = keys.load_keys(self.connection, unlocked, lock=True)
         rows = provisionals.open_provisionals(self.connection, records)
-        limit = self.agent.measures.order_limit[self.channel.name]
         for key in risen:  # first: what a rise takes back needs no other explanation
-            record = records[key]
-            if not self.live:
-                keys.save_key(self.connection, key, rise=0, rise_from=None, rise_to=None)
-            elif record.rise and record.rise_to and asked and asked > record.rise_to:
-                self._resolve_rise(record, rows.get(key, []))
+            if self.live:
+                self._resolve_rises(records[key], rows.get(key, []))
+            else:
+                keys.save_key(self.connection, key, rise=0, rise_from=None, rise_to=None, risen="")
         for key, open_rows in rows.items():
             still = _as_shown(records[key], self._still_open(open_rows))
-            self._end_covered(records[key], open_rows, to_release(still, covered_to, asked, limit))
+            # Where it is not our number that repairs it, an order that comes late would count twice.
+            early = self.channel.setup.drift == "repair"
+            released = to_release(still, self.covered_to, self.asked, self.limit, early=early)
+            self._end_covered(records[key], open_rows, released)
         entries = ledger.write(self.connection, self.movements, positions, self.now)
         provisionals.close_units(self.connection, self.ended, self.now)
         changed = {e.movement.position.item for e in entries}
@@ -167,20 +176,49 @@ class _Explaining:
             )
         )
 
-    def _resolve_rise(self, record: KeyRecord, rows: Sequence[Provisional]) -> None:
-        contained = [e for e in self._effects(record, "in") if e.delta > 0] if record.state.watermark else []
+    def _resolve_rises(self, record: KeyRecord, rows: Sequence[Provisional]) -> None:
+        """What the orders read by now say of a number that rose: of what was noticed last, and of what waits."""
+        read_past = bool(record.rise and record.rise_to and self.asked and self.asked > record.rise_to)
         since, until = record.rise_from or self.now, record.rise_to or self.now
-        left = explain_rise(Rise(record.rise, since, until), contained).units
-        keys.settle_effects(self.connection, [(e.id, "contained") for e in contained], self.now)
-        released, left = close_for_rise(self._still_open(rows), left)
-        self._end(rows, released, EntryKind.RELEASE)
-        keys.save_key(self.connection, record.id, rise=0, rise_from=None, rise_to=None)
-        if left:
-            self._drifted(record, left)
-        keys.mark_keys_due(self.connection, [record.id], self.now, urgency=0)
+        newest = (Rise(record.rise, since, until),) if read_past else ()
+        contained = [e for e in self._effects(record, "in") if e.delta > 0] if record.state.watermark else []
+        left, used = explain_rises((*record.risen, *newest), contained)
+        keys.settle_effects(self.connection, [(effect, "contained") for effect in sorted(used)], self.now)
+        waiting = list(left[: len(record.risen)])
+        fields: dict[str, object] = {}
+        if newest:
+            fields = self._rise_was_read(record, left[-1], rows, waiting)
+        judged = [one for one in waiting if one.units and self._is_judged(record, one)]
+        if judged:
+            self._drifted(record, sum(one.units for one in judged), "repair")
+        fields["risen"] = dump_risen([one for one in waiting if one.units and one not in judged])
+        keys.save_key(self.connection, record.id, **fields)
+        if newest or judged:
+            keys.mark_keys_due(self.connection, [record.id], self.now, urgency=0)
 
-    def _drifted(self, record: KeyRecord, units: int) -> None:
-        policy = self.channel.setup.drift
+    def _rise_was_read(
+        self, record: KeyRecord, rise: Rise, rows: Sequence[Provisional], waiting: list[Rise]
+    ) -> dict[str, object]:
+        """The columns that follow for a rise past which the orders were read: it gives back what is held, and the rest
+        is written over at once and waits to be judged; or it waits as it is, until the seller's policy is applied.
+
+        It also waits as it is after so many repairs that one more may be a fight.
+        """
+        released, units = close_for_rise(self._still_open(rows), rise.units)
+        self._end(rows, released, EntryKind.RELEASE)
+        rest, policy = replace(rise, units=units), self.channel.setup.drift
+        if policy == "repair" and record.repairs + len(waiting) < REPAIRS_MAX:
+            waiting.append(rest)
+        elif units and not self._is_judged(record, rest):
+            return {"rise": units}
+        elif units:
+            self._drifted(record, units, policy)
+        return {"rise": 0, "rise_from": None, "rise_to": None}
+
+    def _is_judged(self, record: KeyRecord, rise: Rise) -> bool:
+        return is_judged(rise, self.covered_to, self.limit, self._effects(record, "unsettled"))
+
+    def _drifted(self, record: KeyRecord, units: int, policy: DriftPolicy) -> None:
         repairs = record.repairs + 1
         if policy == "repair" and repairs > REPAIRS_MAX:
             keys.save_key(self.connection, record.id, held="another writer raises it again and again")

@@ -287,7 +287,8 @@ class _Reading:
             )
             self.entries += entries
             self._held_now(record)
-        self.settled += [(effect.id, "contained") for effect in contained if effect.id in took or not waits]
+        open_ones = {e.id for e in contained if waits or (record.risen and e.delta > 0)} - took
+        self.settled += [(effect.id, "contained") for effect in contained if effect.id not in open_ones]
 
     def _held_now(self, record: KeyRecord) -> None:
         self.held[record.id] = provisionals.open_provisionals(self.connection, [record.id]).get(record.id, [])

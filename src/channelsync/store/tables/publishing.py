@@ -21,9 +21,10 @@ class QuantityKeyRow(Row, table=True):
     due_at: when the publisher must look at it; None: nothing to do. urgency: 0 first.
     value: W, in units a buyer may buy; committed: units in the channel's own open orders, where its number is physical.
     confirmed: the newest generation that the watermark shows.
-    rise_*: units that a read showed too many and no order has explained yet. repairs: how often drift was repaired
-    in a row. held: a question to the seller is open, nothing is written; empty: none is. channel_held: units that the
-    channel itself held, and said so, when W was read.
+    rise_*: units that a read showed too many and no order has explained yet. risen: JSON, what of such units was
+    written over already and is not judged yet. repairs: how often drift was repaired in a row. held: a question to the
+    seller is open, nothing is written; empty: none is. channel_held: units that the channel itself held, and said so,
+    when W was read.
     kept: the channel keeps the units itself at `remote`: never ours, and read only to count them there. Then value is
     what a buyer may buy of them, committed what orders hold, and channel_held all else that lies there.
     """
@@ -62,6 +63,7 @@ class QuantityKeyRow(Row, table=True):
     rise: int = Field(default=0, sa_type=BigInteger)
     rise_from: datetime | None = None
     rise_to: datetime | None = None
+    risen: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     repairs: int = 0
     held: str = ""
     channel_held: int = Field(default=0, sa_type=BigInteger)

@@ -285,6 +285,9 @@ def upgrade() -> None:  # noqa: PLR0915
             sa.Column("unreadable", sqlmodel.sql.sqltypes.AutoString(), server_default=sa.text("''"), nullable=False)
         )
         batch_op.add_column(sa.Column("kept", sa.Boolean(), server_default=sa.text("(false)"), nullable=False))
+        batch_op.add_column(
+            sa.Column("risen", sqlmodel.sql.sqltypes.AutoString(), server_default=sa.text("''"), nullable=False)
+        )
 
     with op.batch_alter_table("quantity_write", schema=None) as batch_op:
         batch_op.add_column(sa.Column("within_s", sa.Float(), nullable=True))
@@ -303,6 +306,7 @@ def downgrade() -> None:  # noqa: PLR0915
         batch_op.drop_column("within_s")
 
     with op.batch_alter_table("quantity_key", schema=None) as batch_op:
+        batch_op.drop_column("risen")
         batch_op.drop_column("kept")
         batch_op.drop_column("unreadable")
 
