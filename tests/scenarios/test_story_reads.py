@@ -144,6 +144,14 @@ async def test_a_typo_locks_no_units_for_longer_than_one_order_read(open_world) 
     assert world.shown() == [8, 8]
     await world.lives(60)
     assert (await world.held(), world.shown()) == ([], [10, 10])
+    told = sorted(one.summary for one in await world.found() if one.kind == "unexplained drop")
+    assert [
+        "fell by 2 and no order explains" in told[0],
+        "fell by 7 and no order that is listed by now" in told[1],
+    ] == [
+        True,
+        True,
+    ]
 
 
 @pytest.mark.on_both_databases

@@ -57,11 +57,12 @@ class TakeOver:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Units of a row that end without an order."""
+    """Units of a row that end without an order. early: one that is listed later may still explain them."""
 
     row: str
     units: int
     reason: str
+    early: bool = False
 
 
 def open_for_drop(
@@ -213,7 +214,7 @@ def to_release(
             released.append(Release(row.id, row.open, "all orders that could explain it were read, and none did"))
         elif early and read_since:
             reason = "more than the channel may have sold, and the orders read since do not explain it"
-            released.append(Release(row.id, row.excess, reason))
+            released.append(Release(row.id, row.excess, reason, early=True))
     return tuple(release for release in released if release.units)
 
 

@@ -153,6 +153,7 @@ class _Explaining:
         """By policy: the raise that follows repairs it; or on hand is adjusted; or the seller is asked."""
         units = sum(release.units for release in released)
         policy = self.channel.setup.drift
+        orders = "order that is listed by now" if any(release.early for release in released) else "order"
         if policy == "adopt":
             by_id = {row.id: row for row in rows}
             for release in released:
@@ -165,8 +166,8 @@ class _Explaining:
                 subject=(str(record.id), self.now.isoformat()),
                 channel=record.channel,
                 item=record.item or "",
-                summary=f"{record.channel} listing {record.listing}: its number fell by {units} and no order explains "
-                f"it. {_FOLLOWS[policy]}",
+                summary=f"{record.channel} listing {record.listing}: its number fell by {units} and no {orders} "
+                f"explains it. {_FOLLOWS[policy]}",
                 evidence={
                     "key": record.id,
                     "units": -units,
