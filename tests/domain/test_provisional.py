@@ -23,6 +23,7 @@ from channelsync.domain.provisional import (
     take_over,
     to_release,
 )
+from channelsync.domain.rises import Rise
 from channelsync.domain.sourcing import Pick
 from channelsync.domain.watermark import Read, Timing
 
@@ -54,6 +55,10 @@ def row(name: str, begin: float, end: float, units: int = 1, plausible: int = 9,
 def sold(units: int, at: float, until: float | None = None, key: int = 1, name: str = "") -> Effect:
     latest = second(at if until is None else until)
     return Effect(id=name or f"{units}@{at}", key=key, delta=-units, earliest=second(at), latest=latest)
+
+
+def rose(units: int, until: float = 9_999) -> Rise:
+    return Rise(units, second(0), second(until))
 
 
 def test_a_drop_is_held_where_it_would_ship_from_with_the_widened_window_of_the_two_reads() -> None:
@@ -190,12 +195,18 @@ def test_more_than_may_have_been_sold_is_held_for_one_complete_order_read_only()
 
 def test_a_rise_closes_the_newest_rows_first_and_says_what_is_left() -> None:
     rows = [row("a", 0, 100, units=2), row("b", 50, 200, units=2), row("c", 150, 300, units=1)]
-    released, left = close_for_rise(rows, 4)
+    released, left = close_for_rise(rows, rose(4))
     assert [(r.row, r.units) for r in released] == [("c", 1), ("b", 2), ("a", 1)]
     assert left == 0
-    assert close_for_rise(rows, 7)[1] == 2
-    assert close_for_rise(rows, 0) == ((), 0)
-    assert close_for_rise([], 3) == ((), 3)
+    assert close_for_rise(rows, rose(7))[1] == 2
+    assert close_for_rise(rows, rose(0)) == ((), 0)
+    assert close_for_rise([], rose(3)) == ((), 3)
+
+
+def test_a_rise_closes_no_drop_that_was_read_after_it() -> None:
+    rows = [row("before", 0, 100), row("after", 100, 200)]
+    released, left = close_for_rise(rows, rose(2, until=100))
+    assert ([r.row for r in released], left) == (["before"], 1)
 
 
 ROWS = st.lists(
@@ -271,7 +282,7 @@ def test_nothing_is_released_before_its_window_is_covered_and_everything_after_t
 
 @given(rows=ROWS, rise=st.integers(0, 40))
 def test_a_rise_gives_back_no_more_than_it_is_and_no_more_than_is_open(rows: list[Provisional], rise: int) -> None:
-    released, left = close_for_rise(rows, rise)
+    released, left = close_for_rise(rows, rose(rise))
     assert sum(one.units for one in released) + left == rise
     assert left == max(0, rise - sum(one.open for one in rows))
     found = [next(r.found_at for r in rows if r.id == one.row) for one in released]
@@ -285,7 +296,7 @@ def test_what_the_channel_names_is_ended_by_no_order_no_rise_and_no_order_read()
     hold, unnamed = replace(row("hold", 0, 10, units=2), named=True), row("unnamed", 0, 10)
     assert take_over([sold(3, at=5)], [hold, unnamed]) == (TakeOver("unnamed", "3@5", 1),)
     assert [one.row for one in to_release([hold, unnamed], second(9_999), second(9_999), LIMIT)] == ["unnamed"]
-    closed, left = close_for_rise([hold, unnamed], 3)
+    closed, left = close_for_rise([hold, unnamed], rose(3))
     assert ([one.row for one in closed], left) == (["unnamed"], 2)
 
 

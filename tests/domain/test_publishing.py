@@ -198,7 +198,7 @@ def test_zero_is_never_written_over_a_backorder() -> None:
         (Switches(may_raise=False), "lower", "wait"),
         (Switches(stop="raises"), "lower", "wait"),
         (Switches(stop="all"), "wait", "wait"),
-        (Switches(held=True), "wait", "wait"),
+        (Switches(held=True), "lower", "wait"),
     ],
 )
 def test_the_sellers_switches_hold_back_what_they_say(switches: Switches, lower: str, higher: str) -> None:
@@ -207,7 +207,27 @@ def test_the_sellers_switches_hold_back_what_they_say(switches: Switches, lower:
         decision = decide(key(5), target, FRESH, switches)
         assert decision.action == expected
         assert ("because Ann said so" in decision.why) == (expected == "wait")
-    assert decide(key(5), 5, FRESH, switches).action == "none"
+    assert decide(key(5), 5, FRESH, switches).action == ("wait" if switches.held else "none")
+
+
+@pytest.mark.parametrize(
+    ("target", "disputed", "expected"),
+    [
+        (5, 4, ("wait", None, None)),  # it shows 9: somebody raised it
+        (3, 4, ("lower", 7, None)),  # and 2 were sold elsewhere
+        (-6, 4, ("lower", 0, None)),
+        (7, 4, ("wait", None, None)),
+        (12, -3, ("wait", None, None)),  # somebody lowered it to 9
+        (10, -3, ("lower", 7, None)),
+        (2, -3, ("lower", 0, None)),
+        (14, -3, ("wait", None, None)),
+    ],
+)
+def test_while_a_question_is_open_what_is_sold_elsewhere_lowers_the_number(
+    target: int, disputed: int, expected: tuple[str, int | None, int | None]
+) -> None:
+    decision = decide(key(9), target, FRESH, Switches(held=True, disputed=disputed, reason="asked"))
+    assert (decision.action, decision.value, decision.expected) == expected
 
 
 def test_a_physical_number_contains_what_the_channels_own_orders_hold() -> None:

@@ -123,3 +123,22 @@ async def test_a_large_order_that_is_listed_late_counts_once(open_world, policy:
     await world.lives(30)
     assert (world.shown(), await world.available(), await world.held()) == ([4, 4], 4, [])
     assert (await world.kinds(), (await world.row("shop")).held) == (["implausible drop"], "")
+
+
+def whenever_it_was_read(original: Any) -> Any:
+    """A rise gives back whatever is held."""
+    return lambda rows, rise: original([replace(row, window_to=rise.window_to) for row in rows], rise)
+
+
+@pytest.mark.fails_without("sync.explained.close_for_rise", around=whenever_it_was_read)
+async def test_a_rise_that_waits_to_be_judged_frees_no_sale_that_came_after_it(open_world) -> None:
+    world = await open_world({"shop": LATE_ORDERS, "market": PLAIN}, channel={"drift": "ask"})
+    world.edits("shop", 14)
+    await looks(world)
+    world.sells("shop", 1)
+    await looks(world)
+    assert (await world.held(), world.shown()) == ([1], [13, 9])
+    await looks(world)
+    assert (await world.held(), world.shown()) == ([1], [13, 9])
+    await world.lives(30)
+    assert (await world.held(), world.shown(), await world.available()) == ([], [13, 9], 9)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from channelsync.domain.effects import Effect
 from channelsync.domain.ledger import entry_id
+from channelsync.domain.rises import Rise
 from channelsync.domain.sourcing import Composition, Pick
 from channelsync.domain.watermark import Read, Timing
 
@@ -218,9 +219,13 @@ def to_release(
     return tuple(release for release in released if release.units)
 
 
-def close_for_rise(rows: Iterable[Provisional], rise: int) -> tuple[tuple[Release, ...], int]:
-    """What a rise of the channel's number gives back, newest rows first, and what it leaves unexplained."""
-    return _newest_first([row for row in rows if not row.named], rise, "the channel's number rose again")
+def close_for_rise(rows: Iterable[Provisional], rise: Rise) -> tuple[tuple[Release, ...], int]:
+    """What a rise of the channel's number gives back, newest rows first, and how many units it leaves unexplained.
+
+    A drop that was read after the number rose is another one's.
+    """
+    before = [row for row in rows if not row.named and row.window_to <= rise.window_to]
+    return _newest_first(before, rise.units, "the channel's number rose again")
 
 
 def _newest_first(rows: Iterable[Provisional], units: int, reason: str) -> tuple[tuple[Release, ...], int]:

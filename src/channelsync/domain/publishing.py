@@ -16,13 +16,16 @@ Action = Literal["none", "read first", "lower", "raise", "wait"]
 class Switches:
     """What the seller allows now. stop: "raises" lets lowerings through, "all" nothing. reason: who says so.
 
-    held: a question to the seller about this key is open; nothing is written until it is answered.
+    held: a question to the seller about this key is open. disputed: the units that it is about, signed: the number
+    differs from the target by them. They are left to the answer: until then the key is lowered by what is sold
+    elsewhere, and not by them, and it is never raised.
     """
 
     may_lower: bool = True
     may_raise: bool = True
     stop: Literal["", "raises", "all"] = ""
     held: bool = False
+    disputed: int = 0
     reason: str = ""
 
 
@@ -94,10 +97,10 @@ def decide(
     states = expected_now(state, timing)
     if not states:
         return Decision(action="read first", why="its number was never read")
-    wanted = max(0, timing.written(target))  # no number below 0 ever leaves us
+    wanted = max(0, timing.written(target + switches.disputed))  # no number below 0 ever leaves us
     reference = newest(states)
     if any(a.low <= wanted <= a.high for a in reference):
-        return _nothing_to_send(state, reference, wanted)
+        return _nothing_to_send(state, reference, wanted, switches)
     low, high = min(a.low for a in states), max(a.high for a in reference)
     if sells_below_zero and wanted == 0 and low < 0:
         return Decision(action="none", why="it shows less than 0, and 0 would put units back on sale")
@@ -143,7 +146,9 @@ def within_limit(decision: Decision, limit: WriteLimit, sent: Sequence[datetime]
     return Decision(action="wait", why=why, until=until, blocked=lowering)
 
 
-def _nothing_to_send(state: KeyState, reference: Sequence[Alternative], wanted: int) -> Decision:
+def _nothing_to_send(state: KeyState, reference: Sequence[Alternative], wanted: int, switches: Switches) -> Decision:
+    if switches.held:
+        return Decision(action="wait", why=_blocked(switches, lowering=False))
     if sole(reference) != wanted:
         return Decision(action="read first", why=f"it may show {wanted} by itself already; a read decides")
     if reference[-1].write is not None:
@@ -154,7 +159,7 @@ def _nothing_to_send(state: KeyState, reference: Sequence[Alternative], wanted: 
 
 
 def _blocked(switches: Switches, *, lowering: bool) -> str:
-    if switches.held:
+    if switches.held and not lowering:
         return f"a question about it is open: {switches.reason}"
     if switches.stop == "all":
         return f"all writes are stopped: {switches.reason}"

@@ -250,7 +250,8 @@ class ChannelConfig(Group):
 
     drift: Literal["repair", "adopt", "ask"] = "repair"
     """What follows a quantity that no order explains. repair: ours is written again. adopt: the difference is
-    booked as an adjustment of on hand. ask: a finding waits. Default repair: the ledger is the truth."""
+    booked as an adjustment of on hand. ask: a finding waits, and it is only lowered until you answer. Default
+    repair: the ledger is the truth."""
 
     settings: InstanceOf[BaseModel] = Field(default_factory=Settings)
     """What the connector needs. Each has its own keys: see the examples at the end."""

@@ -16,7 +16,7 @@ _PROVISIONAL = metadata.tables["provisional"]
 class ChannelNumbers:
     """The numbers of one channel that are ours and mapped.
 
-    waiting: on the publisher's agenda. hot: read every tick. questions: nothing is written until the seller answers.
+    waiting: on the publisher's agenda. hot: read every tick. questions: nothing is raised until the seller answers.
     held_units: key units held provisionally, because a read showed a drop that no order explains yet.
     """
 

@@ -68,6 +68,7 @@ class KeyRecord:
     risen: tuple[Rise, ...]
     repairs: int
     held: str
+    disputed: int
     channel_held: int
     due_at: datetime | None
     urgency: int
@@ -358,6 +359,7 @@ def _record(row: Row[Any], effects: _Effects, writes: tuple[Write, ...]) -> KeyR
         repairs=row.repairs,
         unreadable=row.unreadable,
         held=row.held,
+        disputed=row.disputed,
         channel_held=row.channel_held,
         due_at=row.due_at,
         urgency=row.urgency,

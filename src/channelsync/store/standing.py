@@ -38,7 +38,7 @@ OPEN_WRITES: Mapping[str, str] = {
 class NumbersStanding:
     """The numbers of one channel that are ours and mapped.
 
-    due: on the publisher's agenda. hot: read every tick. questions: nothing is written until the seller answers.
+    due: on the publisher's agenda. hot: read every tick. questions: nothing is raised until the seller answers.
     drift: the channel shows another number than it should. unread: never read.
     """
 

@@ -359,6 +359,7 @@ def _switches(setup: Setup, target: Target, states: Mapping[str, ChannelState], 
         may_raise=values.may_raise is not False and not values.do_not_touch,
         stop=stop,
         held=bool(target.key.held),
+        disputed=target.key.disputed,
         reason=target.key.held or said_by or "; ".join(sorted(rules)),
     )
 

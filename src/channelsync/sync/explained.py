@@ -66,6 +66,7 @@ class _Explaining:
     movements: list[Movement] = field(default_factory=list)
     ended: dict[str, tuple[int, str]] = field(default_factory=dict)
     found: list[Finding] = field(default_factory=list)
+    disputed: Counter[int] = field(default_factory=Counter)
 
     def run(self, held: list[int], risen: list[int]) -> bool:
         setup = self.agent.setup
@@ -158,8 +159,9 @@ class _Explaining:
             by_id = {row.id: row for row in rows}
             for release in released:
                 self._adjust(record, by_id[release.row].location, by_id[release.row].takes, -release.units, release.row)
-        if policy == "ask":
-            keys.save_key(self.connection, record.id, held=f"{units} units were lowered at the channel by no order")
+        asks = policy == "ask" or (policy == "repair" and bool(record.held))
+        if asks:
+            self._ask(record, record.held or f"{units} units were lowered at the channel by no order", -units)
         self.found.append(
             Finding(
                 kind=FindingKind.UNEXPLAINED_DROP,
@@ -167,12 +169,12 @@ class _Explaining:
                 channel=record.channel,
                 item=record.item or "",
                 summary=f"{record.channel} listing {record.listing}: its number fell by {units} and no {orders} "
-                f"explains it. {_FOLLOWS[policy]}",
+                f"explains it. {_FOLLOWS['ask' if asks else policy]}",
                 evidence={
                     "key": record.id,
                     "units": -units,
                     "rows": [row.id for row in rows],
-                    "question": policy == "ask",
+                    "question": asks,
                 },
             )
         )
@@ -205,7 +207,7 @@ class _Explaining:
 
         It also waits as it is after so many repairs that one more may be a fight.
         """
-        released, units = close_for_rise(self._still_open(rows), rise.units)
+        released, units = close_for_rise(self._still_open(rows), rise)
         self._end(rows, released, EntryKind.RELEASE)
         rest, policy = replace(rise, units=units), self.channel.setup.drift
         if policy == "repair" and record.repairs + len(waiting) < REPAIRS_MAX:
@@ -219,16 +221,23 @@ class _Explaining:
     def _is_judged(self, record: KeyRecord, rise: Rise) -> bool:
         return is_judged(rise, self.covered_to, self.limit, self._effects(record, "unsettled"))
 
+    def _ask(self, record: KeyRecord, question: str, disputed: int) -> None:
+        """Opens a question, or widens one that is open. disputed: units by which the number differs now, signed."""
+        self.disputed[record.id] += disputed
+        total = record.disputed + self.disputed[record.id]
+        keys.save_key(self.connection, record.id, held=question, disputed=total)
+
     def _drifted(self, record: KeyRecord, units: int, policy: DriftPolicy) -> None:
+        """By policy, as for a drop. Of units that were repaired the seller is never asked; those are no more shown."""
         repairs = record.repairs + 1
         if policy == "repair" and repairs > REPAIRS_MAX:
-            keys.save_key(self.connection, record.id, held="another writer raises it again and again")
+            self._ask(record, "another writer raises it again and again", units)
             kind, follows = FindingKind.ANOTHER_WRITER, _FOLLOWS["ask"]
         else:
             kind, follows = FindingKind.DRIFT, _FOLLOWS[policy]
             keys.save_key(self.connection, record.id, repairs=repairs)
         if policy == "ask":
-            keys.save_key(self.connection, record.id, held=f"{units} units were raised at the channel by no order")
+            self._ask(record, f"{units} units were raised at the channel by no order", units)
         if policy == "adopt" and record.item:
             setup = self.channel.setup
             location = setup.remotes.get(record.remote) or setup.locations[0]
@@ -276,5 +285,5 @@ def _as_shown(record: KeyRecord, rows: Sequence[Provisional]) -> Sequence[Provis
 _FOLLOWS = {
     "repair": "Our number is written again.",
     "adopt": "On hand was adjusted to it.",
-    "ask": "Nothing is written to it until you decide: `channelsync reconcile --repair` or `--adopt`.",
+    "ask": "It is only lowered until you decide: `channelsync reconcile --repair` or `--adopt`.",
 }

@@ -1,7 +1,7 @@
 """Questions to the seller about single numbers, and their answers: repair (ours is written), adopt (theirs was right).
 
 A question is open while a key is `held`: a number changed at the channel, no order explains it, and the channel's
-policy is to ask. Nothing is written to the key until it is answered.
+policy is to ask. Until it is answered the key is only lowered, by what is sold elsewhere.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def answer_questions(
             )
         )
         if not refused:
-            keys.save_key(connection, record.id, held="", repairs=0)
+            keys.save_key(connection, record.id, held="", disputed=0, repairs=0)
             closed += [one.fingerprint for one in found]
             movements += _adjusting(record, setup, units, found, run, actor, now)
     missing = {one.position for one in movements} - positions.keys()

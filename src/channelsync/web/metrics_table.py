@@ -244,7 +244,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "channelsync_keys_questioned",
         "gauge",
-        "Numbers that are not written until the seller answers a question.",
+        "Numbers that are not raised until the seller answers a question.",
         _C,
         numbers(lambda n: n.questions),
     ),

@@ -23,8 +23,8 @@ class QuantityKeyRow(Row, table=True):
     confirmed: the newest generation that the watermark shows.
     rise_*: units that a read showed too many and no order has explained yet. risen: JSON, what of such units was
     written over already and is not judged yet. repairs: how often drift was repaired in a row. held: a question to the
-    seller is open, nothing is written; empty: none is. channel_held: units that the channel itself held, and said so,
-    when W was read.
+    seller is open, nothing is raised; empty: none is. disputed: what it is about, signed: units by which the number
+    differs from ours. channel_held: units that the channel itself held, and said so, when W was read.
     kept: the channel keeps the units itself at `remote`: never ours, and read only to count them there. Then value is
     what a buyer may buy of them, committed what orders hold, and channel_held all else that lies there.
     """
@@ -66,6 +66,7 @@ class QuantityKeyRow(Row, table=True):
     risen: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     repairs: int = 0
     held: str = ""
+    disputed: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
     channel_held: int = Field(default=0, sa_type=BigInteger)
     due_at: datetime | None = None
     urgency: int = 1

@@ -288,6 +288,7 @@ def upgrade() -> None:  # noqa: PLR0915
         batch_op.add_column(
             sa.Column("risen", sqlmodel.sql.sqltypes.AutoString(), server_default=sa.text("''"), nullable=False)
         )
+        batch_op.add_column(sa.Column("disputed", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
 
     with op.batch_alter_table("quantity_write", schema=None) as batch_op:
         batch_op.add_column(sa.Column("within_s", sa.Float(), nullable=True))
@@ -306,6 +307,7 @@ def downgrade() -> None:  # noqa: PLR0915
         batch_op.drop_column("within_s")
 
     with op.batch_alter_table("quantity_key", schema=None) as batch_op:
+        batch_op.drop_column("disputed")
         batch_op.drop_column("risen")
         batch_op.drop_column("kept")
         batch_op.drop_column("unreadable")
