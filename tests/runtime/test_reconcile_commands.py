@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from channelsync.runtime.cli.exit_codes import ExitCode
+from channelsync.sdk.clock import SystemClock
 from channelsync.sdk.values import PushResult, QuantityUpdate
 from channelsync.store.publisher_lock import single_publisher_lock
 from channelsync_memory import MemoryChannel
@@ -174,11 +176,17 @@ def test_a_dry_run_works_beside_a_daemon(shopkeeper: Shopkeeper, no_push: list[Q
 # Questions, and a daemon beside
 
 
-def asking(open_shops: Any) -> tuple[Shopkeeper, str]:
+def asking(open_shops: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Shopkeeper, str]:
+    """A number that somebody raised, looked at again when every order that could explain it must have been listed."""
     shopkeeper = open_shops('drift = "ask"')
     listing = shopkeeper.sells("MUG", 5)
     assert shopkeeper.runs("reconcile").code == 0
     shopkeeper.shops["shop"].items[listing].number = 8
+    ran = shopkeeper.runs("reconcile")
+    assert ran.code == ExitCode.FOUND_WRONG
+    assert "its number rose by itself, and an order that explains it may still be listed" in ran.out
+    later = SystemClock().now() + timedelta(minutes=10)
+    monkeypatch.setattr(SystemClock, "now", lambda _: later)
     ran = shopkeeper.runs("reconcile")
     assert ran.code == ExitCode.FOUND_WRONG
     assert "a question about it is open: 3 units were raised at the channel by no order" in ran.out
@@ -186,8 +194,8 @@ def asking(open_shops: Any) -> tuple[Shopkeeper, str]:
     return shopkeeper, listing
 
 
-def test_repair_answers_an_open_question_with_our_number(open_shops: Any) -> None:
-    shopkeeper, listing = asking(open_shops)
+def test_repair_answers_an_open_question_with_our_number(open_shops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shopkeeper, listing = asking(open_shops, monkeypatch)
     ran = shopkeeper.runs("reconcile", "--repair")
 
     assert ran.code == ExitCode.DONE
@@ -195,8 +203,8 @@ def test_repair_answers_an_open_question_with_our_number(open_shops: Any) -> Non
     assert shopkeeper.number(listing) == 5
 
 
-def test_adopt_answers_an_open_question_with_an_adjustment(open_shops: Any) -> None:
-    shopkeeper, listing = asking(open_shops)
+def test_adopt_answers_an_open_question_with_an_adjustment(open_shops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shopkeeper, listing = asking(open_shops, monkeypatch)
     found = shopkeeper.runs("reconcile", "--adopt", "--json").document
 
     assert [(one["listing"], one["units"]) for one in found["answered"]] == [(listing, 3)]

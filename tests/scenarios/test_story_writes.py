@@ -46,7 +46,7 @@ async def test_zeroes_leave_first_then_lowerings_then_raises(open_world) -> None
     assert world.wires["shop"].values == [0, 6, 15]
 
 
-def again(state: Any, reference: Any, wanted: int) -> Decision:
+def again(state: Any, reference: Any, wanted: int, _switches: Any) -> Decision:
     """What is shown already is sent all the same."""
     return Decision(action="lower", why="to be sure", value=wanted)
 

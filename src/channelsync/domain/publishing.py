@@ -107,7 +107,7 @@ def decide(
     lowering = wanted < high
     waits = _blocked(switches, lowering=lowering)
     if not waits and rise > 0 and wanted >= high - rise:
-        waits = "its number rose by itself; the channel's orders are read first"
+        waits = "its number rose by itself, and an order that explains it may still be listed"
     if waits:
         return Decision(action="wait", why=waits)
     doubt = "" if lowering else _raise_needs(state, states)
