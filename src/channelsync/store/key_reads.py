@@ -7,7 +7,17 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Select, bindparam, exists, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    exists,
+    or_,
+    select,
+    text,
+)
 
 from channelsync.store.among import among, values
 from channelsync.store.tables import metadata
@@ -45,13 +55,15 @@ def _select_to_read(hot: bool) -> Select[Any]:  # noqa: FBT001 - a cache's key
     def unread(since: str) -> ColumnElement[bool]:
         return or_(_KEY.c.read_at.is_(None), _KEY.c.read_at <= bindparam(since, type_=_KEY.c.read_at.type))
 
-    asked_for = _KEY.c.read_wanted.is_(True) & unread("not_since")
-    wanted = or_(asked_for, _KEY.c.hot.is_(True) & (_KEY.c.value > 0) & unread("hot_not_since")) if hot else asked_for
-    return (
-        select(_KEY.c.id)
-        .where(_KEY.c.identity == bindparam("identity"), _KEY.c.ours.is_(True), wanted)
-        .order_by(_KEY.c.read_wanted.desc(), _KEY.c.read_at, _KEY.c.id)
+    # The conditions of the two indexes, as they are written there: SQLite uses a partial index for nothing else.
+    wanted, hot_one = text("quantity_key.read_wanted"), text("quantity_key.hot")
+    theirs = select(_KEY.c.id, _KEY.c.read_wanted, _KEY.c.read_at).where(
+        _KEY.c.identity == bindparam("identity"), _KEY.c.ours.is_(True)
     )
+    asked_for = theirs.where(wanted, unread("not_since"))
+    read_anyway = theirs.where(hot_one, _KEY.c.value > 0, unread("hot_not_since"))
+    one = (asked_for.union(read_anyway) if hot else asked_for).subquery()
+    return select(one.c.id).order_by(one.c.read_wanted.desc(), one.c.read_at, one.c.id)
 
 
 def untouched_since(connection: Connection, ids: Sequence[int], since: datetime) -> list[int]:

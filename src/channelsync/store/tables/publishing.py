@@ -35,6 +35,10 @@ class QuantityKeyRow(Row, table=True):
         CheckConstraint("generation >= 0", name="generation"),
         Index("uq_quantity_key_identity_key_remote", "identity", "key", "remote", unique=True),
         Index("ix_quantity_key_identity_due_at", "identity", "due_at"),
+        Index("ix_quantity_key_identity_read_at", "identity", "read_at"),
+        Index(
+            "ix_quantity_key_wanted", "identity", sqlite_where=text("read_wanted"), postgresql_where=text("read_wanted")
+        ),
         Index("ix_quantity_key_hot", "identity", sqlite_where=text("hot"), postgresql_where=text("hot")),
         Index("ix_quantity_key_page", "page", sqlite_where=text("page <> ''"), postgresql_where=text("page <> ''")),
     )

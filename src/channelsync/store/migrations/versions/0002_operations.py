@@ -289,6 +289,14 @@ def upgrade() -> None:  # noqa: PLR0915
             sa.Column("risen", sqlmodel.sql.sqltypes.AutoString(), server_default=sa.text("''"), nullable=False)
         )
         batch_op.add_column(sa.Column("disputed", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+        batch_op.create_index("ix_quantity_key_identity_read_at", ["identity", "read_at"], unique=False)
+        batch_op.create_index(
+            "ix_quantity_key_wanted",
+            ["identity"],
+            unique=False,
+            sqlite_where=sa.text("read_wanted"),
+            postgresql_where=sa.text("read_wanted"),
+        )
 
     with op.batch_alter_table("quantity_write", schema=None) as batch_op:
         batch_op.add_column(sa.Column("within_s", sa.Float(), nullable=True))
@@ -307,6 +315,10 @@ def downgrade() -> None:  # noqa: PLR0915
         batch_op.drop_column("within_s")
 
     with op.batch_alter_table("quantity_key", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_quantity_key_wanted", sqlite_where=sa.text("read_wanted"), postgresql_where=sa.text("read_wanted")
+        )
+        batch_op.drop_index("ix_quantity_key_identity_read_at")
         batch_op.drop_column("disputed")
         batch_op.drop_column("risen")
         batch_op.drop_column("kept")
