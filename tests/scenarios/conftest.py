@@ -207,6 +207,15 @@ class World:
             for name in self.agent.channels if tick else ():
                 await self.tick(name)
 
+    async def is_written_over(self, name: str, number: int, *, rounds: int) -> None:
+        """Another program writes this number again and again, whatever we do."""
+        for _ in range(rounds):
+            self.edits(name, number)
+            self.passes(minutes=1)
+            await self.sweeps(name)
+            await self.lives(5)
+            await self.sweeps(name)
+
     async def pulls(self, name: str) -> None:
         """The listings of a marketplace are pulled."""
         await pull_listings(self.agent, self.channel(name))

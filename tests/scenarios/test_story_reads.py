@@ -256,12 +256,7 @@ async def test_a_write_that_is_lost_is_sent_again_and_found_when_it_is_lost_agai
 @pytest.mark.fails_without("sync.understand_reads.CALM", timedelta(0))
 async def test_another_writer_ends_in_a_finding_and_not_in_a_fight(open_world, demand: DemandRate) -> None:
     world = await open_world(["shop", "market"], prior_demand=demand)
-    for _ in range(8):
-        world.edits("shop", 50)
-        world.passes(minutes=1)
-        await world.sweeps("shop")
-        await world.lives(5)
-        await world.sweeps("shop")
+    await world.is_written_over("shop", 50, rounds=8)
     assert world.wires["shop"].values == [10, 10, 10]
     assert "another writer" in await world.kinds()
     assert world.shown() == [50, 10]
@@ -321,7 +316,7 @@ def unasked(original: Any) -> Any:
 
 
 @pytest.mark.fails_without("sync.decide_writes._switches", around=unasked)
-@pytest.mark.fault(44, "by policy the seller is asked, and nothing is written meanwhile")
+@pytest.mark.fault(44, "by policy the seller is asked, and what is in question stays meanwhile")
 async def test_the_seller_is_asked_about_drift_where_that_is_the_policy(open_world) -> None:
     world = await open_world(["shop", "market"], channel={"drift": "ask"})
     world.edits("shop", 14)

@@ -120,6 +120,7 @@ async def test_a_large_order_that_is_listed_late_counts_once(open_world, policy:
     world.sells("shop", 6)
     await looks(world)
     assert (await world.held(), world.shown()) == ([6], [4, 4])
+    assert "read past the time they take to be listed" in (await world.found())[0].summary
     await world.lives(30)
     assert (world.shown(), await world.available(), await world.held()) == ([4, 4], 4, [])
     assert (await world.kinds(), (await world.row("shop")).held) == (["implausible drop"], "")

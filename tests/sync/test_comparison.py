@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from channelsync.store import key_reads
+from channelsync.store import agenda, key_reads, keys
 from channelsync.store.tables import metadata
 from channelsync.sync.agent import Agent
-from channelsync.sync.compare_all import Step
+from channelsync.sync.compare_all import Step, compare_all
 from channelsync.sync.comparison import READ_LATELY, compare_channel
 from channelsync.sync.publish import publish_tick
 
@@ -102,3 +102,19 @@ async def test_reads_that_do_not_come_in_time_are_told(seller: Any) -> None:
     await seller.sells("MUG", 5)
     seller.clock.at += DAY
     assert (await compare_channel(seller.agent, "shop")).endswith("1 could not be read in time")
+
+
+async def test_what_is_in_question_of_one_number_says_nothing_of_others_that_are_like_it(seller: Any) -> None:
+    for sku in ("CUP", "MUG", "POT"):
+        await seller.sells(sku, 5)
+    for _ in range(4):
+        seller.clock.at += timedelta(minutes=1)
+        await publish_tick(seller.agent, seller.channel())
+    asked = await seller.database.query(lambda c: min(agenda.chosen_keys(c)))
+    await seller.database.transact(lambda c: keys.save_key(c, asked, held="a question", disputed=3))
+    setup, measures, now = seller.agent.setup, seller.agent.measures, seller.clock.now()
+
+    pages = await seller.database.query(lambda c: list(compare_all(c, setup, measures, now)))
+
+    wrong = [(step.key, step.decision.action) for page in pages for step in page.steps]
+    assert (wrong, sum(page.right for page in pages)) == ([(asked, "wait")], 2)

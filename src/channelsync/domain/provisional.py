@@ -203,8 +203,8 @@ def to_release(
     orders_asked_at: when the last complete order read was asked; None: none ever was.
     limit: how long an order takes to become visible.
     Plausible units wait until the whole window plus the limit is covered; the excess for one complete order read that
-    was asked after the drop was found and covers the window; as long as the others where not early. What the channel
-    names stays.
+    was asked after the drop was found and covers the window. early: the excess may; False: it waits like the others.
+    What the channel names stays.
     """
     released: list[Release] = []
     for row in rows:

@@ -159,7 +159,9 @@ class _Comparison:
         name = (key.channel, key.value, key.sells_below_zero, target.units, id(target.rules))
         if name not in self.decisions:
             state = KeyState(watermark=Read(key.value or 0, self.now, self.now))
-            record = replace(target.key, state=state, sells_below_zero=key.sells_below_zero, rise=0, held="")
+            # Of another key perhaps, about which there may be more to say: only of clear ones is this asked.
+            shown = replace(target.key, state=state, sells_below_zero=key.sells_below_zero)
+            record = replace(shown, rise=0, held="", disputed=0)
             self.decisions[name] = decision_for(self.setup, replace(target, key=record), self.states, self.now)
         return self.decisions[name]
 

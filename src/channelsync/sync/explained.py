@@ -161,7 +161,7 @@ class _Explaining:
                 self._adjust(record, by_id[release.row].location, by_id[release.row].takes, -release.units, release.row)
         asks = policy == "ask" or (policy == "repair" and bool(record.held))
         if asks:
-            self._ask(record, record.held or f"{units} units were lowered at the channel by no order", -units)
+            self._ask(record, -units, record.held if policy == "repair" else "")
         self.found.append(
             Finding(
                 kind=FindingKind.UNEXPLAINED_DROP,
@@ -221,23 +221,25 @@ class _Explaining:
     def _is_judged(self, record: KeyRecord, rise: Rise) -> bool:
         return is_judged(rise, self.covered_to, self.limit, self._effects(record, "unsettled"))
 
-    def _ask(self, record: KeyRecord, question: str, disputed: int) -> None:
-        """Opens a question, or widens one that is open. disputed: units by which the number differs now, signed."""
-        self.disputed[record.id] += disputed
+    def _ask(self, record: KeyRecord, units: int, why: str = "") -> None:
+        """Opens a question, or widens one that is open, by so many units, signed. why: empty: it says how many."""
+        self.disputed[record.id] += units
         total = record.disputed + self.disputed[record.id]
+        changed = f"{abs(total)} units were {'raised' if total > 0 else 'lowered'} at the channel by no order"
+        question = why or (changed if total else "it was changed at the channel and changed back, by no order")
         keys.save_key(self.connection, record.id, held=question, disputed=total)
 
     def _drifted(self, record: KeyRecord, units: int, policy: DriftPolicy) -> None:
         """By policy, as for a drop. Of units that were repaired the seller is never asked; those are no more shown."""
         repairs = record.repairs + 1
         if policy == "repair" and repairs > REPAIRS_MAX:
-            self._ask(record, "another writer raises it again and again", units)
+            self._ask(record, units, "another writer raises it again and again")
             kind, follows = FindingKind.ANOTHER_WRITER, _FOLLOWS["ask"]
         else:
             kind, follows = FindingKind.DRIFT, _FOLLOWS[policy]
             keys.save_key(self.connection, record.id, repairs=repairs)
         if policy == "ask":
-            self._ask(record, f"{units} units were raised at the channel by no order", units)
+            self._ask(record, units)
         if policy == "adopt" and record.item:
             setup = self.channel.setup
             location = setup.remotes.get(record.remote) or setup.locations[0]

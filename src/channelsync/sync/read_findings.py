@@ -8,6 +8,7 @@ from channelsync.domain.findings import Finding, FindingKind
 from channelsync.domain.provisional import Provisional
 from channelsync.domain.watermark import Understood
 from channelsync.store.keys import KeyRecord
+from channelsync.sync.setup import DriftPolicy
 
 
 def unreadable(record: KeyRecord, why: str) -> Finding:
@@ -48,8 +49,9 @@ def lost(record: KeyRecord, meant: Understood) -> Finding:
     )
 
 
-def implausible(record: KeyRecord, rows: Sequence[Provisional]) -> Finding:
+def implausible(record: KeyRecord, rows: Sequence[Provisional], drift: DriftPolicy) -> Finding:
     """A number fell by more than the channel may have sold since its last read: all of it is held for these rows."""
+    read = "were all read once more" if drift == "repair" else "were all read past the time they take to be listed"
     units, excess = sum(row.units for row in rows), sum(row.excess for row in rows)
     return Finding(
         kind=FindingKind.IMPLAUSIBLE_DROP,
@@ -58,7 +60,7 @@ def implausible(record: KeyRecord, rows: Sequence[Provisional]) -> Finding:
         item=record.item or "",
         summary=f"{record.channel} listing {record.listing}: its number fell by {units} that no order explains yet, "
         f"{excess} more than it is likely to have sold since it was last read. All {units} are hidden on every "
-        f"channel, {excess} of them until its orders were all read once more. Put the number right there if it is a "
+        f"channel, {excess} of them until its orders {read}. Put the number right there if it is a "
         f"slip; if its orders cannot be read, run `channelsync channels check {record.channel}`.",
         evidence={"key": record.id, "units": -units, "excess": excess, "rows": [row.id for row in rows]},
     )

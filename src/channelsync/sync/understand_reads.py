@@ -349,7 +349,7 @@ class _Reading:
         rows = open_for_drop(record.id, picks, plausible, before, seen, self.timing, self.now, named=named)
         provisionals.add_provisionals(self.connection, record.channel, rows)
         if any(row.excess and row.takes for row in rows):
-            self.found.append(read_findings.implausible(record, rows))
+            self.found.append(read_findings.implausible(record, rows, self.channel.setup.drift))
         movements = [
             _holding(row, record, item, each, self.now, self.agent.run) for row in rows for item, each in row.takes
         ]
