@@ -14,7 +14,7 @@ from channelsync.lab.marketplace_site import open_site
 from channelsync.lab.stage import LOCATION, Stage, StagedListing, StageOptions, Wares, drift_left, open_stage
 from channelsync.lab.virtual_time import LabClock, run_virtual
 from channelsync.sdk.channel import Capabilities
-from channelsync.store import keys, ledger
+from channelsync.store import keys, ledger, sharing
 from channelsync.store.database import open_database
 from channelsync.store.items import item_id
 from channelsync.sync.setup import ChannelSetup
@@ -83,7 +83,7 @@ def test_positions_listings_and_numbers_are_in_place_before_the_loops_run(sqlite
     async def story(stage: Stage) -> None:
         def look(connection: Connection) -> tuple[dict[str, int], dict[str, tuple[str | None, int, int | None]]]:
             positions = ledger.read_positions(connection, [item_id("tea"), item_id("cup")])
-            known = keys.load_keys(connection, keys.keys_sharing(connection, [item_id("tea"), item_id("set")]))
+            known = keys.load_keys(connection, sharing.keys_sharing(connection, [item_id("tea"), item_id("set")]))
             return (
                 {key.item: position.available for key, position in positions.items()},
                 {

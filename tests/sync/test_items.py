@@ -17,7 +17,18 @@ from channelsync.domain.errors import BadListing
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
 from channelsync.domain.quantities import PositionKey
 from channelsync.domain.sourcing import SoldAs
-from channelsync.store import incoming, items, items_view, keys, ledger, listings, positions_view, provisionals, runs
+from channelsync.store import (
+    incoming,
+    items,
+    items_view,
+    keys,
+    ledger,
+    listings,
+    positions_view,
+    provisionals,
+    runs,
+    sharing,
+)
 from channelsync.store.incoming import Incoming
 from channelsync.store.items import Item, item_id
 from channelsync.store.open_orders import names
@@ -207,7 +218,7 @@ async def test_a_merged_item_s_units_go_on_under_the_other_and_its_sku_leads_the
 
 
 async def test_listings_and_keys_follow_a_merge_and_keys_keep_their_watermarks(office: Office) -> None:
-    (key,) = await office.do(lambda c: keys.keys_sharing(c, [item_id("CUP")]))
+    (key,) = await office.do(lambda c: sharing.keys_sharing(c, [item_id("CUP")]))
     before = (await office.do(lambda c: keys.load_keys(c, [key])))[key]
 
     await office.merges("CUP", "MUG")
@@ -273,7 +284,7 @@ async def test_what_a_read_holds_provisionally_follows_a_merge_and_ends_like_any
 
     assert await office.sums("CUP") == (0, 0, 0)
     assert await office.sums("MUG") == (13, 2, 0)
-    shown = await office.do(lambda c: keys.keys_sharing(c, [item_id("MUG")]))
+    shown = await office.do(lambda c: sharing.keys_sharing(c, [item_id("MUG")]))
     rows = await office.do(lambda c: provisionals.open_provisionals(c, shown))
     assert [row.takes for held in rows.values() for row in held] == [((item_id("MUG"), 1),)]
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from channelsync.domain.demand import DemandRate
 from channelsync.domain.rules import Computed, Rule, RuleScope, RuleValues
-from channelsync.store import guarded_keys, history, keys
+from channelsync.store import guarded_keys, history, keys, sharing
 from channelsync.store.items import item_id
 from channelsync.sync.compare_all import Step, compare_all
 from channelsync.sync.guard_numbers import Numbers
@@ -173,7 +173,7 @@ async def test_a_drop_of_a_bundle_is_as_plausible_as_what_its_parts_sell(open_se
     for number in (20, 12):
         seller.shop().items[listing].number = number
         seller.clock.at += timedelta(minutes=5)
-        ids = await seller.database.query(lambda c: keys.keys_sharing(c, {item_id("SET")}))
+        ids = await seller.database.query(lambda c: sharing.keys_sharing(c, {item_id("SET")}))
         await seller.database.transact(lambda c, ids=ids: keys.want_reads(c, ids))
         await publish_tick(seller.agent, seller.channel())
 
@@ -191,7 +191,7 @@ async def targets(seller: Any, demand: dict[str, dict[str, DemandRate]], *skus: 
     names = {item_id(sku): sku for sku in skus}
 
     def unit(connection: Any) -> dict[int, Target]:
-        return compute_targets(connection, seller.agent.setup, measures, keys.keys_sharing(connection, names))
+        return compute_targets(connection, seller.agent.setup, measures, sharing.keys_sharing(connection, names))
 
     found = await seller.database.query(unit)
     return {(one.key.channel, names[one.key.item or ""]): one for one in found.values()}

@@ -16,7 +16,7 @@ from channelsync.domain.bundles import Part, Recipe
 from channelsync.domain.ledger import LedgerEntry
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
 from channelsync.domain.quantities import Position, PositionKey
-from channelsync.store import items, keys, ledger, positions_view
+from channelsync.store import items, keys, ledger, positions_view, sharing
 from channelsync.store.items import Item, item_id
 from channelsync.sync.book_orders import Arrival, book_orders
 from channelsync.sync.stock import By, Place, Refused, StockChanged, Worth, place
@@ -136,7 +136,7 @@ async def test_the_caller_s_reason_is_the_reason(desk: Desk) -> None:
 
 async def test_keys_that_show_the_item_are_due_afterwards(desk: Desk) -> None:
     def not_due(connection: Connection) -> list[int]:
-        ids = keys.keys_sharing(connection, [item_id("MUG")])
+        ids = sharing.keys_sharing(connection, [item_id("MUG")])
         keys.save_keys(connection, {key: {"due_at": None} for key in ids})
         return ids
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from channelsync.domain.orders import OrderLine, OrderSnapshot, OrderStatus
 from channelsync.domain.quantities import PositionKey
 from channelsync.domain.rules import Fixed, Rule, RuleScope, RuleValues
-from channelsync.store import channels, items, keys, ledger, listings, positions_view, rules, runs
+from channelsync.store import channels, items, keys, ledger, listings, positions_view, rules, runs, sharing
 from channelsync.store.items import item_id
 from channelsync.sync.book_orders import Arrival, book_orders
 from channelsync.sync.items import SplitOff, add_alias, item_itself, item_named, rename, split
@@ -278,7 +278,7 @@ async def test_an_import_is_undone_whole_and_may_be_imported_again(office: Offic
 
 async def test_keys_that_show_an_item_are_due_and_no_number_is_put_back(office: Office) -> None:
     def settle(connection: Connection, setup: Any, by: By) -> list[int]:
-        ids = keys.keys_sharing(connection, [item_id("MUG")])
+        ids = sharing.keys_sharing(connection, [item_id("MUG")])
         keys.save_keys(connection, {key: {"due_at": None, "target": 15} for key in ids})
         return ids
 

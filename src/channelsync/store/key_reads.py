@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from channelsync.store.among import among, values
+from channelsync.store.prepared import fetch
 from channelsync.store.tables import metadata
 
 _KEY = metadata.tables["quantity_key"]
@@ -28,7 +29,7 @@ _WRITE = metadata.tables["quantity_write"]
 
 def names_of(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
     """By row id: (the channel's key, its remote location); an unknown one is left out."""
-    rows = connection.execute(_select_names(connection.dialect.name), {"ids": values(connection, ids)})
+    rows = fetch(connection, _select_names(connection.dialect.name), {"ids": values(connection, ids)})
     return {row.id: (row.key, row.remote) for row in rows}
 
 
@@ -47,7 +48,7 @@ def keys_to_read(
     """
     span: dict[str, object] = {"identity": identity, "not_since": not_since}
     span |= {} if hot_not_since is None else {"hot_not_since": hot_not_since}
-    return list(connection.execute(_select_to_read(hot_not_since is not None), span).scalars())
+    return [row.id for row in fetch(connection, _select_to_read(hot_not_since is not None), span)]
 
 
 @cache
@@ -69,7 +70,7 @@ def _select_to_read(hot: bool) -> Select[Any]:  # noqa: FBT001 - a cache's key
 def untouched_since(connection: Connection, ids: Sequence[int], since: datetime) -> list[int]:
     """Of these keys those that were neither read nor written since then."""
     span = {"ids": values(connection, ids), "since": since}
-    found = set(connection.execute(_select_untouched(connection.dialect.name), span).scalars())
+    found = {row.id for row in fetch(connection, _select_untouched(connection.dialect.name), span)}
     return [key for key in ids if key in found]
 
 
@@ -83,8 +84,8 @@ def _select_untouched(dialect: str) -> Select[Any]:
 
 def unread_since(connection: Connection, identity: str, since: datetime, limit: int) -> list[int]:
     """Mapped keys of ours that were not read since then, the longest unread first; for the sweep."""
-    found = connection.execute(_select_unread(), {"identity": identity, "since": since, "most": limit})
-    return list(found.scalars())
+    span = {"identity": identity, "since": since, "most": limit}
+    return [row.id for row in fetch(connection, _select_unread(), span)]
 
 
 @cache

@@ -97,26 +97,6 @@ def items_apart(connection: Connection, listings: Collection[str]) -> set[str]:
     return set(connection.execute(apart, {"listings": values(connection, sorted(listings))}).scalars())
 
 
-def items_shown(connection: Connection, ids: Sequence[int]) -> set[str]:
-    """The items that these keys show, as far as they are ours."""
-    found = connection.execute(_select_items(connection.dialect.name), {"ids": values(connection, ids)})
-    return set(found.scalars())
-
-
-def channels_showing(connection: Connection, items: Collection[str]) -> list[tuple[str, str]]:
-    """(item, channel) for every channel with a key of ours that shows one of these items."""
-    if not items:
-        return []
-    found = connection.execute(_select_showing(connection.dialect.name), {"items": values(connection, sorted(items))})
-    return [(item, channel) for item, channel in found]
-
-
-@cache
-def _select_showing(dialect: str) -> Select[Any]:
-    shown = select(_KEY.c.item, _KEY.c.channel).where(among(_KEY.c.item, "items", dialect), _KEY.c.ours.is_(True))
-    return shown.distinct()
-
-
 def _plain(connection: Connection, statement: Select[Any], parameters: dict[str, object]) -> Sequence[Any]:
     """The driver's own rows."""
     cursor = connection.execute(statement, parameters).cursor
@@ -150,12 +130,6 @@ def _select_available(dialect: str) -> Select[Any]:
 def _select_incoming(dialect: str) -> Select[Any]:
     units = _list(dialect, _row(dialect, _INCOMING.c.location, _INCOMING.c.units))
     return select(_INCOMING.c.item, units).where(*_of_page(_INCOMING.c.item)).group_by(_INCOMING.c.item)
-
-
-@cache
-def _select_items(dialect: str) -> Select[Any]:
-    theirs = select(_KEY.c.item).where(among(_KEY.c.id, "ids", dialect))
-    return theirs.where(_KEY.c.ours.is_(True), _KEY.c.item.is_not(None)).distinct()
 
 
 def _of_page(item: ColumnElement[Any]) -> tuple[ColumnElement[bool], ...]:

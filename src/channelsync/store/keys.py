@@ -10,7 +10,6 @@ from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import (
     Connection,
-    Row,
     Select,
     Update,
     bindparam,
@@ -26,6 +25,7 @@ from channelsync.domain.rises import Rise
 from channelsync.domain.watermark import KeyState, Read, Write
 from channelsync.store.among import among, values
 from channelsync.store.codec import load_risen
+from channelsync.store.prepared import fetch
 from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
 from channelsync.store.together import Change, Into, Rows
@@ -86,7 +86,7 @@ def load_keys(connection: Connection, ids: Iterable[int], *, lock: bool = False)
     if not wanted:
         return {}
     listed = {"ids": values(connection, wanted)}
-    rows = connection.execute(_select_keys(connection.dialect.name, lock), listed).all()
+    rows = fetch(connection, _select_keys(connection.dialect.name, lock), listed)
     effects = _effects(connection, listed)
     writes = _writes(connection, listed)
     return {row.id: _record(row, effects.get(row.id, _NO_EFFECTS), writes.get(row.id, ())) for row in rows}
@@ -103,7 +103,7 @@ def lock_keys(connection: Connection, ids: Iterable[int]) -> None:
 def _lock(connection: Connection, column: Literal["id", "item"], wanted: Sequence[str] | Sequence[int]) -> None:
     if wanted and connection.dialect.name == "postgresql":
         listed = {"wanted": values(connection, wanted)}
-        connection.execute(_select_to_lock(column, connection.dialect.name), listed).all()
+        fetch(connection, _select_to_lock(column, connection.dialect.name), listed)
 
 
 @cache
@@ -144,7 +144,7 @@ _NO_EFFECTS = _Effects((), frozenset())
 
 
 def _effects(connection: Connection, listed: dict[str, object]) -> dict[int, _Effects]:
-    found = connection.execute(_select_effects(connection.dialect.name), listed)
+    found = fetch(connection, _select_effects(connection.dialect.name), listed)
     effects: dict[int, _Effects] = {}
     for row in found:
         one = Effect(id=row.id, key=row.key, delta=row.delta, earliest=row.earliest, latest=row.latest, order=row.order)
@@ -155,7 +155,7 @@ def _effects(connection: Connection, listed: dict[str, object]) -> dict[int, _Ef
 
 
 def _writes(connection: Connection, listed: dict[str, object]) -> dict[int, tuple[Write, ...]]:
-    found = connection.execute(_select_writes(connection.dialect.name), listed)
+    found = fetch(connection, _select_writes(connection.dialect.name), listed)
     writes: dict[int, tuple[Write, ...]] = {}
     for row in found:
         accepted = row.answered_at if row.outcome == "accepted" else None
@@ -254,8 +254,8 @@ def _more_urgent(urgency: int) -> Any:
 
 def due_keys(connection: Connection, identity: str, now: datetime, limit: int) -> list[int]:
     """The ids of keys that are due, urgent ones first, then the longest waiting."""
-    found = connection.execute(_select_due(), {"identity": identity, "now": now, "most": limit})
-    return list(found.scalars())
+    span = {"identity": identity, "now": now, "most": limit}
+    return [row.id for row in fetch(connection, _select_due(), span)]
 
 
 @cache
@@ -272,20 +272,6 @@ def _select_due() -> Select[Any]:
         .order_by(_KEY.c.urgency, _KEY.c.due_at, _KEY.c.id)
         .limit(bindparam("most"))
     )
-
-
-def keys_sharing(connection: Connection, items: Iterable[str]) -> list[int]:
-    """Every key of ours, on any channel, that shows one of these items."""
-    wanted = sorted(set(items))
-    if not wanted:
-        return []
-    found = connection.execute(_select_sharing(connection.dialect.name), {"items": values(connection, wanted)})
-    return list(found.scalars())
-
-
-@cache
-def _select_sharing(dialect: str) -> Select[Any]:
-    return select(_KEY.c.id).where(among(_KEY.c.item, "items", dialect), _KEY.c.ours.is_(True)).order_by(_KEY.c.id)
 
 
 def save_keys(connection: Connection, changes: Mapping[int, Mapping[str, object]]) -> None:
@@ -326,7 +312,7 @@ def change_writes(connection: Connection, changes: Iterable[tuple[tuple[int, int
     update_rows(connection, _WRITE, ("key", "generation"), changes)
 
 
-def _record(row: Row[Any], effects: _Effects, writes: tuple[Write, ...]) -> KeyRecord:
+def _record(row: Any, effects: _Effects, writes: tuple[Write, ...]) -> KeyRecord:
     known = row.value is not None and row.asked_at is not None
     watermark = Read(row.value, row.asked_at, row.answered_at) if known else None
     return KeyRecord(

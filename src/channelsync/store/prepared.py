@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NoReturn
 
-from sqlalchemy import Column, Connection, Dialect, Executable
+from sqlalchemy import Column, Connection, Dialect, Executable, Float
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -132,7 +132,7 @@ def _row(statement: Any, dialect: Dialect) -> Convert:
     """Makes a named tuple of a row; columns whose type needs it are converted."""
     columns = list(statement.selected_columns)
     named: Convert = _named(tuple(column.key for column in columns))._make  # type: ignore[attr-defined]
-    types = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+    types = [_from_driver(column.type, dialect) for column in columns]
     converted = [(place, convert) for place, convert in enumerate(types) if convert is not None]
     if not converted:
         return named
@@ -149,6 +149,13 @@ def _row(statement: Any, dialect: Dialect) -> Convert:
 @cache
 def _named(columns: tuple[str, ...]) -> type:
     return namedtuple("Row", columns)
+
+
+def _from_driver(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    if isinstance(kind, Float):
+        return None  # a float already; SQLAlchemy's conversion asks for the driver's own name of the type
+    convert: Convert | None = kind.dialect_impl(dialect).result_processor(dialect, None)
+    return convert
 
 
 def _to_driver(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:

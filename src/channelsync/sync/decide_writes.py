@@ -22,6 +22,7 @@ from channelsync.store.channels import ChannelState
 from channelsync.store.codec import dump
 from channelsync.store.keys import KeyRecord
 from channelsync.store.leases import Lease
+from channelsync.store.sharing import keys_sharing
 from channelsync.sync.accounts import orders_read
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.catch_up import behind
@@ -194,9 +195,7 @@ def raises_waiting_for_reads(
     """
     records = keys.load_keys(connection, raises)
     sharing = {key: agent.setup.shown_by_parts_of(record.item or "") for key, record in records.items()}
-    everyone = keys.load_keys(
-        connection, keys.keys_sharing(connection, {i for items in sharing.values() for i in items})
-    )
+    everyone = keys.load_keys(connection, keys_sharing(connection, {i for items in sharing.values() for i in items}))
     states = channels.channel_states(connection)
     readable = {
         name: mode_now(setup, states.get(name)) == "live"

@@ -18,7 +18,7 @@ from channelsync.domain.publishing import Decision
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.paging import in_batches
-from channelsync.store import agenda, channels, keys
+from channelsync.store import agenda, channels, keys, sharing
 from channelsync.store.database import Database
 from channelsync.store.items import items_by_id
 from channelsync.store.leases import LeaseLost
@@ -119,7 +119,7 @@ async def _unread(agent: Agent, chosen: Chosen, since: datetime) -> list[tuple[O
         ids = chosen_ids(connection, chosen)
         items = {one.item for one in keys.load_keys(connection, ids).values() if one.item}
         shared = {name for item in items for name in agent.setup.shown_by_parts_of(item)}
-        return list(keys.load_keys(connection, {*ids, *keys.keys_sharing(connection, shared)}).values())
+        return list(keys.load_keys(connection, {*ids, *sharing.keys_sharing(connection, shared)}).values())
 
     records = await agent.database.query(needed)
     unread = [one for one in records if one.read_at is None or one.read_at < since]

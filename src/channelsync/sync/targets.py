@@ -14,9 +14,10 @@ from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.risk import computed_buffer
 from channelsync.domain.rules import Buffer, Computed, Resolved, Subject
 from channelsync.domain.sourcing import reachable
-from channelsync.store import channels, key_rows, keys, ledger, listings
+from channelsync.store import channels, keys, ledger, listings, sharing
 from channelsync.store.keys import KeyRecord
 from channelsync.store.open_units import open_units, unexplained_units
+from channelsync.store.sharing import ShownKey
 from channelsync.sync.holds import HeldNow, Wanted, held_now
 from channelsync.sync.measures import Measures
 from channelsync.sync.setup import Setup
@@ -53,6 +54,22 @@ class Target:
         return self.units + min(self.promised, max(0, watermark.value))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What targets follow from. by_item: the keys that show an item. at: available units by location and item.
+
+    selling: the channels that may take units of an item, by themselves or in a bundle.
+    """
+
+    setup: Setup
+    measures: Measures
+    by_item: Mapping[str, Sequence[ShownKey]]
+    at: Mapping[str, Mapping[str, int]]
+    incoming: Mapping[PositionKey, int]
+    zeroed: frozenset[str]
+    selling: Mapping[str, tuple[str, ...]]
+
+
 def compute_targets(
     connection: Connection,
     setup: Setup,
@@ -72,27 +89,32 @@ def compute_targets(
     Keys that are not mapped to an item, or are not ours, have no target.
     """
     asked = sorted(set(wanted))
-    items = key_rows.items_shown(connection, asked)
+    items = sharing.items_shown(connection, asked)
     used = {part for item in items for part in reachable(item, setup.recipes)}
     positions = ledger.keep_positions(connection, used) if lock else ledger.read_positions(connection, used)
     if lock:
         keys.lock_keys(connection, asked)
     parts = used - items if _couple_channels(setup, items) else frozenset[str]()
-    records = keys.load_keys(connection, keys.keys_sharing(connection, items | parts))
-    incoming = listings.incoming_units(connection, items)
-    zeroed = channels.zeroed(connection)
-    at = _by_location(positions.values(), less or {})
-    by_item: dict[str, list[KeyRecord]] = {item: [] for item in sorted(items | parts)}
-    for record in records.values():
-        if record.item is not None and record.channel in setup.channels:
-            by_item[record.item].append(record)
-    selling = _selling(connection, setup, used, by_item)
-    targets: dict[int, Target] = {}
+    shown = sharing.keys_showing(connection, items | parts)
+    records = keys.load_keys(connection, asked)
+    by_item: dict[str, list[ShownKey]] = {item: [] for item in sorted(items | parts)}
+    for key in shown:
+        if key.channel in setup.channels:
+            by_item[key.item].append(key)
+    known = _Known(
+        setup=setup,
+        measures=measures,
+        by_item=by_item,
+        at=_by_location(positions.values(), less or {}),
+        incoming=listings.incoming_units(connection, items),
+        zeroed=channels.zeroed(connection),
+        selling=_selling(connection, setup, used, by_item),
+    )
+    found: dict[int, Target] = {}
     for item in sorted(items):
-        targets |= _targets_of(item, by_item, setup, measures, at, incoming, zeroed, selling)
-    found = {key: targets[key] for key in asked if key in targets}
+        found |= _targets_of(item, known, records)
     found |= _with_promised(connection, setup, found.values())
-    return found if unheld else found | _with_holds(connection, setup, found, zeroed)
+    return found if unheld else found | _with_holds(connection, setup, found, known.zeroed)
 
 
 def _with_holds(
@@ -132,44 +154,38 @@ def _with_promised(connection: Connection, setup: Setup, targets: Iterable[Targe
     return found
 
 
-def _targets_of(
-    item: str,
-    by_item: Mapping[str, Sequence[KeyRecord]],
-    setup: Setup,
-    measures: Measures,
-    at: Mapping[str, Mapping[str, int]],
-    incoming: Mapping[PositionKey, int],
-    zeroed: frozenset[str],
-    selling: Mapping[str, tuple[str, ...]],
-) -> dict[int, Target]:
-    records = by_item[item]
-    asks = {record.id: _ask(record, item, setup, measures, at, incoming, selling) for record in records}
+def _targets_of(item: str, known: _Known, asked: Mapping[int, KeyRecord]) -> dict[int, Target]:
+    """The targets of those of an item's keys that are asked for; its other keys may be tied to them by rules."""
+    setup, shown = known.setup, known.by_item[item]
+    asks = {key.id: _ask(key, item, known) for key in shown}
+    coupled = _coupled(shown, known.zeroed)
     if _couple_channels(setup, [item]):
-        for record in _coupled(records, zeroed):
-            asks[record.id] = replace(asks[record.id], reach=_reach(record, item, setup, by_item, at, zeroed))
-    offers = offers_for_channels([asks[record.id] for record in _coupled(records, zeroed)])
+        for key in coupled:
+            asks[key.id] = replace(asks[key.id], reach=_reach(key, item, known))
+    offers = offers_for_channels([asks[key.id] for key in coupled])
     hot = any(
-        measures.hot(part, sum(units.get(part, 0) for units in at.values()), selling[part])
+        known.measures.hot(part, sum(units.get(part, 0) for units in known.at.values()), known.selling[part])
         for part in reachable(item, setup.recipes)
         if not _made_of_parts(part, setup)
     )
-    return {
-        record.id: _target(record, ask, offers.get(ask.key) or alone(ask), holiday=record.channel in zeroed, hot=hot)
-        for record in records
-        for ask in (asks[record.id],)
-    }
+    found: dict[int, Target] = {}
+    for key in shown:
+        if key.id in asked:
+            ask, holiday = asks[key.id], key.channel in known.zeroed
+            found[key.id] = _target(asked[key.id], ask, offers.get(ask.key) or alone(ask), holiday=holiday, hot=hot)
+    return found
 
 
 def _selling(
-    connection: Connection, setup: Setup, used: Collection[str], by_item: Mapping[str, Sequence[KeyRecord]]
+    connection: Connection, setup: Setup, used: Collection[str], by_item: Mapping[str, Sequence[ShownKey]]
 ) -> dict[str, tuple[str, ...]]:
     """The channels that may take units of each of these items: those that list it, and those that list a bundle of it.
 
     by_item: the keys of items that are known already; of the others it is looked up.
     """
-    showing = {item: {record.channel for record in records} for item, records in by_item.items()}
+    showing = {item: {key.channel for key in shown} for item, shown in by_item.items()}
     bundles = {name for item in used for name in setup.shown_by(item)} - showing.keys()
-    for item, channel in key_rows.channels_showing(connection, bundles):
+    for item, channel in sharing.channels_showing(connection, bundles):
         if channel in setup.channels:
             showing.setdefault(item, set()).add(channel)
     return {
@@ -184,9 +200,9 @@ def _made_of_parts(item: str, setup: Setup) -> bool:
     return recipe is not None and recipe.kind != "prebuilt"
 
 
-def _coupled(records: Sequence[KeyRecord], zeroed: frozenset[str]) -> list[KeyRecord]:
+def _coupled(shown: Sequence[ShownKey], zeroed: frozenset[str]) -> list[ShownKey]:
     """The keys that rules may tie together. A channel on holiday sells nothing: no unit is kept for it."""
-    return [record for record in records if record.channel not in zeroed]
+    return [key for key in shown if key.channel not in zeroed]
 
 
 def _couple_channels(setup: Setup, items: Iterable[str]) -> bool:
@@ -194,23 +210,17 @@ def _couple_channels(setup: Setup, items: Iterable[str]) -> bool:
     return setup.rule_book.ties_channels and any(len(reachable(item, setup.recipes)) > 1 for item in items)
 
 
-def _reach(
-    record: KeyRecord,
-    item: str,
-    setup: Setup,
-    by_item: Mapping[str, Sequence[KeyRecord]],
-    at: Mapping[str, Mapping[str, int]],
-    zeroed: frozenset[str],
-) -> int:
+def _reach(key: ShownKey, item: str, known: _Known) -> int:
     """How many of a bundle its parts make when of each only what rules leave to the key's channel may be taken.
 
     What is not left to it is taken away from the locations in the order in which they ship.
     """
-    feeding = rules_for(record, item, setup)[1]
+    setup, at = known.setup, known.at
+    feeding = rules_for(key, item, setup)[1]
     left = {name: dict(at.get(name, {})) for name in feeding}
     for part in sorted(reachable(item, setup.recipes) - {item}):
-        mine = _part_ask(record, part, setup, at)
-        others = [_part_ask(one, part, setup, at) for one in _coupled(by_item[part], zeroed)]
+        mine = _part_ask(key, part, setup, at)
+        others = [_part_ask(one, part, setup, at) for one in _coupled(known.by_item[part], known.zeroed)]
         asks = [*(one for one in others if one.key != mine.key), mine]
         gone = sum(mine.available.values()) - left_to(mine, couple(asks)[mine.key])
         _take_away(left, part, gone)
@@ -225,11 +235,11 @@ def _take_away(left: Mapping[str, dict[str, int]], part: str, units: int) -> Non
         units -= taken
 
 
-def _part_ask(record: KeyRecord, part: str, setup: Setup, at: Mapping[str, Mapping[str, int]]) -> Ask:
+def _part_ask(key: ShownKey, part: str, setup: Setup, at: Mapping[str, Mapping[str, int]]) -> Ask:
     """What a key asks of a part: its own item, or one that its bundle is made of."""
-    rules, feeding = rules_for(record, part, setup)
+    rules, feeding = rules_for(key, part, setup)
     available = {name: at.get(name, {}).get(part, 0) for name in feeding}
-    return Ask(key=str(record.id), channel=record.channel, available=available, rules=rules)
+    return Ask(key=str(key.id), channel=key.channel, available=available, rules=rules)
 
 
 def _target(record: KeyRecord, ask: Ask, offer: Offer, *, holiday: bool, hot: bool) -> Target:
@@ -239,16 +249,16 @@ def _target(record: KeyRecord, ask: Ask, offer: Offer, *, holiday: bool, hot: bo
     return Target(key=record, units=offer.units, offer=offer, rules=ask.rules, hot=hot)
 
 
-def rules_for(record: KeyRecord, item: str, setup: Setup) -> tuple[Resolved, tuple[str, ...]]:
+def rules_for(key: ShownKey | KeyRecord, item: str, setup: Setup) -> tuple[Resolved, tuple[str, ...]]:
     """The rules that hold for a key of an item, and the locations that feed it."""
-    channel = setup.channels[record.channel]
-    feeding = (channel.remotes[record.remote],) if record.remote in channel.remotes else channel.locations
+    channel = setup.channels[key.channel]
+    feeding = (channel.remotes[key.remote],) if key.remote in channel.remotes else channel.locations
     subject = Subject(
-        channel=record.channel,
+        channel=key.channel,
         item=item,
         location=_sole(feeding),
         sku_class=setup.classes.get(item),
-        listing=record.listing,
+        listing=key.listing,
     )
     rules = setup.rule_book.resolve(subject)
     feeding = rules.values.locations or feeding
@@ -275,38 +285,24 @@ def told_steps(steps: Iterable[PlainStep]) -> str:
     return ", ".join(f"{name} {after} ({why}{f', rule {rule}' if rule else ''})" for name, _, after, why, rule in steps)
 
 
-def _ask(
-    record: KeyRecord,
-    item: str,
-    setup: Setup,
-    measures: Measures,
-    at: Mapping[str, Mapping[str, int]],
-    incoming: Mapping[PositionKey, int],
-    selling: Mapping[str, tuple[str, ...]],
-) -> Ask:
-    rules, feeding = rules_for(record, item, setup)
+def _ask(key: ShownKey, item: str, known: _Known) -> Ask:
+    setup, at = known.setup, known.at
+    rules, feeding = rules_for(key, item, setup)
     here = {name: at.get(name, {}) for name in feeding}
-    held = _held_back(record.channel, item, rules.values.buffer, setup, measures, here, selling)
     return Ask(
-        key=str(record.id),
-        channel=record.channel,
-        available={name: capacity(item, at.get(name, {}), setup.recipes) for name in feeding},
+        key=str(key.id),
+        channel=key.channel,
+        available={name: capacity(item, here[name], setup.recipes) for name in feeding},
         rules=rules,
-        incoming=sum(incoming.get(PositionKey(item, name), 0) for name in feeding),
-        computed_buffer=held,
-        multiple=record.multiple,
-        cap=setup.channels[record.channel].capabilities.timing.cap,
+        incoming=sum(known.incoming.get(PositionKey(item, name), 0) for name in feeding),
+        computed_buffer=_held_back(key.channel, item, rules.values.buffer, known, here),
+        multiple=key.multiple,
+        cap=setup.channels[key.channel].capabilities.timing.cap,
     )
 
 
 def _held_back(
-    channel: str,
-    item: str,
-    buffer: Buffer | None,
-    setup: Setup,
-    measures: Measures,
-    at: Mapping[str, Mapping[str, int]],
-    selling: Mapping[str, tuple[str, ...]],
+    channel: str, item: str, buffer: Buffer | None, known: _Known, at: Mapping[str, Mapping[str, int]]
 ) -> int | None:
     """The computed buffer of an item on a channel, in its base units; None: it is not to be computed.
 
@@ -316,10 +312,10 @@ def _held_back(
     """
     if not isinstance(buffer, Computed):
         return None
-    p = buffer.p
+    p, setup, measures = buffer.p, known.setup, known.measures
 
     def sold_elsewhere(part: str, at_most: int | None = None) -> int:
-        return computed_buffer(channel, measures.rates(part, selling[part]), measures.delays, p, at_most)
+        return computed_buffer(channel, measures.rates(part, known.selling[part]), measures.delays, p, at_most)
 
     if not _made_of_parts(item, setup):
         return sold_elsewhere(item, buffer.at_most)

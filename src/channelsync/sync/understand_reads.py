@@ -17,7 +17,7 @@ from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.sourcing import AvailableAt, SoldAs, pick, reachable
 from channelsync.domain.watermark import Meaning, Read, Timing, Understood, understand
 from channelsync.sdk.values import KeyRead
-from channelsync.store import agenda, channels, findings, key_rows, keys, ledger, provisionals
+from channelsync.store import agenda, channels, findings, keys, ledger, provisionals, sharing
 from channelsync.store.agenda import KeyNumber
 from channelsync.store.channels import ChannelState
 from channelsync.store.keys import KeyRecord
@@ -98,7 +98,7 @@ class _Reading:
     def lock(self, wanted: Iterable[int]) -> None:
         """Positions first, then keys, then provisional rows: the one order of locks."""
         ids = sorted(set(wanted))
-        shown = key_rows.items_shown(self.connection, ids)
+        shown = sharing.items_shown(self.connection, ids)
         items = {part for item in shown for part in reachable(item, self.agent.setup.recipes)}
         self.positions = ledger.lock_positions(self.connection, items)
         self.before = {key: position.available for key, position in self.positions.items()}
