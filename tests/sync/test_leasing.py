@@ -19,7 +19,7 @@ from channelsync.store.sessions import session_of
 from channelsync.store.standing import leases_standing
 from channelsync.sync.agent import Agent
 from channelsync.sync.leasing import Leases
-from channelsync.sync.measures import measure
+from channelsync.sync.measures import Measures
 from channelsync.sync.setup import Setup
 
 LASTS = timedelta(seconds=60)
@@ -37,21 +37,8 @@ def workers(postgresql_database: Any, clock: Any) -> Any:
 
 def agent_on(database: Any, clock: Any) -> Agent:
     setup = Setup(channels={}, locations=("main",))
-    measures = measure(_NoRows(), setup, clock.now())
+    measures = Measures(at=clock.now(), prior=setup.prior_demand)
     return Agent(database=database, clock=clock, setup=setup, run="test", measures=measures)
-
-
-class _NoRows:
-    """A connection to a database without orders and writes."""
-
-    def execute(self, *_: object) -> Any:
-        return self
-
-    def scalar(self) -> None:
-        return None
-
-    def __iter__(self) -> Any:
-        return iter(())
 
 
 async def test_on_sqlite_every_account_is_ones_own(sqlite_database: Any, clock: Any) -> None:

@@ -9,6 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit, urlunsplit
 
 from pydantic import SecretStr
@@ -82,10 +83,11 @@ class KnownSecrets:
         return self.text(redact_url(url))
 
 
-def _spellings(value: str) -> set[str]:
+@lru_cache(maxsize=256)
+def _spellings(value: str) -> frozenset[str]:
     if not value:
-        return set()
+        return frozenset()
     plain = base64.b64encode(value.encode()).decode()
     quoted = {quote(value, safe=""), quote(value), quote_plus(value)}
     escaped = {json.dumps(value)[1:-1], repr(value)[1:-1]}
-    return {value, plain, plain.rstrip("=")} | quoted | escaped
+    return frozenset({value, plain, plain.rstrip("=")} | quoted | escaped)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal_column, or_, select, update
 
 from channelsync.store.among import among, values
 from channelsync.store.keys import NO_RISE
+from channelsync.store.prepared import fetch
 from channelsync.store.tables import metadata
 
 _KEY = metadata.tables["quantity_key"]
@@ -132,8 +135,13 @@ def open_question(connection: Connection, ids: Sequence[int]) -> list[int]:
 
 def unexplained_keys(connection: Connection, identity: str) -> tuple[list[int], list[int]]:
     """Keys of an account that hold provisional reservations, and keys whose number rose unexplained."""
+    held, risen = (fetch(connection, statement, {"identity": identity}) for statement in _select_unexplained())
+    return [row.id for row in held], [row.id for row in risen]
+
+
+@cache
+def _select_unexplained() -> tuple[Select[Any], Select[Any]]:
     provisional = metadata.tables["provisional"]
-    theirs = select(_KEY.c.id).where(_KEY.c.identity == identity)
+    theirs = select(_KEY.c.id).where(_KEY.c.identity == bindparam("identity"))
     held = theirs.join(provisional, provisional.c.key == _KEY.c.id).where(provisional.c.open > 0).distinct()
-    risen = theirs.where(or_(_KEY.c.rise > 0, _KEY.c.risen != ""))
-    return list(connection.execute(held).scalars()), list(connection.execute(risen).scalars())
+    return held, theirs.where(or_(_KEY.c.rise > 0, _KEY.c.risen != literal_column("''")))

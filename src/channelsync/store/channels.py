@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, select
 
+from channelsync.store.prepared import fetch, run
 from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import insert_ignoring
@@ -49,11 +50,11 @@ class ChannelState:
 
 def channel_state(connection: Connection, name: str) -> ChannelState:
     """A channel's row; made when it is missing."""
-    row = connection.execute(_select_one(), {"name": name}).mappings().first()
-    if row is None:
-        connection.execute(insert_ignoring(_CHANNEL, connection.dialect.name), [{"name": name, **_EMPTY}])
-        row = connection.execute(_select_one(), {"name": name}).mappings().one()
-    return ChannelState(**row)
+    found = fetch(connection, _select_one(), {"name": name})
+    if not found:
+        run(connection, insert_ignoring(_CHANNEL, connection.dialect.name), [{"name": name, **_EMPTY}])
+        found = fetch(connection, _select_one(), {"name": name})
+    return ChannelState(**found[0]._asdict())
 
 
 @cache
@@ -63,8 +64,7 @@ def _select_one() -> Select[Any]:
 
 def of_one_account(connection: Connection, name: str) -> tuple[str, ...]:
     """All channels that have this one's identity, its own name among them, sorted; itself alone while it is unknown."""
-    found = connection.execute(_select_account(), {"name": name}).scalars()
-    return tuple(found) or (name,)
+    return tuple(row.name for row in fetch(connection, _select_account(), {"name": name})) or (name,)
 
 
 @cache
@@ -80,7 +80,7 @@ def _select_account() -> Select[Any]:
 
 def channel_states(connection: Connection) -> dict[str, ChannelState]:
     """All rows, by name."""
-    return {row["name"]: ChannelState(**row) for row in connection.execute(_select_all()).mappings()}
+    return {row.name: ChannelState(**row._asdict()) for row in fetch(connection, _select_all(), {})}
 
 
 @cache
@@ -90,13 +90,13 @@ def _select_all() -> Select[Any]:
 
 def save_channel(connection: Connection, name: str, **fields: object) -> None:
     """Writes single columns of a channel's row, which is made when it is missing."""
-    connection.execute(insert_ignoring(_CHANNEL, connection.dialect.name), [{"name": name, **_EMPTY}])
+    run(connection, insert_ignoring(_CHANNEL, connection.dialect.name), [{"name": name, **_EMPTY}])
     update_rows(connection, _CHANNEL, ("name",), [((name,), fields)])
 
 
 def zeroed(connection: Connection) -> frozenset[str]:
     """The channels on holiday: they show 0 for everything."""
-    return frozenset(connection.execute(_select_zeroed()).scalars())
+    return frozenset(row.name for row in fetch(connection, _select_zeroed(), {}))
 
 
 @cache

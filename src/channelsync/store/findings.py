@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Update, bindparam, select, tuple_, updat
 from channelsync.domain.findings import Finding
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump, load
+from channelsync.store.prepared import run
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import insert_ignoring
 
@@ -59,9 +60,8 @@ def close_findings(connection: Connection, fingerprints: Iterable[str], why: str
     """Closes the open findings among these; the others are left alone."""
     wanted = sorted(set(fingerprints))
     if wanted:
-        connection.execute(
-            _close(connection.dialect.name), {"fingerprints": values(connection, wanted), "b_now": now, "b_why": why}
-        )
+        listed = {"fingerprints": values(connection, wanted), "b_now": now, "b_why": why}
+        run(connection, _close(connection.dialect.name), [listed])
 
 
 @cache

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from channelsync.store.codec import load
+from channelsync.store.prepared import fetch
 from channelsync.store.tables import metadata
 
 _ORDER = metadata.tables["sales_order"]
@@ -78,14 +81,18 @@ def order_delays(connection: Connection, since: datetime) -> dict[str, list[time
 
 def push_delays(connection: Connection, since: datetime) -> dict[str, list[timedelta]]:
     """Per channel: how long after it was sent a write was seen in force."""
-    found = connection.execute(
+    delays: dict[str, list[timedelta]] = {}
+    for row in fetch(connection, _select_seen_writes(), {"since": since}):
+        delays.setdefault(row.channel, []).append(row.visible_at - row.sent_at)
+    return delays
+
+
+@cache
+def _select_seen_writes() -> Select[Any]:
+    return (
         select(_KEY.c.channel, _WRITE.c.sent_at, _WRITE.c.visible_at)
         .join(_KEY, _KEY.c.id == _WRITE.c.key)
-        .where(_WRITE.c.visible_at.is_not(None), _WRITE.c.sent_at >= since)
+        .where(_WRITE.c.visible_at.is_not(None), _WRITE.c.sent_at >= bindparam("since"))
         .order_by(_WRITE.c.sent_at.desc())
         .limit(_SAMPLES_MAX)
     )
-    delays: dict[str, list[timedelta]] = {}
-    for row in found:
-        delays.setdefault(row.channel, []).append(row.visible_at - row.sent_at)
-    return delays

@@ -84,20 +84,23 @@ def _select_untouched(dialect: str) -> Select[Any]:
 
 def unread_since(connection: Connection, identity: str, since: datetime, limit: int) -> list[int]:
     """Mapped keys of ours that were not read since then, the longest unread first; for the sweep."""
-    span = {"identity": identity, "since": since, "most": limit}
-    return [row.id for row in fetch(connection, _select_unread(), span)]
+    span = {"identity": identity, "most": limit}
+    found = [row.id for row in fetch(connection, _select_never_read(), span)]
+    span |= {"since": since, "most": limit - len(found)}
+    return found + [row.id for row in fetch(connection, _select_unread(), span)]
+
+
+# Two statements, for an index finds the rows of each in their order.
+@cache
+def _select_never_read() -> Select[Any]:
+    return _select_mapped().where(_KEY.c.read_at.is_(None)).order_by(_KEY.c.id)
 
 
 @cache
 def _select_unread() -> Select[Any]:
-    return (
-        select(_KEY.c.id)
-        .where(
-            _KEY.c.identity == bindparam("identity"),
-            _KEY.c.ours.is_(True),
-            _KEY.c.item.is_not(None),
-            or_(_KEY.c.read_at.is_(None), _KEY.c.read_at < bindparam("since")),
-        )
-        .order_by(_KEY.c.read_at.is_not(None), _KEY.c.read_at, _KEY.c.id)
-        .limit(bindparam("most"))
-    )
+    return _select_mapped().where(_KEY.c.read_at < bindparam("since")).order_by(_KEY.c.read_at, _KEY.c.id)
+
+
+def _select_mapped() -> Select[Any]:
+    theirs = select(_KEY.c.id).where(_KEY.c.identity == bindparam("identity"), _KEY.c.ours.is_(True))
+    return theirs.where(_KEY.c.item.is_not(None)).limit(bindparam("most"))

@@ -25,11 +25,11 @@ from channelsync.domain.rises import Rise
 from channelsync.domain.watermark import KeyState, Read, Write
 from channelsync.store.among import among, values
 from channelsync.store.codec import load_risen
-from channelsync.store.prepared import fetch
+from channelsync.store.prepared import fetch, run
 from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
 from channelsync.store.together import Change, Into, Rows
-from channelsync.store.upsert import insert_ignoring
+from channelsync.store.upsert import insert, insert_ignoring
 
 _KEY = metadata.tables["quantity_key"]
 _EFFECT = metadata.tables["effect"]
@@ -200,7 +200,7 @@ def mark_due(connection: Connection, items: Iterable[str], now: datetime, *, urg
     if not wanted:
         return
     _lock(connection, "item", wanted)
-    connection.execute(_mark_due(connection.dialect.name, urgency), {"items": values(connection, wanted), "b_now": now})
+    run(connection, _mark_due(connection.dialect.name, urgency), [{"items": values(connection, wanted), "b_now": now}])
 
 
 def mark_keys_due(connection: Connection, ids: Iterable[int], at: datetime, *, urgency: int = 1) -> None:
@@ -208,9 +208,8 @@ def mark_keys_due(connection: Connection, ids: Iterable[int], at: datetime, *, u
     wanted = sorted(set(ids))
     if wanted:
         _lock(connection, "id", wanted)
-        connection.execute(
-            _mark_keys_due(connection.dialect.name, urgency), {"ids": values(connection, wanted), "b_now": at}
-        )
+        listed = {"ids": values(connection, wanted), "b_now": at}
+        run(connection, _mark_keys_due(connection.dialect.name, urgency), [listed])
 
 
 def due_change(connection: Connection, items: Iterable[str], ids: Iterable[int], now: datetime) -> Change:
@@ -287,15 +286,15 @@ def save_key(connection: Connection, key: int, **fields: object) -> None:
 def record_read(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
     """Keeps what reads were understood to mean; a read that was kept already stays as it is."""
     if rows:
-        connection.execute(insert_ignoring(_READ, connection.dialect.name), list(rows))
+        run(connection, insert_ignoring(_READ, connection.dialect.name), rows)
 
 
 def begin_writes(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
     """Records writes before their request leaves, and moves their keys to the new generation."""
     if not rows:
         return
-    connection.execute(_WRITE.insert(), list(rows))
-    connection.execute(_next_generation(), [{"b_key": row["key"], "b_generation": row["generation"]} for row in rows])
+    run(connection, insert(_WRITE, connection.dialect.name), rows)
+    run(connection, _next_generation(), [{"b_key": row["key"], "b_generation": row["generation"]} for row in rows])
 
 
 @cache
@@ -373,7 +372,7 @@ def want_reads(connection: Connection, ids: Iterable[int]) -> None:
     """A raise waits for fresh reads of these keys."""
     wanted = sorted(set(ids))
     if wanted:
-        connection.execute(_want_reads(connection.dialect.name), {"ids": values(connection, wanted)})
+        run(connection, _want_reads(connection.dialect.name), [{"ids": values(connection, wanted)}])
 
 
 @cache

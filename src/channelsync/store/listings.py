@@ -14,6 +14,7 @@ from channelsync.domain.quantities import PositionKey
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump, load
 from channelsync.store.keys import NO_RISE
+from channelsync.store.prepared import fetch, run
 from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import insert_ignoring, upsert
@@ -88,18 +89,12 @@ def save_listings(
         return
     dialect = connection.dialect.name
     columns = ("sku", "title", "barcode", "state", "reasons", "parts", "tracked", "sells_below_zero")
-    connection.execute(
-        upsert(
-            _LISTING,
-            dialect,
-            keys=("channel", "listing"),
-            update=(*columns, "fulfilled_by_channel", "seen_at", "gone_at"),
-        ),
-        [_listing_row(channel, one, now) for one in seen],
-    )
+    changing = (*columns, "fulfilled_by_channel", "seen_at", "gone_at")
+    statement = upsert(_LISTING, dialect, keys=("channel", "listing"), update=changing)
+    run(connection, statement, [_listing_row(channel, one, now) for one in seen])
     keys = [row for one in seen for row in _key_rows(channel, identity, one)]
     if keys:
-        connection.execute(insert_ignoring(_KEY, dialect), keys)
+        run(connection, insert_ignoring(_KEY, dialect), keys)
     _link_keys(connection, channel, identity, seen)
     _copy_mapping_to_keys(connection, channel, [one.listing for one in seen])
 
@@ -160,7 +155,7 @@ def _link_keys(connection: Connection, channel: str, identity: str, seen: Sequen
     rows = {(row.key, row.remote): row for row in found}
     linked = [(one.listing, key) for one in seen for key in sorted(one.all_keys)]
     links = [{"channel": channel, "listing": listing, "key": rows[key].id} for listing, key in linked]
-    connection.execute(insert_ignoring(_LINK, connection.dialect.name), links)
+    run(connection, insert_ignoring(_LINK, connection.dialect.name), links)
     changed = [
         {"b_id": rows[key].id, "b_ours": ours, "b_kept": key in one.kept, "b_below": one.sells_below_zero}
         for one in seen
@@ -363,8 +358,8 @@ def restart_keys(connection: Connection, ids: Sequence[int], item: str | None, m
 
 def incoming_units(connection: Connection, items: Iterable[str]) -> dict[PositionKey, int]:
     """Base units on their way, per position."""
-    wanted = sorted(set(items))
-    found = connection.execute(_select_incoming(connection.dialect.name), {"items": values(connection, wanted)})
+    wanted = {"items": values(connection, sorted(set(items)))}
+    found = fetch(connection, _select_incoming(connection.dialect.name), wanted)
     return {PositionKey(row.item, row.location): int(row.units) for row in found}
 
 

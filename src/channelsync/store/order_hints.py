@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, bindparam, select, update
 
 from channelsync.store.among import among, values
+from channelsync.store.prepared import fetch
 from channelsync.store.tables import metadata
 
 _HINT = metadata.tables["order_hint"]
@@ -20,13 +23,19 @@ def hints_to_read(
 
     Those that failed least come first. but: these are left out.
     """
-    found = connection.execute(
-        select(_HINT.c.order, _HINT.c.attempts)
-        .where(_HINT.c.channel == channel, _HINT.c.asked_at <= asked)
-        .order_by(_HINT.c.attempts, _HINT.c.asked_at, _HINT.c.order)
-        .limit(limit + len(but))
-    )
+    span = {"channel": channel, "asked": asked, "most": limit + len(but)}
+    found = fetch(connection, _select_hints(), span)
     return [(row.order, row.attempts) for row in found if row.order not in but][:limit]
+
+
+@cache
+def _select_hints() -> Select[Any]:
+    return (
+        select(_HINT.c.order, _HINT.c.attempts)
+        .where(_HINT.c.channel == bindparam("channel"), _HINT.c.asked_at <= bindparam("asked"))
+        .order_by(_HINT.c.attempts, _HINT.c.asked_at, _HINT.c.order)
+        .limit(bindparam("most"))
+    )
 
 
 def hints_failed(connection: Connection, channel: str, orders: Sequence[str]) -> None:

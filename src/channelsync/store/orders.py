@@ -10,7 +10,21 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, Select, and_, bindparam, delete, exists, func, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Delete,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.exc import IntegrityError
 
 from channelsync.domain.booked import BookedOrder
@@ -19,7 +33,7 @@ from channelsync.domain.sourcing import SoldAs
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump_booked, dump_snapshot, load, load_booked, load_snapshot
 from channelsync.store.database_errors import DatabaseConflict
-from channelsync.store.prepared import fetch
+from channelsync.store.prepared import fetch, run
 from channelsync.store.provisionals import HOLDING
 from channelsync.store.tables import metadata
 from channelsync.store.together import Into, Rows
@@ -302,12 +316,18 @@ def forget_unreadable(connection: Connection, channel: str, understood: Sequence
     """Drops the refusals of orders that were understood since; returns which there were."""
     if not understood:
         return []
-    theirs = (_UNREADABLE.c.channel == channel, among(_UNREADABLE.c.order, "orders", connection.dialect.name))
-    listed = {"orders": values(connection, understood)}
-    kept = list(connection.execute(select(_UNREADABLE.c.order).where(*theirs), listed).scalars())
+    select_theirs, delete_theirs = _unreadable_of(connection.dialect.name)
+    listed = {"channel": channel, "orders": values(connection, understood)}
+    kept = [row.order for row in fetch(connection, select_theirs, listed)]
     if kept:
-        connection.execute(delete(_UNREADABLE).where(*theirs), listed)
+        run(connection, delete_theirs, [listed])
     return kept
+
+
+@cache
+def _unreadable_of(dialect: str) -> tuple[Select[Any], Delete]:
+    theirs = (_UNREADABLE.c.channel == bindparam("channel"), among(_UNREADABLE.c.order, "orders", dialect))
+    return select(_UNREADABLE.c.order).where(*theirs), delete(_UNREADABLE).where(*theirs)
 
 
 def hint_orders(connection: Connection, channel: str, orders: Mapping[str, str], now: datetime) -> None:

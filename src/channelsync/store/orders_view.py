@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table, and_, or_, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table, and_, bindparam, or_, select, tuple_
 
 from channelsync.domain.booked import BookedOrder
 from channelsync.domain.ledger import LedgerEntry
@@ -15,6 +16,7 @@ from channelsync.domain.orders import OrderSnapshot
 from channelsync.store.among import among, values
 from channelsync.store.codec import load_booked, load_snapshot
 from channelsync.store.ledger import entry_of
+from channelsync.store.prepared import fetch
 from channelsync.store.tables import metadata
 
 _ORDER = metadata.tables["sales_order"]
@@ -112,13 +114,15 @@ def _wanted(connection: Connection, wanted: OrdersWanted) -> tuple[Select[Any], 
 
 def waiting_orders(connection: Connection, channel: str, after: str, limit: int) -> list[StoredOrder]:
     """Orders of a channel with lines that wait for an item, by id, those behind `after`; not locked."""
-    found = connection.execute(
-        select(_ORDER)
-        .where(_ORDER.c.channel == channel, _ORDER.c.unmapped > 0, _ORDER.c.order > after)
-        .order_by(_ORDER.c.order)
-        .limit(limit)
-    )
-    return [_order(row) for row in found]
+    span = {"channel": channel, "after": after, "most": limit}
+    return [_order(row) for row in fetch(connection, _select_waiting(), span)]
+
+
+@cache
+def _select_waiting() -> Select[Any]:
+    theirs = select(_ORDER).where(_ORDER.c.channel == bindparam("channel"), _ORDER.c.unmapped > 0)
+    behind = theirs.where(_ORDER.c.order > bindparam("after"))
+    return behind.order_by(_ORDER.c.order).limit(bindparam("most"))
 
 
 def _behind(table: Table, column: Column[Any], after: tuple[datetime, str, str]) -> ColumnElement[bool]:

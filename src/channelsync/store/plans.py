@@ -17,6 +17,7 @@ from channelsync.domain.quantities import PositionKey
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump, load
 from channelsync.store.database_errors import DatabaseConflict
+from channelsync.store.prepared import fetch
 from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
 
@@ -137,7 +138,7 @@ def mark_positions(connection: Connection, mark: str, positions: Mapping[Positio
 
 def holding(connection: Connection, ids: Sequence[int]) -> dict[int, PlanKey]:
     """Of these keys those that a plan holds."""
-    found = connection.execute(_select_holding(connection.dialect.name), {"ids": values(connection, ids)})
+    found = fetch(connection, _select_holding(connection.dialect.name), {"ids": values(connection, ids)})
     return {row.key: _plan_key(row) for row in found}
 
 

@@ -13,7 +13,7 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NoReturn
 
 from sqlalchemy import Column, Connection, Dialect, Executable, Float
@@ -154,6 +154,8 @@ def _named(columns: tuple[str, ...]) -> type:
 def _from_driver(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if isinstance(kind, Float):
         return None  # a float already; SQLAlchemy's conversion asks for the driver's own name of the type
+    if isinstance(kind, UTCDateTime) and dialect.name == "sqlite":
+        return _time_of_text
     convert: Convert | None = kind.dialect_impl(dialect).result_processor(dialect, None)
     return convert
 
@@ -172,6 +174,12 @@ def _time_as_text(at: datetime | None) -> str | None:
     if at.utcoffset() is None:
         raise ValueError(f"the time {at} has no time zone")
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+@lru_cache(maxsize=8_192)
+def _time_of_text(text: str | None) -> datetime | None:
+    """The opposite of `_time_as_text`. Rows that were written together have the same times."""
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _raise(connection: Connection, prepared: Prepared, cursor: Any, error: BaseException) -> NoReturn:

@@ -14,6 +14,7 @@ from channelsync.domain.provisional import Provisional
 from channelsync.store import findings
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump, load
+from channelsync.store.prepared import fetch
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import insert_ignoring
 
@@ -29,7 +30,7 @@ def open_provisionals(connection: Connection, keys: Iterable[int]) -> dict[int, 
     wanted = sorted(set(keys))
     if not wanted:
         return {}
-    found = connection.execute(_select_open(connection.dialect.name), {"keys": values(connection, wanted)})
+    found = fetch(connection, _select_open(connection.dialect.name), {"keys": values(connection, wanted)})
     rows: dict[int, list[Provisional]] = {}
     for row in found:
         rows.setdefault(row.key, []).append(provisional_of(row))

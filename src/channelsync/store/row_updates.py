@@ -7,6 +7,8 @@ from functools import cache
 
 from sqlalchemy import Connection, Table, Update, bindparam, update
 
+from channelsync.store.prepared import run
+
 Key = tuple[object, ...]
 
 
@@ -24,7 +26,7 @@ def update_rows(
             row |= {f"v_{name}": value for name, value in fields.items()}
             grouped.setdefault(tuple(sorted(fields)), []).append(row)
     for columns, rows in sorted(grouped.items()):
-        connection.execute(_statement(table, keys, columns), rows)
+        run(connection, _statement(table, keys, columns), rows)
 
 
 @cache

@@ -35,6 +35,7 @@ class Measures:
     delays: Mapping[str, Delays] = field(default_factory=dict)
     order_limit: Mapping[str, timedelta] = field(default_factory=dict)
     hot_probability: float = 0.001
+    _hot: dict[tuple[str, int, tuple[str, ...]], bool] = field(default_factory=dict, init=False, compare=False)
 
     def rates(self, item: str, channels: tuple[str, ...]) -> dict[str, DemandRate]:
         """How fast each of these channels sells an item."""
@@ -43,8 +44,11 @@ class Measures:
 
     def hot(self, item: str, available: int, channels: tuple[str, ...]) -> bool:
         """Whether these channels may sell more than is available before we hear of it."""
-        delays = {channel: self.delays[channel].order_visible for channel in channels}
-        return is_hot(available, self.rates(item, channels), delays, 1 - self.hot_probability)
+        asked = (item if item in self.demand else "", available, channels)
+        if asked not in self._hot:  # of most items it is asked again and again until something is measured anew
+            delays = {channel: self.delays[channel].order_visible for channel in channels}
+            self._hot[asked] = is_hot(available, self.rates(item, channels), delays, 1 - self.hot_probability)
+        return self._hot[asked]
 
     def plausible(self, channel: str, takes: Composition, since: timedelta) -> int:
         """How many units, each of which takes so much, a channel may plausibly have sold in a span; 1 or more.

@@ -31,6 +31,7 @@ def record_results(
     now = agent.clock.now()
     records = keys.load_keys(connection, [one.key for one in prepared], lock=True)
     finished: list[tuple[tuple[int, int], dict[str, object]]] = []
+    changes: dict[int, dict[str, object]] = {}
     for one, result in zip(prepared, results, strict=True):
         ended = result.state in ("refused", "conflict", NEVER_LEFT)
         fields: dict[str, object] = {"outcome": result.state, "reason": result.reason}
@@ -38,7 +39,8 @@ def record_results(
         fields |= {"closed_at": now} if ended else {}
         fields |= {} if result.within is None else {"within_s": result.within.total_seconds()}
         finished.append(((one.key, one.generation), fields))
-        _follow(connection, channel, records[one.key], one, result, now)
+        changes[one.key] = _follow(connection, channel, records[one.key], one, result, now)
+    keys.save_keys(connection, changes)
     keys.change_writes(connection, finished)
 
 
@@ -63,27 +65,28 @@ def _follow(
     one: Prepared,
     result: PushResult,
     now: datetime,
-) -> None:
+) -> dict[str, object]:
+    """What becomes of the key: the columns of its row that change. Opens or closes its finding."""
     match result.state:
         case "accepted":
-            look_again = now + min(channel.setup.capabilities.timing.grace, channel.setup.tick)
-            keys.save_key(connection, record.id, due_at=look_again, not_before=None)
             if record.failures >= REFUSALS_MAX:
                 closed = [fingerprint(FindingKind.PUSH_REFUSED, str(record.id))]
                 findings.close_findings(connection, closed, "the channel accepted a later write", now)
+            look_again = now + min(channel.setup.capabilities.timing.grace, channel.setup.tick)
+            return {"due_at": look_again, "not_before": None}
         case "refused":
             failures = record.failures + 1
             # Not urgent any more: urgent keys are not held back, and would be refused again and again.
             again = due_again(now, failures)
-            keys.save_key(connection, record.id, failures=failures, not_before=again, due_at=again, urgency=1)
             if failures >= REFUSALS_MAX:
                 findings.open_findings(connection, [_refused(record, one, result)], now)
+            return {"failures": failures, "not_before": again, "due_at": again, "urgency": 1}
         case "not sent":
             # Nothing was changed, so nothing need be read; whatever held it up may hold up a repeat at once too.
-            keys.save_key(connection, record.id, due_at=now + channel.setup.tick)
+            return {"due_at": now + channel.setup.tick}
         case "conflict" | "unknown":
             # It shows another number than we think, or may: only a read tells.
-            keys.save_key(connection, record.id, due_at=now, read_wanted=True, read_at=None)
+            return {"due_at": now, "read_wanted": True, "read_at": None}
 
 
 def _refused(record: KeyRecord, one: Prepared, result: PushResult) -> Finding:

@@ -155,8 +155,9 @@ def _with_promised(connection: Connection, setup: Setup, targets: Iterable[Targe
 
 
 def _targets_of(item: str, known: _Known, asked: Mapping[int, KeyRecord]) -> dict[int, Target]:
-    """The targets of those of an item's keys that are asked for; its other keys may be tied to them by rules."""
-    setup, shown = known.setup, known.by_item[item]
+    """The targets of those of an item's keys that are asked for; the others matter where rules tie them to these."""
+    setup = known.setup
+    shown = [key for key in known.by_item[item] if key.id in asked or setup.rule_book.ties_channels]
     asks = {key.id: _ask(key, item, known) for key in shown}
     coupled = _coupled(shown, known.zeroed)
     if _couple_channels(setup, [item]):
