@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import anyio
 import httpx
 import orjson
 
@@ -114,13 +115,17 @@ class WebhookSender:
         return self._messages.empty() and not self._under_way
 
     async def run(self) -> None:
-        """Delivers until cancelled; whatever is under way then is dropped."""
-        async with asyncio.TaskGroup() as deliveries:
+        """Delivers until cancelled; whatever is under way then is dropped.
+
+        By anyio, as the time limit of an attempt: a delivery that is cancelled may be just closing connections that
+        the receiver has given up, and httpcore shields that from anyio's cancellation alone. Others would leak.
+        """
+        async with anyio.create_task_group() as deliveries:
             while True:
                 # Deliveries start from here and not from where the news is told: a task takes over the context of
                 # whoever starts it, and news is told while a request is being answered.
                 message = await self._messages.get()
-                deliveries.create_task(self._deliver(message))
+                deliveries.start_soon(self._deliver, message)
 
     def _hear(self, news: News) -> None:
         for subscription in self._api.subscriptions.wanting(news.topic):
@@ -169,7 +174,7 @@ class WebhookSender:
         headers = signed(message.subscription, message.id, stamp, message.body, forged=message.forged)
         status: int | None = None
         try:
-            async with asyncio.timeout(self._plan.timeout):
+            with anyio.fail_after(self._plan.timeout):
                 answer = await self._client.post(message.subscription.url, content=message.body, headers=headers)
             status = answer.status_code
         except (httpx.RequestError, TimeoutError):

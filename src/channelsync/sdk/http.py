@@ -18,6 +18,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
+import anyio
 import httpx
 import orjson
 import structlog
@@ -214,7 +215,8 @@ class HttpTransport:
         request = self._build(run, progress)
         asked_at = self._clock.now()
         try:
-            async with asyncio.timeout(run.deadline - now):
+            # Not asyncio's: what is closed beside this request, httpcore shields from anyio's cancellation alone.
+            with anyio.fail_after(run.deadline - now):
                 response = await self._transport.handle_async_request(request)
                 progress.answering = True
                 try:
