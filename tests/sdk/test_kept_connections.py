@@ -117,8 +117,9 @@ async def test_by_a_delivery_that_is_cancelled(turns: int, other: Other, closed_
         running = asyncio.create_task(sender.run())
         for _ in range(MANY):
             site.marketplace.buy("mug", 1)
-        while len(sender.log) < MANY:  # noqa: ASYNC110 - the log wakes nobody
-            await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            while len(sender.log) < MANY:  # noqa: ASYNC110 - the log wakes nobody
+                await asyncio.sleep(0)
         await other.gives_up()
         site.marketplace.buy("mug", 1)
         for _ in range(turns + 3):

@@ -18,9 +18,10 @@ WANTED, HOT, SWEPT = "ix_quantity_key_wanted", "ix_quantity_key_hot", "ix_quanti
     [
         (key_reads._select_to_read(False), {WANTED}),
         (key_reads._select_to_read(True), {WANTED, HOT}),
+        (key_reads._select_never_read(), {SWEPT}),
         (key_reads._select_unread(), {SWEPT}),
     ],
-    ids=["wanted", "wanted and hot", "sweep"],
+    ids=["wanted", "wanted and hot", "sweep, never read", "sweep"],
 )
 async def test_a_tick_reads_no_key_that_need_not_be_read(
     sqlite_database: Database, statement: Select[Any], indexes: set[str]

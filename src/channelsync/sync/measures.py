@@ -26,7 +26,8 @@ class Measures:
     demand: base units per item and channel; an item without sales has the prior of the setup.
     delays: per channel, as publishing needs them. order_limit: per channel, an order is listed at the latest this
     long after it was placed, our own delays not counted (99.9 % quantile once there are 1,000 orders that tell, see
-    `history.order_delays`, else as declared). hot_probability: of Setup.
+    `history.order_delays`, else as declared). hot_probability: of Setup. _hot: answers of `hot`, which follow from the
+    rest alone.
     """
 
     at: datetime
