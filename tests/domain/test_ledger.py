@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channelsync.domain.errors import BadEntry, BrokenChain
-from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, append, entry_id, joined, replay
+from channelsync.domain.ledger import (
+    Cause,
+    EntryKind,
+    LedgerEntry,
+    Movement,
+    append,
+    available_moved,
+    entry_id,
+    joined,
+    replay,
+)
 from channelsync.domain.quantities import Position, PositionKey
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -49,6 +59,18 @@ def chain(*movements: Movement) -> tuple[Position, list[LedgerEntry]]:
         position, entry = append(position, movement, NOON + timedelta(seconds=number))
         entries.append(entry)
     return position, entries
+
+
+def test_available_moves_by_the_sum_of_what_happens_at_each_location() -> None:
+    there = PositionKey("mug", "there")
+    reserved, shipped = moved(EntryKind.RESERVE, 0, 2), moved(EntryKind.SHIP, -2, -2)
+    sent, came = moved(EntryKind.TRANSFER, -2), replace(moved(EntryKind.TRANSFER, 2), position=there)
+    aside = replace(moved(EntryKind.WITHHOLD, 0, 0, 1), position=PositionKey("cup", "here"))
+
+    assert available_moved([shipped, aside]) == {"cup"}
+    assert available_moved([reserved, shipped]) == {"mug"}
+    assert available_moved([reserved, moved(EntryKind.RELEASE, 0, -2)]) == set()
+    assert available_moved([sent, came]) == {"mug"}
 
 
 @pytest.mark.parametrize("kind", EntryKind)

@@ -182,7 +182,7 @@ def asking(open_shops: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Shopkeeper
     listing = shopkeeper.sells("MUG", 5)
     assert shopkeeper.runs("reconcile").code == 0
     shopkeeper.shops["shop"].items[listing].number = 8
-    ran = shopkeeper.runs("reconcile")
+    ran = shopkeeper.runs("reconcile", "--wait", "0")
     assert ran.code == ExitCode.FOUND_WRONG
     assert "its number rose by itself, and an order that explains it may still be listed" in ran.out
     later = SystemClock().now() + timedelta(minutes=10)

@@ -90,7 +90,7 @@ def with_a_number(record: Any, moment: Any) -> bool:
     return record.state.watermark is not None and record.state.watermark.asked >= moment
 
 
-@pytest.mark.fails_without("sync.decide_writes._read_since", with_a_number)
+@pytest.mark.fails_without("sync.raise_waits._read_since", with_a_number)
 async def test_a_listing_that_0_ended_holds_nobody_up(open_world) -> None:
     world = await open_world({"shop": PRESETS["zero ends"], "market": PLAIN}, 3)
     world.sells("market", 3)

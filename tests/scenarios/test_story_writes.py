@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +11,17 @@ import pytest
 
 from channelsync.domain.publishing import Decision
 from channelsync.domain.rules import LastUnits
+from channelsync.domain.watermark import Timing, Understood
 from channelsync.lab.faults import Fault, FaultKind
 from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
 from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.values import Applies, PushResult
-from channelsync.sync.decide_writes import Waiting
+from channelsync.store.key_writes import UNSEEN
+from channelsync.store.keys import KeyRecord
+from channelsync.sync.raise_waits import Waiting
+from channelsync.sync.setup import ChannelSetup
+
+Rests = Callable[[KeyRecord, Understood, Timing], bool]
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 """When every world opens; a story begins eleven minutes later."""
@@ -24,10 +31,6 @@ PLAIN = MarketplaceRules()
 COMPARES = PRESETS["compare-and-set"]
 NOW_OR_EARLIER = datetime.min.replace(tzinfo=UTC)
 SLOW = MarketplaceRules(applies=Applies.IN_ORDER, apply_delay=(0.0, 90.0))
-
-
-def nothing(*arguments: Any, **named: Any) -> None:
-    """Does nothing."""
 
 
 # 1: which first, and whether at all
@@ -147,7 +150,7 @@ TIED = [
 
 @pytest.mark.on_both_databases
 @pytest.mark.parametrize(("tie", "then", "now", "before", "after"), TIED)
-@pytest.mark.fails_without("sync.decide_writes._to_be_lowered", lambda *arguments: {})
+@pytest.mark.fails_without("sync.raise_waits._to_be_lowered", lambda *arguments: {})
 async def test_a_raise_waits_for_a_lowering_elsewhere_that_has_not_left_yet(
     open_world, tie: Any, then: tuple[Any, Any], now: tuple[Any, Any], before: list[int], after: list[int]
 ) -> None:
@@ -167,7 +170,7 @@ async def test_a_raise_waits_for_a_lowering_elsewhere_that_has_not_left_yet(
     assert world.shown() == after
 
 
-@pytest.mark.fails_without("sync.decide_writes._is_being_lowered", lambda *arguments: False)
+@pytest.mark.fails_without("sync.raise_waits._is_being_lowered", lambda *arguments: False)
 async def test_a_raise_waits_until_the_lowering_elsewhere_is_visible(open_world) -> None:
     world = await open_world({"shop": PLAIN, "market": SLOW})
     reshare(world, 50, 50)
@@ -187,7 +190,7 @@ async def test_a_raise_waits_until_the_lowering_elsewhere_is_visible(open_world)
     assert world.shown() == [8, 2]
 
 
-@pytest.mark.fails_without("sync.decide_writes._WHENEVER", NOW_OR_EARLIER)
+@pytest.mark.fails_without("sync.raise_waits._WHENEVER", NOW_OR_EARLIER)
 async def test_a_raise_wakes_nobody_again_whose_lowering_waits_to_be_seen(open_world) -> None:
     """Two that waked one another would go round without a pause, and no time would pass for what they wait for."""
     world = await open_world({"shop": PLAIN, "market": SLOW})
@@ -344,7 +347,12 @@ async def test_a_write_whose_answer_was_lost_is_read_before_it_is_sent_again(ope
 # 5: verified pushes
 
 
-@pytest.mark.fails_without("sync.decide_writes._read_or_rest", nothing)
+def never(channel: ChannelSetup, record: KeyRecord, now: datetime, **named: Any) -> datetime:
+    """No read tells more."""
+    return now + timedelta(days=365)
+
+
+@pytest.mark.fails_without("sync.unseen.tells_more_from", never)
 async def test_a_push_is_done_when_it_was_seen(open_world) -> None:
     world = await open_world(["shop", "market"])
     world.sells("market", 3)
@@ -354,6 +362,27 @@ async def test_a_push_is_done_when_it_was_seen(open_world) -> None:
     assert [(row.outcome, row.visible_at) for row in await world.sql(pushed)] == [("accepted", None)]
     await world.lives(3)
     assert all(row.visible_at is not None for row in await world.sql(pushed))
+
+
+def whatever_came_since(rests: Rests) -> Rests:
+    """Looks at the read alone."""
+    return lambda record, meant, timing: rests(replace(record, urgency=UNSEEN), meant, timing)
+
+
+@pytest.mark.on_both_databases
+@pytest.mark.fails_without("sync.understand_reads.rests", around=whatever_came_since)
+async def test_a_sale_elsewhere_before_a_push_is_seen_is_not_forgotten_when_it_is(open_world) -> None:
+    world = await open_world(["shop", "market"])
+    world.sells("market", 3)
+    await world.poll("market")
+    await world.tick("shop")
+    world.passes(minutes=2)
+    world.sells("market", 2)
+    await world.poll("market")
+    await world.pulls("shop")  # it shows 7, as was written; what was sold since is not on its way yet
+    assert (world.shows("shop"), (await world.row("shop")).state.writes) == (7, ())
+    await world.tick("shop")
+    assert world.shows("shop") == 5
 
 
 ANY_ORDER = MarketplaceRules(applies=Applies.ANY_ORDER, apply_delay=(0.0, 60.0))

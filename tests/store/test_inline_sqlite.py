@@ -90,6 +90,14 @@ def test_the_proof_above_notices_a_thread(sqlite_url: str, monkeypatch: pytest.M
         run(use())
 
 
+async def test_only_an_inline_database_does_not_wait_for_the_disk(sqlite_url: str) -> None:
+    for inline, synchronous in ((True, 0), (False, 2)):
+        async with open_database(sqlite_url, inline=inline) as database:
+            for use in (database.transact, database.query):
+                found = await use(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar_one())
+                assert found == synchronous
+
+
 async def test_an_inline_unit_of_work_does_not_give_the_loop_a_turn(sqlite_url: str) -> None:
     turns: list[str] = []
     async with open_database(sqlite_url, inline=True) as database:

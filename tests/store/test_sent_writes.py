@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, text
 
-from channelsync.store import keys, listings, predictions, sent_writes
+from channelsync.store import key_writes, keys, listings, predictions, sent_writes
 from channelsync.store.database import Database
 from channelsync.store.keys import KeyRecord
 from channelsync.store.listings import SeenListing
@@ -57,7 +57,7 @@ def write(connection: Connection, record: KeyRecord, *minutes: int, outcome: str
     for number, minute in enumerate(minutes, generation + 1):
         row = {"key": record.id, "generation": number, "value": 5, "expected": None, "run": "r", "reason": ""}
         sent = {"sent_at": NOON + timedelta(minutes=minute), "outcome": outcome, "why": b""}
-        keys.begin_writes(connection, [row | sent])
+        key_writes.begin_writes(connection, [row | sent])
 
 
 def minutes_of(times: Sequence[datetime]) -> list[int]:

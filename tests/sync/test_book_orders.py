@@ -89,6 +89,19 @@ async def test_an_order_reserves_its_units_and_puts_every_key_that_shows_them_on
     assert booked.items == {item_id("MUG")}
 
 
+async def test_a_shipment_of_what_was_reserved_puts_no_key_on_the_agenda(seller: Any) -> None:
+    mug = await seller.sells("MUG", 5)
+    await book(seller, order_of(seller, mug, 2))
+    await nothing_due(seller)
+
+    away = order_of(seller, mug, 2, minute=1, status=OrderStatus.CLOSED, shipped=(Moved(units=2),))
+    booked = await book(seller, away)
+
+    assert booked.verdicts == ["booked"]
+    assert (await seller.position("MUG")).on_hand == 3
+    assert (await due_listings(seller), booked.items) == (set(), set())
+
+
 async def test_a_pack_takes_its_multiple_of_base_units(seller: Any) -> None:
     await seller.has("MUG", 20)
     pack = await seller.lists("MUG x6", 3)

@@ -15,7 +15,7 @@ from channelsync.domain.orders import OrderLine, OrderSnapshot, OrderStatus
 from channelsync.domain.provisional import Provisional
 from channelsync.domain.quantities import PositionKey
 from channelsync.sdk.channel import Capabilities
-from channelsync.store import items, keys, ledger, listings, orders, provisionals, runs
+from channelsync.store import items, key_writes, ledger, listings, orders, provisionals, runs
 from channelsync.store.codec import dump_booked
 from channelsync.store.database import Database
 from channelsync.store.items import Item
@@ -86,7 +86,7 @@ def fill(connection: Connection) -> None:
     for generation in (1, 2):
         sent = NOW + timedelta(minutes=generation)
         row = {"key": key, "generation": generation, "value": 5, "run": "r-1", "sent_at": sent, "outcome": ""}
-        keys.begin_writes(connection, [row | {"reason": "", "why": b"", "expected": None}])
+        key_writes.begin_writes(connection, [row | {"reason": "", "why": b"", "expected": None}])
 
 
 async def verified(database: Database) -> Verification:

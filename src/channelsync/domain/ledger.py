@@ -126,6 +126,14 @@ class Movement:
             )
 
 
+def available_moved(movements: Iterable[Movement]) -> set[str]:
+    """The items of which some location has more or fewer available after these: a shipment alone changes nothing."""
+    moved: dict[PositionKey, int] = {}
+    for one in movements:
+        moved[one.position] = moved.get(one.position, 0) + one.on_hand - one.reserved - one.withheld
+    return {key.item for key, units in moved.items() if units}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
     """A movement as written: numbered within its position and chained to the entry before."""

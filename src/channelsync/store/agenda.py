@@ -8,9 +8,10 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, literal_column, or_, select, update
 
 from channelsync.store.among import among, values
+from channelsync.store.key_writes import UNSEEN
 from channelsync.store.keys import NO_RISE
 from channelsync.store.prepared import fetch
 from channelsync.store.tables import metadata
@@ -97,8 +98,9 @@ def mark_listing_due(connection: Connection, listing: str, now: datetime) -> Non
 def _mark(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
     connection.execute(
         update(_KEY)
-        .where(which, _KEY.c.item.is_not(None), or_(_KEY.c.due_at.is_(None), _KEY.c.due_at > now))
-        .values(due_at=now)
+        .where(which, _KEY.c.item.is_not(None))
+        .where(or_(_KEY.c.due_at.is_(None), _KEY.c.due_at > now, _KEY.c.urgency == UNSEEN))
+        .values(due_at=now, urgency=case((_KEY.c.urgency == UNSEEN, 1), else_=_KEY.c.urgency))
     )
 
 

@@ -161,7 +161,8 @@ async def open_database(
     parameters; `?pooler=transaction` is for a server reached through a pooler such as pgbouncer in transaction
     mode: no statement is kept prepared, and nobody is woken by notifications.
     in_flight: entered around every use; simulated time stands still inside.
-    inline: SQLite in the event loop itself, without threads: for simulations, which must be deterministic.
+    inline: SQLite in the event loop itself, without threads: for simulations, which must be deterministic. Nothing of
+        one outlives the machine, so no commit waits for the disk.
     pool_size: connections to PostgreSQL, or readers of SQLite beside its one writer.
     worker: by which name this process holds leases; PostgreSQL knows its sessions by it.
     Raises ValueError for an address that is none of these, and DatabaseError when it cannot be opened or reached.

@@ -29,7 +29,7 @@ from channelsync.store.prepared import fetch, run
 from channelsync.store.row_updates import update_rows
 from channelsync.store.tables import metadata
 from channelsync.store.together import Change, Into, Rows
-from channelsync.store.upsert import insert, insert_ignoring
+from channelsync.store.upsert import insert_ignoring
 
 _KEY = metadata.tables["quantity_key"]
 _EFFECT = metadata.tables["effect"]
@@ -251,17 +251,17 @@ def _more_urgent(urgency: int) -> Any:
     return case((or_(_KEY.c.due_at.is_(None), _KEY.c.urgency > urgency), urgency), else_=_KEY.c.urgency)
 
 
-def due_keys(connection: Connection, identity: str, now: datetime, limit: int) -> list[int]:
-    """The ids of keys that are due, urgent ones first, then the longest waiting."""
+def due_keys(connection: Connection, identity: str, now: datetime, limit: int) -> dict[int, int]:
+    """The urgency of keys that are due, by their ids; urgent ones first, then the longest waiting."""
     span = {"identity": identity, "now": now, "most": limit}
-    return [row.id for row in fetch(connection, _select_due(), span)]
+    return {row.id: row.urgency for row in fetch(connection, _select_due(), span)}
 
 
 @cache
 def _select_due() -> Select[Any]:
     not_held_back = or_(_KEY.c.not_before.is_(None), _KEY.c.not_before <= bindparam("now"), _KEY.c.urgency == 0)
     return (
-        select(_KEY.c.id)
+        select(_KEY.c.id, _KEY.c.urgency)
         .where(
             _KEY.c.identity == bindparam("identity"),
             _KEY.c.due_at <= bindparam("now"),
@@ -287,28 +287,6 @@ def record_read(connection: Connection, rows: Sequence[dict[str, object]]) -> No
     """Keeps what reads were understood to mean; a read that was kept already stays as it is."""
     if rows:
         run(connection, insert_ignoring(_READ, connection.dialect.name), rows)
-
-
-def begin_writes(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    """Records writes before their request leaves, and moves their keys to the new generation."""
-    if not rows:
-        return
-    run(connection, insert(_WRITE, connection.dialect.name), rows)
-    run(connection, _next_generation(), [{"b_key": row["key"], "b_generation": row["generation"]} for row in rows])
-
-
-@cache
-def _next_generation() -> Update:
-    return (
-        update(_KEY)
-        .where(_KEY.c.id == bindparam("b_key"), _KEY.c.generation < bindparam("b_generation"))
-        .values(generation=bindparam("b_generation"))
-    )
-
-
-def change_writes(connection: Connection, changes: Iterable[tuple[tuple[int, int], Mapping[str, object]]]) -> None:
-    """Records what became of writes: ((key, generation), the columns that changed)."""
-    update_rows(connection, _WRITE, ("key", "generation"), changes)
 
 
 def _record(row: Any, effects: _Effects, writes: tuple[Write, ...]) -> KeyRecord:

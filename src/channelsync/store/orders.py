@@ -135,6 +135,8 @@ def expired_orders(
     known_to: by channel that is asked for orders: whatever happened until then was read; None: it was never asked.
     The orders of other channels end by the clock.
     """
+    if not fetch(connection, _select_overdue(), {"now": now}):
+        return []
     read = [
         and_(_ORDER.c.channel == name, _ORDER.c.expires_at <= until)
         for name, until in sorted(known_to.items())
@@ -148,6 +150,12 @@ def expired_orders(
         .with_for_update()
     )
     return [_row(row) for row in found]
+
+
+@cache
+def _select_overdue() -> Select[Any]:
+    """Whether there is any by the clock; looked at every minute, and there hardly ever is."""
+    return select(_ORDER.c.order).where(_ORDER.c.expires_at <= bindparam("now")).limit(1)
 
 
 def mapped_listings(
@@ -355,13 +363,16 @@ def hinted_orders(connection: Connection, channel: str, limit: int = 100) -> lis
 
 def drop_hints(connection: Connection, channel: str, orders: Sequence[str], asked: datetime) -> None:
     """These orders were read again by id, from `asked` on; what was hinted at later is to be read once more."""
-    connection.execute(
-        delete(_HINT).where(
-            _HINT.c.channel == channel,
-            among(_HINT.c.order, "orders", connection.dialect.name),
-            _HINT.c.asked_at <= asked,
-        ),
-        {"orders": values(connection, orders)},
+    these = {"channel": channel, "orders": values(connection, orders), "asked": asked}
+    run(connection, _drop_hints(connection.dialect.name), [these])
+
+
+@cache
+def _drop_hints(dialect: str) -> Delete:
+    return delete(_HINT).where(
+        _HINT.c.channel == bindparam("channel"),
+        among(_HINT.c.order, "orders", dialect),
+        _HINT.c.asked_at <= bindparam("asked"),
     )
 
 

@@ -60,7 +60,7 @@ def _forget(now: datetime) -> Update:
         update(_KEY)
         .where(_KEY.c.item.is_not(None), _KEY.c.ours.is_(True))
         .values(**NO_RISE, value=None, verified=True)
-        .values(read_at=None, read_wanted=True, due_at=now, not_before=None)
+        .values(read_at=None, read_wanted=True, due_at=now, urgency=1, not_before=None)
     )
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import BindParameter, Connection, Select, Update, bindparam, or_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from channelsync.store.leases import database_now
+from channelsync.store.prepared import fetch, run
 from channelsync.store.tables import metadata
 from channelsync.store.upsert import insert_ignoring
 
@@ -85,8 +88,13 @@ class Ending:
 
 def schedule_now(connection: Connection, local: datetime) -> tuple[datetime, dict[str, ScheduledTask]]:
     """The time by which the schedule goes, and every row by its name."""
-    rows = connection.execute(select(_SCHEDULE).order_by(_SCHEDULE.c.name))
-    return database_now(connection, local), {row.name: _task(row) for row in rows}
+    rows = fetch(connection, _select_all(), {})
+    return database_now(connection, local), {row.name: ScheduledTask(**row._asdict()) for row in rows}
+
+
+@cache
+def _select_all() -> Select[Any]:
+    return select(_SCHEDULE).order_by(_SCHEDULE.c.name)
 
 
 def save_plans(connection: Connection, plans: Sequence[Plan]) -> None:
@@ -111,20 +119,8 @@ def save_plans(connection: Connection, plans: Sequence[Plan]) -> None:
 def claim_task(connection: Connection, name: str, owner: str, local: datetime) -> Claim | None:
     """Claims a task that is due or asked for; None: it is neither, or another has claimed it."""
     now = database_now(connection, local)
-    row = connection.execute(
-        update(_SCHEDULE)
-        .where(
-            _SCHEDULE.c.name == name,
-            or_(_SCHEDULE.c.next_run_at <= now, _SCHEDULE.c.asked_at.is_not(None)),
-            or_(
-                _SCHEDULE.c.owner == "",
-                _SCHEDULE.c.lease_until <= now,
-                _SCHEDULE.c.lease_until > now + CLAIM_LASTS * 2,
-            ),
-        )
-        .values(owner=owner, token=_SCHEDULE.c.token + 1, lease_until=now + CLAIM_LASTS, started_at=now)
-        .returning(_SCHEDULE.c.token, _SCHEDULE.c.next_run_at, _SCHEDULE.c.failures)
-    ).first()
+    times = {"now": now, "until": now + CLAIM_LASTS, "impossible": now + CLAIM_LASTS * 2}
+    row = connection.execute(_claim(), {"task": name, "claims": owner} | times).first()
     if row is None:
         return None
     return Claim(
@@ -138,10 +134,29 @@ def claim_task(connection: Connection, name: str, owner: str, local: datetime) -
     )
 
 
+@cache
+def _claim() -> ReturningUpdate[Any]:
+    now: BindParameter[datetime] = bindparam("now")
+    due = or_(_SCHEDULE.c.next_run_at <= now, _SCHEDULE.c.asked_at.is_not(None))
+    until = _SCHEDULE.c.lease_until
+    free = or_(_SCHEDULE.c.owner == "", until <= now, until > bindparam("impossible"))
+    return (
+        update(_SCHEDULE)
+        .where(_SCHEDULE.c.name == bindparam("task"), due, free)
+        .values(
+            owner=bindparam("claims"),
+            token=_SCHEDULE.c.token + 1,
+            lease_until=bindparam("until"),
+            started_at=now,
+        )
+        .returning(_SCHEDULE.c.token, _SCHEDULE.c.next_run_at, _SCHEDULE.c.failures)
+    )
+
+
 def renew_claim(connection: Connection, claim: Claim, local: datetime) -> bool:
     """Makes a claim last longer; False: another worker has the task by now."""
     until = database_now(connection, local) + CLAIM_LASTS
-    return bool(connection.execute(_of(claim).values(lease_until=until)).rowcount)
+    return bool(connection.execute(_held().values(lease_until=until), _holder(claim)).rowcount)
 
 
 def end_claim(connection: Connection, claim: Claim, ending: Ending, local: datetime) -> bool:
@@ -152,31 +167,45 @@ def end_claim(connection: Connection, claim: Claim, ending: Ending, local: datet
     """
     now = database_now(connection, local)
     ended = connection.execute(
-        _of(claim).values(
-            owner="",
-            lease_until=None,
-            ended_at=now,
-            outcome=ending.outcome,
-            told=ending.told,
-            seconds=ending.seconds,
-            failures=ending.failures,
-            next_run_at=ending.next_run_at,
-        )
+        _end(),
+        _holder(claim)
+        | {
+            "b_ended": now,
+            "b_outcome": ending.outcome,
+            "b_told": ending.told,
+            "b_seconds": ending.seconds,
+            "b_failures": ending.failures,
+            "b_next": ending.next_run_at,
+        },
     )
-    connection.execute(
-        update(_SCHEDULE)
-        .where(
-            _SCHEDULE.c.name == claim.name,
-            or_(_SCHEDULE.c.asked_at <= claim.started_at, _SCHEDULE.c.asked_at > now),
-        )
-        .values(asked_at=None)
-    )
+    run(connection, _meet_wish(), [{"b_name": claim.name, "b_started": claim.started_at, "b_now": now}])
     return bool(ended.rowcount)
+
+
+@cache
+def _end() -> Update:
+    return _held().values(
+        owner="",
+        lease_until=None,
+        ended_at=bindparam("b_ended"),
+        outcome=bindparam("b_outcome"),
+        told=bindparam("b_told"),
+        seconds=bindparam("b_seconds"),
+        failures=bindparam("b_failures"),
+        next_run_at=bindparam("b_next"),
+    )
+
+
+@cache
+def _meet_wish() -> Update:
+    asked = _SCHEDULE.c.asked_at
+    met = or_(asked <= bindparam("b_started"), asked > bindparam("b_now"))
+    return update(_SCHEDULE).where(_SCHEDULE.c.name == bindparam("b_name"), met).values(asked_at=None)
 
 
 def give_up_claim(connection: Connection, claim: Claim) -> None:
     """Ends a claim whose run did not end: the task is due as before, for any worker."""
-    connection.execute(_of(claim).values(owner="", lease_until=None))
+    connection.execute(_held().values(owner="", lease_until=None), _holder(claim))
 
 
 def ask_for_run(connection: Connection, name: str, local: datetime) -> datetime:
@@ -186,11 +215,14 @@ def ask_for_run(connection: Connection, name: str, local: datetime) -> datetime:
     return now
 
 
-def _of(claim: Claim) -> Any:
+def _held() -> Update:
+    """Changes the row of a claim, see `_holder`, for as long as no other worker has it."""
     return update(_SCHEDULE).where(
-        _SCHEDULE.c.name == claim.name, _SCHEDULE.c.owner == claim.owner, _SCHEDULE.c.token == claim.token
+        _SCHEDULE.c.name == bindparam("b_task"),
+        _SCHEDULE.c.owner == bindparam("b_owner"),
+        _SCHEDULE.c.token == bindparam("b_token"),
     )
 
 
-def _task(row: Row[Any]) -> ScheduledTask:
-    return ScheduledTask(**row._asdict())
+def _holder(claim: Claim) -> dict[str, object]:
+    return {"b_task": claim.name, "b_owner": claim.owner, "b_token": claim.token}

@@ -1,4 +1,4 @@
-"""SQLite: one writer and a few readers on one file in WAL mode, every commit durable.
+"""SQLite: one writer and a few readers on one file in WAL mode, every commit durable (but for simulations).
 
 A unit of work runs whole in one thread (or, inline, in the loop itself): a hop to a thread costs as much as a
 dozen statements. The driver's own transactions are off (`isolation_level=None`); a writing transaction begins with
@@ -45,11 +45,13 @@ class SqliteDatabase(Database):
         super().__init__(url, str(self.path), in_flight, seed=0 if inline else None)
         if not self.path.parent.is_dir():
             raise DatabaseUnavailable(f"there is no directory {self.path.parent} for {self.path.name}")
+        self._durable = not inline
         self._opened: FileId | None = None
         self._one_writer = asyncio.Lock()
         self._writer = _engine(self._connect, size=1)
         self._reader = _engine(partial(self._connect, query_only=True), size=readers)
         self._writing: Connection | None = None
+        self._reading: list[Connection] = []
         self._writer_thread = None if inline else ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = None if inline else ThreadPoolExecutor(readers, "sqlite-reader")
 
@@ -65,8 +67,9 @@ class SqliteDatabase(Database):
         for threads in (self._writer_thread, self._reader_threads):
             if threads is not None:
                 threads.shutdown()
-        if self._writing is not None:
-            self._writing.close()
+        for connection in (self._writing, *self._reading):
+            if connection is not None:
+                connection.close()
         self._writer.dispose()
         self._reader.dispose()
 
@@ -74,7 +77,7 @@ class SqliteDatabase(Database):
         """The first connection says which file it is; the later ones make no new file where that one has gone."""
         if self._opened is not None:
             self._refuse_another_file()
-        connection = connect(self.path, query_only=query_only)
+        connection = connect(self.path, query_only=query_only, durable=self._durable)
         self._opened = self._opened or _file_id(self.path)
         return connection
 
@@ -110,10 +113,20 @@ class SqliteDatabase(Database):
 
     def _read(self, work: Work[T], *, snapshot: bool) -> T:
         self._refuse_another_file()
-        with self._reader.connect() as connection:
+        try:
+            connection = self._reading.pop()
+        except IndexError:
+            connection = self._reader.connect()
+        try:
             if snapshot:
                 connection.exec_driver_sql(_BEGIN_READING)
-            return work(connection)
+            value = work(connection)
+            connection.rollback()
+        except BaseException:
+            connection.close()
+            raise
+        self._reading.append(connection)
+        return value
 
     async def _migrate(self, work: Work[T]) -> T:
         rebuilding = _engine(partial(connect, self.path, foreign_keys=False), size=1)
@@ -135,11 +148,13 @@ def sqlite_path(url: str) -> Path:
     return Path(str(parts.database)).expanduser().resolve()
 
 
-def connect(path: Path, *, foreign_keys: bool = True, query_only: bool = False) -> sqlite3.Connection:
+def connect(
+    path: Path, *, foreign_keys: bool = True, query_only: bool = False, durable: bool = True
+) -> sqlite3.Connection:
     """A new connection with every setting that we rely on; SQLite keeps none but journal_mode in the file.
 
     A file that is new may be read by its owner only, for orders will be in it. SQLite gives the same right to the files
-    that it makes beside it.
+    that it makes beside it. durable: a commit is on the disk; else it outlives this process, but not the machine.
     """
     with suppress(OSError):  # it is there, or SQLite says what is wrong
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -147,7 +162,7 @@ def connect(path: Path, *, foreign_keys: bool = True, query_only: bool = False) 
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
         connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         connection.execute(f"PRAGMA query_only = {'ON' if query_only else 'OFF'}")
     except BaseException:

@@ -16,14 +16,15 @@ from channelsync.domain.booked import BookedOrder
 from channelsync.domain.booking import Booking, Terms, Verdict, book, expire
 from channelsync.domain.effects import Effect, KeyMove
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
-from channelsync.domain.ledger import LedgerEntry, Movement
+from channelsync.domain.ledger import LedgerEntry, Movement, available_moved
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.sourcing import AvailableAt, SoldAs, reachable
-from channelsync.store import channels, findings, items, keys, ledger, orders
+from channelsync.store import channels, findings, keys, ledger, orders
 from channelsync.store.orders import KeyOfListing, MappedListing, OrderToSave
 from channelsync.store.together import Change, Rows, write_together
 from channelsync.sync import accounts
+from channelsync.sync.oversold import report_oversold
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.take_over import take_over_contained
 
@@ -78,6 +79,8 @@ def expire_orders(connection: Connection, setup: Setup, *, now: datetime, run: s
     """
     work = _Batch(connection=connection, setup=setup, now=now, run=run)
     overdue = orders.expired_orders(connection, now, _known_to(connection, setup))
+    if not overdue:
+        return work.done
     work.known |= {(row.booked.channel, row.booked.order) for row in overdue}
     for row in overdue:
         work.items |= {item for line in row.booked.lines for leg in line.legs for item, _ in leg.takes}
@@ -220,7 +223,7 @@ class _Batch:
         """
         before = {key: position.available for key, position in self.positions.items()}
         along = [*orders.order_rows(list(self.saves.values()), self.known, self.now), *self._plain_effects()]
-        moved = {movement.position.item for movement in self.movements}
+        moved = available_moved(self.movements)
         with orders.booked_by_one():
             entries = ledger.write(
                 self.connection,
@@ -232,7 +235,7 @@ class _Batch:
             )
         entries += self._take_over()
         self.done.entries = len(entries)
-        self.done.items = {e.movement.position.item for e in entries}
+        self.done.items = available_moved(entry.movement for entry in entries)
         if self.done.items > moved:
             keys.mark_due(self.connection, self._shown(self.done.items - moved), self.now)
         report_oversold(self.connection, before, self.positions, self.now)
@@ -261,7 +264,8 @@ class _Batch:
         return entries
 
     def _due(self, items: Iterable[str]) -> list[Change]:
-        """Keys that show these items, and keys whose own number an effect moves: a payment changes nothing else."""
+        """Keys that show these items, and keys whose own number an effect moves: a payment changes nothing else, nor
+        does a shipment of what was reserved."""
         moved = {effect.key for effects in self.effects.values() for effect in effects}
         shown = self._shown(items)
         return [keys.due_change(self.connection, shown, moved, self.now)] if shown or moved else []
@@ -344,32 +348,6 @@ def _key_moves(channel: ChannelSetup, known: Sequence[KeyOfListing], line: Order
     there = [key for key in known if line.location and channel.remotes.get(key.remote) == line.location]
     chosen = there or list(known[:1])
     return [KeyMove(key.key, units) for key in chosen]
-
-
-def report_oversold(
-    connection: Connection,
-    before: Mapping[PositionKey, int],
-    positions: Mapping[PositionKey, Position],
-    now: datetime,
-) -> None:
-    """Opens a finding for every position that went below 0, and closes it where it came back."""
-    fell = [key for key, position in positions.items() if position.available < 0 <= before.get(key, 0)]
-    rose = [key for key, position in positions.items() if before.get(key, 0) < 0 <= position.available]
-    skus = {name: item.sku for name, item in items.items_by_id(connection, {key.item for key in fell}).items()}
-    opened = [
-        Finding(
-            kind=FindingKind.OVERSOLD,
-            subject=key,
-            item=key.item,
-            summary=f"{skus[key.item]} at {key.location}: {-positions[key].available} units more are promised than are "
-            "there. Every channel is lowered to 0; receive units, or cancel orders.",
-            evidence={"location": key.location, "available": positions[key].available},
-        )
-        for key in fell
-    ]
-    findings.open_findings(connection, opened, now)
-    closed = [fingerprint(FindingKind.OVERSOLD, *key) for key in rose]
-    findings.close_findings(connection, closed, "available is 0 or more again", now)
 
 
 def localised(order: OrderSnapshot, channel: ChannelSetup, locations: Iterable[str] = ()) -> OrderSnapshot:

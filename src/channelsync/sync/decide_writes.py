@@ -6,9 +6,9 @@ when the call has been granted and the lease was checked, and records the writes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection
@@ -17,12 +17,11 @@ from channelsync.domain.publishing import Decision, Switches, decide, overtakes,
 from channelsync.domain.risk import DueKey, by_urgency
 from channelsync.domain.watermark import expected_now
 from channelsync.sdk.values import QuantityKey, QuantityUpdate
-from channelsync.store import channels, keys, leases
+from channelsync.store import channels, key_writes, keys, leases
 from channelsync.store.channels import ChannelState
 from channelsync.store.codec import dump
 from channelsync.store.keys import KeyRecord
 from channelsync.store.leases import Lease
-from channelsync.store.sharing import keys_sharing
 from channelsync.sync.accounts import orders_read
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.catch_up import behind
@@ -30,14 +29,13 @@ from channelsync.sync.observe import predict
 from channelsync.sync.setup import Setup
 from channelsync.sync.switches import mode_now, stop_now
 from channelsync.sync.targets import Target, compute_targets, plain_steps
+from channelsync.sync.unseen import look_for_writes, tells_more_from
 from channelsync.sync.write_limits import load_rations, observed_rations, tell_blocked
 
 # After so long without an order read a rise is repaired: its cause may be one that no order will ever explain.
 RISE_WAITS_MAX = timedelta(minutes=15)
 
 _STOPS = {"": 0, "raises": 1, "all": 2}
-
-_WHENEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -76,14 +74,24 @@ class Prepared:
     update: QuantityUpdate
 
 
-def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: Sequence[int]) -> Survey:
+def survey(
+    connection: Connection,
+    agent: Agent,
+    channel: OpenChannel,
+    wanted: Sequence[int],
+    unseen: Collection[int] = (),
+) -> Survey:
     """Decides about these keys and takes those that need nothing off the agenda.
 
     Positions and keys are locked meanwhile, so that whatever changes them later puts the keys back on.
+    unseen: of these, those of which only a write may be left to see.
     """
     now = agent.clock.now()
     found = Survey()
     states = channels.channel_states(connection)
+    looks = look_for_writes(connection, agent.setup, unseen, states, now)
+    found.reads, found.waiting = sorted(looks.reads), len(looks.later)
+    wanted = [key for key in wanted if not (key in looks.reads or key in looks.later)]
     targets = compute_targets(connection, agent.setup, agent.measures, wanted, lock=True)
     decisions = next_steps(connection, agent.setup, targets, states, now)
     due: list[DueKey] = []
@@ -116,6 +124,7 @@ def survey(connection: Connection, agent: Agent, channel: OpenChannel, wanted: S
     tell_blocked(connection, agent.setup, limited, found.blocked, now)
     _observe(connection, agent, channel, found, now)
     keys.save_keys(connection, found.changes)
+    key_writes.look_later(connection, looks.later)
     found.writes = [int(one.key) for one in by_urgency(due)]
     return found
 
@@ -157,118 +166,16 @@ def _changed(target: Target) -> Decision:
 
 def _read_or_rest(channel: OpenChannel, record: KeyRecord, decision: Decision, found: Survey, now: datetime) -> None:
     """A key with nothing to send: it is read where that tells more, looked at again later, or taken off the agenda."""
-    setup = channel.setup
     if decision.action != "read first" and not record.state.writes:
         found.settled += 1
         found.change(record.id, due_at=None, read_wanted=False)
         return
-    timing = setup.capabilities.timing
-    quiet_until = [now]
-    if record.read_at is not None:
-        quiet_until.append(record.read_at + max(setup.tick * 0.5, timing.staleness))
-    if record.state.writes and decision.action != "read first":
-        newest = record.state.writes[-1]
-        quiet_until.append((newest.answered or newest.sent) + min(timing.grace, setup.tick * 0.5))
-    if max(quiet_until) > now:
+    until = tells_more_from(channel.setup, record, now, any_doubt=decision.action == "read first")
+    if until > now:
         found.waiting += 1
-        found.change(record.id, due_at=max(quiet_until))
+        found.change(record.id, due_at=until)
     else:
         found.reads.append(record.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Raises that must wait. ask: the channels whose numbers they wait for and that were not asked before."""
-
-    raises: frozenset[int]
-    ask: frozenset[str]
-
-
-def raises_waiting_for_reads(
-    connection: Connection, agent: Agent, raises: Iterable[int], fresh_since: datetime
-) -> Waiting:
-    """Of these raises those that must wait, because a key that shares a position was not read since `fresh_since`.
-
-    A raise is computed from reads, of the same round, of every key that shares a component position. The missing
-    reads are asked for. A raise that depends on a lowering elsewhere waits until that lowering was seen, even where
-    it has not left yet. A channel that cannot be read now holds nobody up: one bad channel harms only itself.
-    """
-    records = keys.load_keys(connection, raises)
-    sharing = {key: agent.setup.shown_by_parts_of(record.item or "") for key, record in records.items()}
-    everyone = keys.load_keys(connection, keys_sharing(connection, {i for items in sharing.values() for i in items}))
-    states = channels.channel_states(connection)
-    readable = {
-        name: mode_now(setup, states.get(name)) == "live"
-        and (name not in states or states[name].unreadable_since is None)
-        for name, setup in agent.setup.channels.items()
-    }
-    by_item: dict[str, list[KeyRecord]] = {}
-    for other in everyone.values():
-        tells = not other.unreadable or other.id in sharing  # another one that does not is as good as a bad channel
-        if other.item is not None and readable.get(other.channel) and tells:
-            by_item.setdefault(other.item, []).append(other)
-    lowered = _to_be_lowered(connection, agent, everyone, states)
-    waiting: set[int] = set()
-    missing: dict[int, KeyRecord] = {}
-    this_round = fresh_since + (agent.clock.now() - fresh_since) / 2
-    for key, items in sharing.items():
-        others = [other for item in sorted(items) for other in by_item.get(item, ())]
-        if not all(_read_since(other, fresh_since) for other in others):
-            waiting.add(key)
-            # All of one round: were only the oldest read, the others would be too old by the time that it is there.
-            missing |= {other.id: other for other in others if not _read_since(other, this_round)}
-        elif any(_is_being_lowered(other) or other.id in lowered for other in others if other.id != key):
-            waiting.add(key)
-    keys.want_reads(connection, missing)
-    # Those that nobody looks after, or the raises would wait for ever. Whoever is on the agenda already is not woken
-    # again: it can do nothing before its time, and would wake us in turn, without end.
-    forgotten = {key for key, at in lowered.items() if (due := everyone[key].due_at) is None or due > at}
-    keys.mark_keys_due(connection, forgotten, agent.clock.now())
-    asked_anew = {other.channel for other in missing.values() if not other.read_wanted}
-    return Waiting(frozenset(waiting), frozenset(asked_anew | {everyone[key].channel for key in forgotten}))
-
-
-def _to_be_lowered(
-    connection: Connection, agent: Agent, wanted: Iterable[int], states: Mapping[str, ChannelState]
-) -> dict[int, datetime]:
-    """Of these keys those that must still give up units which rules let another channel show instead.
-
-    With the time by which its publisher must have looked at it: now; the end of time where what it waits for (that a
-    write is seen) has a time of its own. One whose lowering is not allowed, or was refused and is held back, is not
-    among them: it holds nobody up.
-    """
-    if not agent.setup.rule_book.ties_channels:
-        return {}
-    now = agent.clock.now()
-    found: dict[int, datetime] = {}
-    targets = compute_targets(connection, agent.setup, agent.measures, wanted)
-    tied = {key: target for key, target in targets.items() if _ties(target, now)}
-    for key, decision in next_steps(connection, agent.setup, tied, states, now).items():
-        target, record = tied[key], tied[key].key
-        timing = agent.setup.channels[record.channel].capabilities.timing
-        high = max((one.high for one in expected_now(record.state, timing)), default=0)
-        if decision.action in ("lower", "read first") and high > target.number:
-            found[key] = now if decision.action == "lower" else _WHENEVER
-    return found
-
-
-def _ties(target: Target, now: datetime) -> bool:
-    """Whether rules let another channel show what it gives up; one that was refused is held back and ties nobody."""
-    values, not_before = target.rules.values, target.key.not_before
-    tied = values.share is not None or values.ring_fenced is not None or values.last_units is not None
-    return tied and (not_before is None or not_before <= now)
-
-
-def _read_since(record: KeyRecord, moment: datetime) -> bool:
-    """Whether its number was read since then. One that has none any more (its listing ended) sells nothing."""
-    watermark = record.state.watermark
-    asked = watermark.asked if watermark else record.read_at
-    return asked is not None and asked >= moment
-
-
-def _is_being_lowered(record: KeyRecord) -> bool:
-    watermark, writes = record.state.watermark, record.state.writes
-    return watermark is not None and bool(writes) and writes[-1].value < watermark.value
 
 
 def prepare(
@@ -302,7 +209,9 @@ def prepare(
         rows.append(_row(target, decision, generation, agent.run, now))
         if overtakes(target.key.state, channel.setup.capabilities.timing):
             keys.save_key(connection, key, verified=False)
-    keys.begin_writes(connection, rows)
+        if target.key.target != target.units or target.key.hot != target.hot:
+            keys.save_key(connection, key, target=target.units, hot=target.hot)
+    key_writes.begin_writes(connection, rows)
     return prepared
 
 

@@ -21,8 +21,8 @@ from channelsync.store import keys, ledger, listings, listings_view, provisional
 from channelsync.store.listings import StoredListing
 from channelsync.store.listings_view import MAPPING, Sharer
 from channelsync.store.runs import Change
-from channelsync.sync.book_orders import report_oversold
 from channelsync.sync.guard import HeldPlan
+from channelsync.sync.oversold import report_oversold
 from channelsync.sync.setup import Setup
 from channelsync.sync.take_over import end_movements
 

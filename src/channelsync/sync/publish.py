@@ -6,7 +6,7 @@ lowerings before raises, in full batches. See the publishing rules, sections 3 t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,13 +20,15 @@ from channelsync.sdk.paging import in_batches
 from channelsync.sdk.right_to_write import check_may_write
 from channelsync.sdk.values import KeyRead, PushResult, QuantityKey
 from channelsync.store import channels, key_reads, keys
+from channelsync.store.key_writes import UNSEEN
 from channelsync.store.leases import Lease
 from channelsync.store.sent_writes import NEVER_LEFT
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.beats import WORK_SECONDS, publish_part
-from channelsync.sync.decide_writes import Prepared, Survey, prepare, raises_waiting_for_reads, survey
+from channelsync.sync.decide_writes import Prepared, Survey, prepare, survey
 from channelsync.sync.needs_seller import waits_for_seller, works_again
 from channelsync.sync.push_results import record_failure, record_results
+from channelsync.sync.raise_waits import raises_waiting_for_reads
 from channelsync.sync.understand_reads import ReadsUnderstood, understand_reads
 
 log = structlog.get_logger(__name__)
@@ -167,7 +169,7 @@ def _most(channel: OpenChannel) -> int:
 
 async def _round(
     agent: Agent, channel: OpenChannel, lease: Lease | None, done: Published, *, first: bool, another: bool
-) -> tuple[Sequence[int], bool]:
+) -> tuple[Collection[int], bool]:
     """Surveys what is due, reads and writes; returns what was due, and whether there is more to do at once.
 
     That is: keys that were read and may be written now, that the channel showed otherwise than we expected, or that
@@ -178,7 +180,8 @@ async def _round(
     if not due:
         return due, False
     conflicts = done.conflicts
-    found = await publish_keys(agent, channel, due, lease, done, another=another)
+    unseen = {key for key, urgency in due.items() if urgency == UNSEEN}
+    found = await publish_keys(agent, channel, [*due], lease, done, unseen=unseen, another=another)
     if first:
         done.due_keys += len(found.writes)
     return due, bool(found.reads) or done.conflicts > conflicts or len(due) == _most(channel)
@@ -191,14 +194,16 @@ async def publish_keys(
     lease: Lease | None,
     done: Published,
     *,
+    unseen: Collection[int] = (),
     another: bool = False,
 ) -> Survey:
     """Surveys these keys of one account, reads and writes them once. Raises LeaseLost, and what the channel raises.
 
+    unseen: of these, those of which only a write may be left to see.
     another: another round follows when keys were read. Raises then leave with those of that round, in fuller calls; a
     lowering never waits.
     """
-    found = await agent.database.transact(lambda c: survey(c, agent, channel, wanted))
+    found = await agent.database.transact(lambda c: survey(c, agent, channel, wanted, unseen))
     if found.reads:
         await read_keys(agent, channel, found.reads, done)
     found.ready = await _ready(agent, channel, found)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.sdk.values import PushResult
-from channelsync.store import findings, keys
+from channelsync.store import findings, key_writes, keys
 from channelsync.store.keys import KeyRecord
 from channelsync.store.sent_writes import NEVER_LEFT
 from channelsync.sync.agent import Agent, OpenChannel
@@ -41,7 +41,7 @@ def record_results(
         finished.append(((one.key, one.generation), fields))
         changes[one.key] = _follow(connection, channel, records[one.key], one, result, now)
     keys.save_keys(connection, changes)
-    keys.change_writes(connection, finished)
+    key_writes.change_writes(connection, finished)
 
 
 def record_failure(
@@ -50,7 +50,8 @@ def record_failure(
     """The whole call changed nothing at the channel; its keys stay on the agenda."""
     now = agent.clock.now()
     fields = {"answered_at": now, "outcome": NEVER_LEFT, "reason": reason, "closed_at": now}
-    keys.change_writes(connection, [((one.key, one.generation), fields) for one in prepared])
+    keys.mark_keys_due(connection, [one.key for one in prepared], now)
+    key_writes.change_writes(connection, [((one.key, one.generation), fields) for one in prepared])
 
 
 def due_again(now: datetime, failures: int) -> datetime:
@@ -83,10 +84,10 @@ def _follow(
             return {"failures": failures, "not_before": again, "due_at": again, "urgency": 1}
         case "not sent":
             # Nothing was changed, so nothing need be read; whatever held it up may hold up a repeat at once too.
-            return {"due_at": now + channel.setup.tick}
+            return {"due_at": now + channel.setup.tick, "urgency": 1}
         case "conflict" | "unknown":
             # It shows another number than we think, or may: only a read tells.
-            return {"due_at": now, "read_wanted": True, "read_at": None}
+            return {"due_at": now, "urgency": 1, "read_wanted": True, "read_at": None}
 
 
 def _refused(record: KeyRecord, one: Prepared, result: PushResult) -> Finding:

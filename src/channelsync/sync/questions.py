@@ -19,7 +19,7 @@ from channelsync.domain.quantities import PositionKey
 from channelsync.store import agenda, findings, keys, ledger
 from channelsync.store.findings import StoredFinding
 from channelsync.store.keys import KeyRecord
-from channelsync.sync.book_orders import report_oversold
+from channelsync.sync.oversold import report_oversold
 from channelsync.sync.setup import Setup
 
 Answer = Literal["repair", "adopt"]

@@ -20,7 +20,7 @@ from channelsync.domain.orders import UNITS_MAX
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.store import imported_files, items, keys, ledger
 from channelsync.store.imported_files import TakenIn
-from channelsync.sync.book_orders import report_oversold
+from channelsync.sync.oversold import report_oversold
 from channelsync.sync.setup import Setup
 
 # Two machines' clocks differ a little; what happens later than this after now has not happened.

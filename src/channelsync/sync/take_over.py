@@ -13,6 +13,7 @@ from channelsync.domain.provisional import Provisional, take_over
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.watermark import Timing, relation
 from channelsync.store import keys, ledger, provisionals
+from channelsync.store.keys import KeyRecord
 
 
 def take_over_contained(
@@ -107,3 +108,22 @@ def end_movements(
         )
         for item, each in row.takes
     ]
+
+
+def begin_movement(row: Provisional, record: KeyRecord, item: str, each: int, now: datetime, run: str) -> Movement:
+    """The movement that reserves an item's units of a provisional row. each: units of it in one of the listing."""
+    fewer = f"{record.channel} shows {row.units} fewer of listing {record.listing} than booked orders explain"
+    return Movement(
+        id=entry_id(row.id, EntryKind.PROVISIONAL, item),
+        position=PositionKey(item, row.location),
+        kind=EntryKind.PROVISIONAL,
+        reserved=row.units * each,
+        at=now,
+        cause=Cause(
+            actor=f"read:{record.channel}",
+            run=run,
+            reason=f"{record.channel} holds {row.units} of listing {record.listing}" if row.named else fewer,
+            channel=record.channel,
+        ),
+        reservation=entry_id(row.id, item),
+    )

@@ -17,15 +17,16 @@ from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.sourcing import AvailableAt, SoldAs, pick, reachable
 from channelsync.domain.watermark import Meaning, Read, Timing, Understood, understand
 from channelsync.sdk.values import KeyRead
-from channelsync.store import agenda, channels, findings, keys, ledger, provisionals, sharing
+from channelsync.store import agenda, channels, findings, key_writes, keys, ledger, provisionals, sharing
 from channelsync.store.agenda import KeyNumber
 from channelsync.store.channels import ChannelState
 from channelsync.store.keys import KeyRecord
 from channelsync.sync import read_findings
 from channelsync.sync.agent import Agent, OpenChannel
-from channelsync.sync.book_orders import report_oversold
+from channelsync.sync.oversold import report_oversold
 from channelsync.sync.switches import mode_now
-from channelsync.sync.take_over import end_movements, end_taken_over
+from channelsync.sync.take_over import begin_movement, end_movements, end_taken_over
+from channelsync.sync.unseen import rests
 
 # Accepted and never shown so often in a row: a finding.
 _LOST_MAX = 2
@@ -126,7 +127,9 @@ class _Reading:
         if meant.meaning in (Meaning.TOO_SOON, Meaning.NOT_VISIBLE_YET):
             self._change(record, read_at=read.asked)
             return
-        if meant.meaning is not Meaning.AS_EXPECTED or meant.visible is not None or record.due_at is not None:
+        if rests(record, meant, timing):
+            self._change(record, due_at=None)
+        elif meant.meaning is not Meaning.AS_EXPECTED or meant.visible is not None or record.due_at is not None:
             self.look_again.add(record.id)  # the read may have made room for a write that waited
         if meant.meaning is Meaning.FIRST and record.item is not None:
             self.anew |= self.agent.setup.shown_by(record.item)  # rules may share units out anew
@@ -188,7 +191,7 @@ class _Reading:
     def save(self) -> None:
         """Writes what the reads changed, puts it on the agenda, and reports what was found."""
         keys.save_keys(self.connection, self.changes)
-        keys.change_writes(self.connection, self.writes)
+        key_writes.change_writes(self.connection, self.writes)
         keys.settle_effects(self.connection, self.settled, self.now)
         keys.record_read(self.connection, self.remembered)
         changed = {entry.movement.position.item for entry in self.entries}
@@ -351,7 +354,9 @@ class _Reading:
         if any(row.excess and row.takes for row in rows):
             self.found.append(read_findings.implausible(record, rows, self.channel.setup.drift))
         movements = [
-            _holding(row, record, item, each, self.now, self.agent.run) for row in rows for item, each in row.takes
+            begin_movement(row, record, item, each, self.now, self.agent.run)
+            for row in rows
+            for item, each in row.takes
         ]
         self._write(movements)
 
@@ -376,24 +381,6 @@ class _Reading:
         self._change(record, failures=record.failures + 1)
         if record.failures + 1 >= _LOST_MAX:
             self.found.append(read_findings.lost(record, meant))
-
-
-def _holding(row: Provisional, record: KeyRecord, item: str, each: int, now: datetime, run: str) -> Movement:
-    fewer = f"{record.channel} shows {row.units} fewer of listing {record.listing} than booked orders explain"
-    return Movement(
-        id=entry_id(row.id, EntryKind.PROVISIONAL, item),
-        position=PositionKey(item, row.location),
-        kind=EntryKind.PROVISIONAL,
-        reserved=row.units * each,
-        at=now,
-        cause=Cause(
-            actor=f"read:{record.channel}",
-            run=run,
-            reason=f"{record.channel} holds {row.units} of listing {record.listing}" if row.named else fewer,
-            channel=record.channel,
-        ),
-        reservation=entry_id(row.id, item),
-    )
 
 
 def _read_id(key: int, seen: Read) -> str:
