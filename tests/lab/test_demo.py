@@ -45,7 +45,7 @@ OURS = Ours(
     ledger_entries=40,
     reserved_units=0,
 )
-REPORT = Report(options=DemoOptions(), ours=OURS, plain=replace(COUNTED, oversold=4))
+REPORT = Report(options=DemoOptions(), ours=OURS, plain=replace(COUNTED, oversold=4), seconds=80.4)
 
 
 def short_day() -> TradingDay:

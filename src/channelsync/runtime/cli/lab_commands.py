@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -78,12 +79,13 @@ def demo(
 
     logging.configure("error", "console", frozenset())
     options = DemoOptions(day=day.date() if day else DEFAULT_DAY, seed=seed, scale=scale, engine=database.value)
+    began = perf_counter()
     try:
         with progress() as told:
             ours, plain = run_demo(options, told)
     except (BasketsMissing, NoBaskets, ValueError) as error:
         raise CommandFailed(str(error), ExitCode.USAGE) from error
-    report = Report(options=options, ours=ours, plain=plain)
+    report = Report(options=options, ours=ours, plain=plain, seconds=perf_counter() - began)
     write_figures("demo", report.figures())
     output = Output(as_json=as_json)
     if as_json:
