@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from channelsync.domain.publishing import Decision
-from channelsync.domain.rules import LastUnits
+from channelsync.domain.rules import Fixed, LastUnits
 from channelsync.domain.watermark import Timing, Understood
 from channelsync.lab.faults import Fault, FaultKind
 from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
@@ -18,6 +18,7 @@ from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.values import Applies, PushResult
 from channelsync.store.key_writes import UNSEEN
 from channelsync.store.keys import KeyRecord
+from channelsync.sync import decide_writes
 from channelsync.sync.raise_waits import Waiting
 from channelsync.sync.setup import ChannelSetup
 
@@ -72,6 +73,26 @@ def as_at_first(original: Any) -> Any:
         return {key: first.setdefault(key, target) for key, target in found.items()}
 
     return targets
+
+
+async def test_rules_that_change_while_keys_are_being_locked_are_not_missed(
+    open_world, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await open_world(["shop", "market"])
+    computing = decide_writes.compute_targets
+
+    def waiting(*arguments: Any, **named: Any) -> Any:
+        """Others had the locks meanwhile; what they marked is due already, and is being decided about."""
+        monkeypatch.setattr(decide_writes, "compute_targets", computing)
+        found = computing(*arguments, **named)
+        world.rule(channel="shop", buffer=Fixed(2))
+        return found
+
+    monkeypatch.setattr(decide_writes, "compute_targets", waiting)
+    world.sells("shop", 3)
+    await world.poll("shop")
+    await world.tick("shop")
+    assert world.shown() == [5, 10]
 
 
 @pytest.mark.fails_without("sync.decide_writes.compute_targets", around=as_at_first)

@@ -92,7 +92,7 @@ def survey(
     looks = look_for_writes(connection, agent.setup, unseen, states, now)
     found.reads, found.waiting = sorted(looks.reads), len(looks.later)
     wanted = [key for key in wanted if not (key in looks.reads or key in looks.later)]
-    targets = compute_targets(connection, agent.setup, agent.measures, wanted, lock=True)
+    targets = _locked_targets(connection, agent, wanted)
     decisions = next_steps(connection, agent.setup, targets, states, now)
     due: list[DueKey] = []
     for key in wanted:
@@ -190,7 +190,7 @@ def prepare(
     if lease is not None:
         leases.check_lease(connection, lease, now)
     states = channels.channel_states(connection)
-    targets = compute_targets(connection, agent.setup, agent.measures, wanted, lock=True)
+    targets = _locked_targets(connection, agent, wanted)
     decisions = {key: decision_for(agent.setup, target, states, now) for key, target in targets.items()}
     rations = load_rations(connection, agent.setup, (target.key for target in targets.values()), now)
     prepared: list[Prepared] = []
@@ -213,6 +213,18 @@ def prepare(
             keys.save_key(connection, key, target=target.units, hot=target.hot)
     key_writes.begin_writes(connection, rows)
     return prepared
+
+
+def _locked_targets(connection: Connection, agent: Agent, wanted: Sequence[int]) -> dict[int, Target]:
+    """Targets of these keys, which are locked, by the set-up that holds then.
+
+    One that changed while we waited for the locks has put the keys on the agenda already, and would not do so again.
+    """
+    while True:
+        setup = agent.setup
+        found = compute_targets(connection, setup, agent.measures, wanted, lock=True)
+        if agent.setup is setup:
+            return found
 
 
 def next_steps(
