@@ -252,6 +252,22 @@ async def test_a_hold_that_becomes_an_order_is_an_order_that_we_have_not_seen(op
     assert (await world.kinds(), await world.found()) == (["implausible drop"], [])  # three in a minute
 
 
+async def test_what_a_cancelled_order_gives_back_is_shown_though_the_others_of_its_page_take_their_own_over(
+    open_world,
+) -> None:
+    world = await open_world(["shop", "market"], {"tea": 10, "cup": 10})
+    world.sells("shop", 1)
+    cancelled = world.sells("shop", 1, "cup")
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    await world.lives(3, poll=False)
+    assert (await world.held(), world.shown(), world.shown("cup")) == ([1, 1], [9, 9], [9, 9])
+    world.market("shop").cancel(cancelled)
+    await world.poll("shop")  # one page: an order that reserves what is held for it, and one that was cancelled before
+    await world.lives(3, poll=False)
+    assert (await world.held(), world.shown(), world.shown("cup")) == ([], [9, 9], [10, 10])
+
+
 def by_name_as_well(original: Any) -> Any:
     """An order takes over what the channel names as held, too."""
     return lambda contained, rows: original(contained, [replace(row, named=False) for row in rows])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,18 +10,12 @@ import pytest
 
 from channelsync.domain.publishing import Decision
 from channelsync.domain.rules import Fixed, LastUnits
-from channelsync.domain.watermark import Timing, Understood
 from channelsync.lab.faults import Fault, FaultKind
 from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
 from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.values import Applies, PushResult
-from channelsync.store.key_writes import UNSEEN
-from channelsync.store.keys import KeyRecord
 from channelsync.sync import decide_writes
 from channelsync.sync.raise_waits import Waiting
-from channelsync.sync.setup import ChannelSetup
-
-Rests = Callable[[KeyRecord, Understood, Timing], bool]
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 """When every world opens; a story begins eleven minutes later."""
@@ -363,78 +356,3 @@ async def test_a_write_whose_answer_was_lost_is_read_before_it_is_sent_again(ope
     assert (await world.held(), world.wires["shop"].values[:1]) == ([1], [7])
     await world.lives(15)
     assert (world.shown(), await world.kinds()) == ([6, 6], [])
-
-
-# 5: verified pushes
-
-
-def never(channel: ChannelSetup, record: KeyRecord, now: datetime, **named: Any) -> datetime:
-    """No read tells more."""
-    return now + timedelta(days=365)
-
-
-@pytest.mark.fails_without("sync.unseen.tells_more_from", never)
-async def test_a_push_is_done_when_it_was_seen(open_world) -> None:
-    world = await open_world(["shop", "market"])
-    world.sells("market", 3)
-    await world.poll("market")
-    await world.tick("shop")
-    pushed = "SELECT outcome, visible_at FROM quantity_write ORDER BY sent_at"
-    assert [(row.outcome, row.visible_at) for row in await world.sql(pushed)] == [("accepted", None)]
-    await world.lives(3)
-    assert all(row.visible_at is not None for row in await world.sql(pushed))
-
-
-def whatever_came_since(rests: Rests) -> Rests:
-    """Looks at the read alone."""
-    return lambda record, meant, timing: rests(replace(record, urgency=UNSEEN), meant, timing)
-
-
-@pytest.mark.on_both_databases
-@pytest.mark.fails_without("sync.understand_reads.rests", around=whatever_came_since)
-async def test_a_sale_elsewhere_before_a_push_is_seen_is_not_forgotten_when_it_is(open_world) -> None:
-    world = await open_world(["shop", "market"])
-    world.sells("market", 3)
-    await world.poll("market")
-    await world.tick("shop")
-    world.passes(minutes=2)
-    world.sells("market", 2)
-    await world.poll("market")
-    await world.pulls("shop")  # it shows 7, as was written; what was sold since is not on its way yet
-    assert (world.shows("shop"), (await world.row("shop")).state.writes) == (7, ())
-    await world.tick("shop")
-    assert world.shows("shop") == 5
-
-
-ANY_ORDER = MarketplaceRules(applies=Applies.ANY_ORDER, apply_delay=(0.0, 60.0))
-
-
-@pytest.mark.fails_without(declares={"applies": "in order"})
-async def test_a_write_that_overtakes_another_is_not_trusted_until_the_other_cannot_come_any_more(open_world) -> None:
-    world = await open_world({"shop": ANY_ORDER, "market": PLAIN})
-    world.delays("shop", 58.0, 1.0)
-    world.sells("market", 3)
-    await world.poll("market")
-    await world.tick("shop")
-    world.passes(seconds=10)
-    world.sells("market", 2)
-    await world.poll("market")
-    await world.tick("shop")
-    world.passes(seconds=10)
-    await world.sweeps("shop")
-    assert (world.shows("shop"), (await world.row("shop")).state.verified) == (5, False)
-    world.passes(seconds=45)
-    assert world.shows("shop") == 7  # the older write, applied late
-    await world.lives(5)
-    assert (world.shown(), (await world.row("shop")).state.verified) == ([5, 5], True)
-    assert await world.kinds() == []
-
-
-@pytest.mark.fault(33, "the number is sent again until a read shows it")
-@pytest.mark.fails_without("domain.watermark.overdue", lambda write, at, timing: False)
-async def test_a_lost_write_is_sent_again_until_it_is_seen(open_world) -> None:
-    world = await open_world({"shop": PRESETS["loses accepted writes"], "market": PLAIN})
-    for _ in range(4):
-        world.sells("market", 1)
-        await world.lives(25)
-        assert world.shows("shop") == world.shows("market")

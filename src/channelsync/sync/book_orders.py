@@ -236,8 +236,7 @@ class _Batch:
         entries += self._take_over()
         self.done.entries = len(entries)
         self.done.items = available_moved(entry.movement for entry in entries)
-        if self.done.items > moved:
-            keys.mark_due(self.connection, self._shown(self.done.items - moved), self.now)
+        keys.mark_due(self.connection, self._shown(self.done.items - moved), self.now)
         report_oversold(self.connection, before, self.positions, self.now)
         findings.open_findings(self.connection, self.unmapped, self.now)
         findings.close_findings(self.connection, self.mapped, "it waits for no item any more", self.now)
