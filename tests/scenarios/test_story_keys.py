@@ -6,11 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
+from channelsync.domain.orders import Moved, OrderStatus
 from channelsync.domain.rules import LastUnits
 from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
 from channelsync.lab.marketplace_values import Offer
 from channelsync.lab.stage import StagedListing
+from channelsync.store.orders import order_row
+from channelsync.sync.book_orders import Arrival, book_orders
 
 PLAIN = MarketplaceRules()
 
@@ -114,6 +118,26 @@ async def test_a_blind_key_books_nothing_provisionally_and_is_said_to_be_blind(o
     await world.sweeps("shop")
     await world.lives(15)
     assert (world.shown(), await world.available()) == ([8, 8], 8)
+
+
+@pytest.mark.fails_without("sync.book_orders._Batch._open_at_blind_channels", lambda batch: set())
+async def test_a_blind_number_falls_with_units_that_a_cancelled_order_lost(open_world) -> None:
+    world = await open_world({"shop": PRESETS["physical, blind"], "market": PLAIN})
+    order = world.sells("shop", 1)
+    await world.lives(15)
+    assert world.shown() == [10, 9], "the shop's number contains what is ordered there"
+    now = world.clock.now()
+
+    def cancelled(connection: Connection) -> None:
+        stored = order_row(connection, "shop", order)
+        assert stored is not None
+        lines = (replace(stored.said.lines[0], lost=(Moved(units=1),)),)
+        gone = replace(stored.said, version=now, status=OrderStatus.CANCELLED, cancelled_at=now, lines=lines)
+        book_orders(connection, world.agent.setup, [Arrival(channel="shop", order=gone)], now=now, run="story")
+
+    await world.agent.database.transact(cancelled)
+    await world.lives(5, poll=False)
+    assert (await world.available(), world.shown()) == (9, [9, 9])
 
 
 async def test_a_slip_at_a_blind_key_is_repaired_as_soon_as_its_orders_were_read(open_world) -> None:

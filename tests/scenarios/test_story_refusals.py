@@ -13,6 +13,7 @@ from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
 from channelsync.lab.marketplace_values import State
 from channelsync.sdk.budgets import Lane
 from channelsync.sdk.values import PushResult
+from channelsync.store import keys
 
 BEGINS = datetime(2026, 3, 2, 12, 11, tzinfo=UTC)
 """When every story begins."""
@@ -36,6 +37,21 @@ async def test_a_refused_number_backs_off_alone_and_is_found(open_world) -> None
     tries = sum(update.key.key == "shop-cup" for batch in world.wires["shop"].pushed for update in batch)
     assert 3 <= tries <= 5
     assert await world.kinds() == ["push refused"]
+
+
+@pytest.mark.parametrize("kind", [FaultKind.SERVER_ERROR, FaultKind.NO_ANSWER])
+async def test_an_urgent_lowering_whose_push_fails_waits_for_no_earlier_refusal(open_world, kind: FaultKind) -> None:
+    fails = Fault(kind=kind, starts=BEGINS, ends=BEGINS + timedelta(seconds=90), endpoints=frozenset({"push"}))
+    late = MarketplaceRules(visibility=(600.0, 600.0))
+    world = await open_world({"shop": COMPARES, "market": late}, faults={"shop": [fails]})
+    row, again = await world.row("shop"), world.clock.now() + timedelta(hours=6)
+    await world.agent.database.transact(lambda c: keys.save_key(c, row.id, failures=9, not_before=again))
+    world.sells("market", 1)
+    await world.sweeps("market")  # a drop that no order explains yet: what it is due for is urgent
+    await world.tick("shop")
+    assert world.shows("shop") == 10
+    await world.lives(5)
+    assert world.shows("shop") == 9
 
 
 def all_or_nothing(original: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -56,6 +57,46 @@ async def test_a_sale_elsewhere_before_a_push_is_seen_is_not_forgotten_when_it_i
     assert (world.shows("shop"), (await world.row("shop")).state.writes) == (7, ())
     await world.tick("shop")
     assert world.shows("shop") == 5
+
+
+@pytest.mark.fails_without("sync.push_results.UNSEEN", 1)
+async def test_a_lowering_that_comes_up_while_a_push_is_under_way_leaves_as_soon_as_it_is_answered(open_world) -> None:
+    world = await open_world(["shop", "market"])
+    shop = world.wires["shop"].inner
+
+    async def push(updates: Any) -> Any:
+        results = await shop.push(updates)
+        world.wires["shop"].inner = shop
+        world.sells("market", 4)
+        await world.poll("market")
+        return results
+
+    world.sells("market", 3)
+    await world.poll("market")
+    world.wires["shop"].inner = SimpleNamespace(push=push, read=shop.read)
+    await world.tick("shop")
+    world.passes(seconds=1)
+    await world.tick("shop")
+    assert world.wires["shop"].values == [7, 3]
+
+
+async def test_a_read_that_shows_a_push_and_explains_a_drop_of_a_blind_number_lets_it_be_raised(open_world) -> None:
+    blind = replace(PRESETS["physical, blind"], understates={"staleness_s": 180.0})
+    world = await open_world({"shop": blind, "market": PLAIN})
+    shipped = world.sells("shop", 1)
+    world.sells("shop", 2)
+    await world.poll()
+    await world.lives(10)
+    world.market("shop").ship(shipped)
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    assert (world.shows("shop"), await world.held()) == (9, [1])
+    world.passes(seconds=10)
+    world.sells("market", 1)
+    await world.poll()
+    await world.tick("shop")
+    await world.lives(20)
+    assert (await world.available(), world.shown(), await world.held()) == (6, [8, 6], [])
 
 
 ANY_ORDER = MarketplaceRules(applies=Applies.ANY_ORDER, apply_delay=(0.0, 60.0))

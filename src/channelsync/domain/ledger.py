@@ -127,7 +127,10 @@ class Movement:
 
 
 def available_moved(movements: Iterable[Movement]) -> set[str]:
-    """The items of which some location has more or fewer available after these: a shipment alone changes nothing."""
+    """The items of which some location has more or fewer available after these.
+
+    A shipment of what was reserved leaves that as it was.
+    """
     moved: dict[PositionKey, int] = {}
     for one in movements:
         moved[one.position] = moved.get(one.position, 0) + one.on_hand - one.reserved - one.withheld

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, literal_column, or_, select, update
 
 from channelsync.store.among import among, values
 from channelsync.store.key_writes import UNSEEN
@@ -96,9 +96,13 @@ def mark_listing_due(connection: Connection, listing: str, now: datetime) -> Non
 
 
 def _mark(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
+    """Locks them first, as `keys.mark_due` does: one that is due already may just be taken off by a publisher."""
+    these = and_(which, _KEY.c.item.is_not(None))
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(_KEY.c.id).where(these).order_by(_KEY.c.id).with_for_update())
     connection.execute(
         update(_KEY)
-        .where(which, _KEY.c.item.is_not(None))
+        .where(these)
         .where(or_(_KEY.c.due_at.is_(None), _KEY.c.due_at > now, _KEY.c.urgency == UNSEEN))
         .values(due_at=now, urgency=case((_KEY.c.urgency == UNSEEN, 1), else_=_KEY.c.urgency))
     )

@@ -26,7 +26,7 @@ def begin_writes(connection: Connection, rows: Sequence[dict[str, object]]) -> N
     """Records writes before their request leaves, and moves their keys to the new generation.
 
     The caller holds the keys locked, and has decided by all that they were put on the agenda for: what is left of it is
-    that the write is seen.
+    that the write is seen. A pause that an earlier refusal asked for ends with the write, urgent as it was.
     """
     if not rows:
         return
@@ -43,6 +43,7 @@ def _next_generation() -> Update:
         .values(
             generation=bindparam("b_generation"),
             urgency=UNSEEN,
+            not_before=None,
             due_at=func.coalesce(_KEY.c.due_at, bindparam("b_sent", type_=_KEY.c.due_at.type)),
         )
     )

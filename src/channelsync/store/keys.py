@@ -213,7 +213,10 @@ def mark_keys_due(connection: Connection, ids: Iterable[int], at: datetime, *, u
 
 
 def due_change(connection: Connection, items: Iterable[str], ids: Iterable[int], now: datetime) -> Change:
-    """Puts keys on the agenda as `mark_due` does: those that show one of these items, and these themselves."""
+    """Puts keys on the agenda: those that show one of these items, and these themselves.
+
+    The caller holds the positions of the items, which a publisher locks before it decides; so no key is locked first.
+    """
     shown, themselves = sorted(set(items)), sorted(set(ids))
     listed = {"due_items": values(connection, shown), "due_keys": values(connection, themselves)}
     return _mark_both_due(connection.dialect.name), {**listed, "b_now": now}

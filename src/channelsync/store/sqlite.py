@@ -67,9 +67,10 @@ class SqliteDatabase(Database):
         for threads in (self._writer_thread, self._reader_threads):
             if threads is not None:
                 threads.shutdown()
-        for connection in (self._writing, *self._reading):
-            if connection is not None:
-                connection.close()
+        if self._writing is not None:
+            self._writing.close()
+        while (reading := self._kept_reader()) is not None:
+            reading.close()
         self._writer.dispose()
         self._reader.dispose()
 
@@ -113,10 +114,7 @@ class SqliteDatabase(Database):
 
     def _read(self, work: Work[T], *, snapshot: bool) -> T:
         self._refuse_another_file()
-        try:
-            connection = self._reading.pop()
-        except IndexError:
-            connection = self._reader.connect()
+        connection = self._kept_reader() or self._reader.connect()
         try:
             if snapshot:
                 connection.exec_driver_sql(_BEGIN_READING)
@@ -127,6 +125,13 @@ class SqliteDatabase(Database):
             raise
         self._reading.append(connection)
         return value
+
+    def _kept_reader(self) -> Connection | None:
+        """One that nobody reads with; several threads ask at once."""
+        try:
+            return self._reading.pop()
+        except IndexError:
+            return None
 
     async def _migrate(self, work: Work[T]) -> T:
         rebuilding = _engine(partial(connect, self.path, foreign_keys=False), size=1)

@@ -47,7 +47,7 @@ class Booked:
     """What became of a batch. verdicts: in the order of the arrivals. entries: ledger entries written.
 
     ask_again: (channel, order) of orders to read by id, because two snapshots of one version differ.
-    items: those whose available changed.
+    items: those whose available changed. marked: keys were put on the publishers' agenda.
     """
 
     verdicts: list[Verdict] = field(default_factory=list)
@@ -55,6 +55,7 @@ class Booked:
     unmapped: int = 0
     ask_again: list[tuple[str, str]] = field(default_factory=list)
     items: set[str] = field(default_factory=set)
+    marked: bool = False
 
 
 def book_orders(
@@ -223,7 +224,7 @@ class _Batch:
         """
         before = {key: position.available for key, position in self.positions.items()}
         along = [*orders.order_rows(list(self.saves.values()), self.known, self.now), *self._plain_effects()]
-        moved = available_moved(self.movements)
+        moved = available_moved(self.movements) | self._open_at_blind_channels()
         with orders.booked_by_one():
             entries = ledger.write(
                 self.connection,
@@ -237,6 +238,7 @@ class _Batch:
         self.done.entries = len(entries)
         self.done.items = available_moved(entry.movement for entry in entries)
         keys.mark_due(self.connection, self._shown(self.done.items - moved), self.now)
+        self.done.marked = bool(moved or self.effects or self.done.items)
         report_oversold(self.connection, before, self.positions, self.now)
         findings.open_findings(self.connection, self.unmapped, self.now)
         findings.close_findings(self.connection, self.mapped, "it waits for no item any more", self.now)
@@ -262,9 +264,13 @@ class _Batch:
                 write_together(self.connection, [keys.effect_rows(channel, settled, self.now)])
         return entries
 
+    def _open_at_blind_channels(self) -> set[str]:
+        """Items of which open orders take more or fewer at a channel whose numbers contain them untold."""
+        blind = {name for name, channel in self.setup.channels.items() if channel.capabilities.blind}
+        return {movement.position.item for movement in self.movements if movement.cause.channel in blind}
+
     def _due(self, items: Iterable[str]) -> list[Change]:
-        """Keys that show these items, and keys whose own number an effect moves: a payment changes nothing else, nor
-        does a shipment of what was reserved."""
+        """Keys that show these items, and keys whose own number an effect moves: a payment changes nothing else."""
         moved = {effect.key for effects in self.effects.values() for effect in effects}
         shown = self._shown(items)
         return [keys.due_change(self.connection, shown, moved, self.now)] if shown or moved else []

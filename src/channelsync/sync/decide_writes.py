@@ -20,6 +20,7 @@ from channelsync.sdk.values import QuantityKey, QuantityUpdate
 from channelsync.store import channels, key_writes, keys, leases
 from channelsync.store.channels import ChannelState
 from channelsync.store.codec import dump
+from channelsync.store.database_errors import DatabaseConflict
 from channelsync.store.keys import KeyRecord
 from channelsync.store.leases import Lease
 from channelsync.sync.accounts import orders_read
@@ -218,13 +219,14 @@ def prepare(
 def _locked_targets(connection: Connection, agent: Agent, wanted: Sequence[int]) -> dict[int, Target]:
     """Targets of these keys, which are locked, by the set-up that holds then.
 
-    One that changed while we waited for the locks has put the keys on the agenda already, and would not do so again.
+    One that changed while we waited for the locks has put the keys on the agenda already, and would not do so again:
+    DatabaseConflict, so that the transaction begins anew.
     """
-    while True:
-        setup = agent.setup
-        found = compute_targets(connection, setup, agent.measures, wanted, lock=True)
-        if agent.setup is setup:
-            return found
+    setup = agent.setup
+    found = compute_targets(connection, setup, agent.measures, wanted, lock=True)
+    if agent.setup is not setup:
+        raise DatabaseConflict("the set-up changed while we waited for the keys")
+    return found
 
 
 def next_steps(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.sdk.values import PushResult
 from channelsync.store import findings, key_writes, keys
+from channelsync.store.key_writes import UNSEEN
 from channelsync.store.keys import KeyRecord
 from channelsync.store.sent_writes import NEVER_LEFT
 from channelsync.sync.agent import Agent, OpenChannel
@@ -73,8 +74,9 @@ def _follow(
             if record.failures >= REFUSALS_MAX:
                 closed = [fingerprint(FindingKind.PUSH_REFUSED, str(record.id))]
                 findings.close_findings(connection, closed, "the channel accepted a later write", now)
-            look_again = now + min(channel.setup.capabilities.timing.grace, channel.setup.tick)
-            return {"due_at": look_again, "not_before": None}
+            if record.urgency != UNSEEN:  # due again since the write began, and not put off
+                return {}
+            return {"due_at": now + min(channel.setup.capabilities.timing.grace, channel.setup.tick)}
         case "refused":
             failures = record.failures + 1
             # Not urgent any more: urgent keys are not held back, and would be refused again and again.

@@ -51,7 +51,7 @@ async def _book(agent: Agent, page: list[StoredOrder], done: Replayed) -> None:
         return book_orders(connection, agent.setup, arrivals, now=now, run=agent.run)
 
     booked = await agent.database.transact(unit)
-    if booked.items:
+    if booked.marked:
         agent.wake_publishers()
     changed = [order for order, verdict in zip(known, booked.verdicts, strict=True) if verdict == "booked"]
     done.orders += len(known)

@@ -63,7 +63,7 @@ async def poll_orders(agent: Agent, channel: OpenChannel) -> Taken:
             taken.orders += len(page.orders)
             taken.booked += sum(verdict == "booked" for verdict in booked.verdicts)
             agent.beats.touch(orders_part(channel.name), WORK_SECONDS)
-            if booked.items:
+            if booked.marked:
                 agent.wake_publishers()
         taken.booked += await read_hinted(agent, channel)
     except ChannelError as error:
@@ -139,7 +139,7 @@ async def take_by_id(agent: Agent, channel: OpenChannel, wanted: Sequence[str]) 
         return booked
 
     booked = await agent.database.transact(unit)
-    if booked.items:
+    if booked.marked:
         agent.wake_publishers()
     return sum(verdict == "booked" for verdict in booked.verdicts)
 
@@ -174,7 +174,7 @@ async def _book_again(agent: Agent, channel: str, waiting: Sequence[StoredOrder]
     if not await agent.database.query(lambda c: _bookable(c, agent.setup.channels[channel], waiting)):
         return 0
     booked = await agent.database.transact(unit)
-    if booked.items:
+    if booked.marked:
         agent.wake_publishers()
     return sum(verdict == "booked" for verdict in booked.verdicts)
 

@@ -127,7 +127,7 @@ class _Reading:
         if meant.meaning in (Meaning.TOO_SOON, Meaning.NOT_VISIBLE_YET):
             self._change(record, read_at=read.asked)
             return
-        if rests(record, meant, timing):
+        if rests(record, meant, timing) and not self.held.get(record.id):
             self._change(record, due_at=None)
         elif meant.meaning is not Meaning.AS_EXPECTED or meant.visible is not None or record.due_at is not None:
             self.look_again.add(record.id)  # the read may have made room for a write that waited
