@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from channelsync.domain.publishing import Decision
 from channelsync.domain.rules import Fixed, LastUnits
@@ -15,7 +17,9 @@ from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
 from channelsync.sdk.errors import AnswerUnreadable
 from channelsync.sdk.values import Applies, PushResult
 from channelsync.sync import decide_writes
+from channelsync.sync.agent import Agent
 from channelsync.sync.raise_waits import Waiting
+from channelsync.sync.targets import Target
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 """When every world opens; a story begins eleven minutes later."""
@@ -68,6 +72,12 @@ def as_at_first(original: Any) -> Any:
     return targets
 
 
+def whenever(connection: Connection, agent: Agent, wanted: Sequence[int]) -> dict[int, Target]:
+    """By the set-up of when the locks were asked for."""
+    return decide_writes.compute_targets(connection, agent.setup, agent.measures, wanted, lock=True)
+
+
+@pytest.mark.fails_without("sync.decide_writes._locked_targets", whenever)
 async def test_rules_that_change_while_keys_are_being_locked_are_not_missed(
     open_world, monkeypatch: pytest.MonkeyPatch
 ) -> None:
