@@ -34,7 +34,7 @@ print(play(plan_simulation(3, size)).digest)
 """
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_every_invariant_holds_on_a_day_on_which_everything_goes_wrong(seed: int) -> None:
     outcome = play(plan_simulation(seed, FEWER))
     assert outcome.breaches == ()

@@ -24,6 +24,7 @@ from channelsync.sdk.resources import Resources
 from channelsync.sdk.values import QuantityKey
 from channelsync_amazon import CONNECTOR
 from channelsync_amazon.settings import AmazonSettings
+from loopback_wire import loopback_wire
 from vendor_amazon import AmazonHabits, AmazonSite
 from vendor_amazon.world import ORDERS_PER_PAGE, AmazonWorld
 
@@ -142,7 +143,7 @@ class TestOverASocket(OnTheServer, ConnectorContract):
 
     @pytest.fixture
     async def way(self, address: str) -> AsyncIterator[httpx.AsyncBaseTransport]:
-        async with httpx.AsyncHTTPTransport() as transport:
+        async with loopback_wire() as transport:
             yield transport
 
     @pytest.fixture

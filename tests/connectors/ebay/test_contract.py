@@ -23,6 +23,7 @@ from channelsync.sdk.contract.orders import LifeContract, OrderContract
 from channelsync.sdk.contract.pages import ListingPageContract, PageContract
 from channelsync_ebay import CONNECTOR
 from channelsync_ebay.settings import EbaySettings
+from loopback_wire import loopback_wire
 from vendor_ebay import EBAY_RULES, EbayBehaviour, EbaySite, EbayWorld
 
 SERVER_FAULTS = {
@@ -133,7 +134,7 @@ class TestOverASocket(OnTheServer, ConnectorContract):
 
     @pytest.fixture
     async def noting(self, noting, address: str) -> AsyncIterator[Any]:
-        async with httpx.AsyncHTTPTransport() as wire:
+        async with loopback_wire() as wire:
             noting.inner = wire
             yield noting
 

@@ -9,6 +9,7 @@ from channelsync.lab.virtual_time import loopback_server
 from channelsync.sdk.contract import ConnectorContract, HttpFaults
 from channelsync_files import CONNECTOR
 from channelsync_files.settings import FilesSettings
+from loopback_wire import loopback_wire
 
 
 class TestFolder(ConnectorContract):
@@ -60,7 +61,7 @@ class TestHttp(ConnectorContract):
 
     @pytest.fixture
     async def way(self) -> AsyncIterator[httpx.AsyncBaseTransport]:
-        async with httpx.AsyncHTTPTransport() as transport:
+        async with loopback_wire() as transport:
             yield transport
 
     @pytest.fixture

@@ -2,7 +2,6 @@
 
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -13,6 +12,7 @@ from channelsync.sdk.values import QuantityKey, QuantityUpdate
 from channelsync_files import CONNECTOR
 from channelsync_files.access import authorization
 from channelsync_files.settings import FilesSettings
+from loopback_wire import loopback_wire
 
 pytestmark = pytest.mark.processes
 
@@ -26,7 +26,7 @@ class Desk:
 
     @asynccontextmanager
     async def opened(self):
-        async with httpx.AsyncHTTPTransport() as transport:
+        async with loopback_wire() as transport:
             budgets = CONNECTOR.budgets(self.settings)
             resources = unused("shop", budgets, self.clock, transport=transport)
             async with CONNECTOR.open(self.settings, resources) as channel:

@@ -15,6 +15,7 @@ from channelsync.sdk.contract.orders import LifeContract, OrderContract
 from channelsync.sdk.contract.pages import ListingPageContract, PageContract
 from channelsync_sandbox import CONNECTOR
 from channelsync_sandbox.settings import SandboxSettings
+from loopback_wire import loopback_wire
 
 DIFFERENT = (
     "compare-and-set",
@@ -84,7 +85,7 @@ class TestOverASocket(OnTheLab, ConnectorContract):
 
     @pytest.fixture
     async def way(self, address: str) -> AsyncIterator[httpx.AsyncBaseTransport]:
-        async with httpx.AsyncHTTPTransport() as transport:
+        async with loopback_wire() as transport:
             yield transport
 
     @pytest.fixture

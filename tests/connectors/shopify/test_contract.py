@@ -26,6 +26,7 @@ from channelsync.sdk.contract.orders import OrderContract
 from channelsync.sdk.contract.pages import ListingPageContract, PageContract
 from channelsync_shopify import CONNECTOR
 from channelsync_shopify.settings import ShopifySettings
+from loopback_wire import loopback_wire
 from vendor_shopify import ShopifySite, open_vendor
 from vendor_shopify.world import ANSWERS, ShopifyWorld
 
@@ -178,7 +179,7 @@ class TestOverASocket(TakesWhenItReserves, OnTheServer, ConnectorContract):
 
     @pytest.fixture
     async def transport(self, world: ShopifyWorld, address: str) -> AsyncIterator[httpx.AsyncBaseTransport]:
-        async with httpx.AsyncHTTPTransport() as wire:
+        async with loopback_wire() as wire:
             world.wire.inner = wire
             yield world.transport
 

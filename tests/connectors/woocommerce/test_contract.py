@@ -19,6 +19,7 @@ from channelsync.sdk.contract.orders import LifeContract, OrderContract
 from channelsync.sdk.contract.pages import ListingPageContract, PageContract
 from channelsync_woocommerce import CONNECTOR
 from channelsync_woocommerce.settings import WooSettings
+from loopback_wire import loopback_wire
 from vendor_woocommerce.options import SiteOptions
 from vendor_woocommerce.world import PER_PAGE, WooWorld
 
@@ -133,7 +134,7 @@ class TestOverASocket(OnTheVendorsServer, ConnectorContract):
 
     @pytest.fixture
     async def way(self) -> AsyncIterator[httpx.AsyncBaseTransport]:
-        async with httpx.AsyncHTTPTransport() as transport:
+        async with loopback_wire() as transport:
             yield transport
 
     @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from graphql import (
@@ -12,6 +13,7 @@ from graphql import (
     GraphQLError,
     GraphQLObjectType,
     GraphQLResolveInfo,
+    GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
@@ -61,6 +63,13 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
 
 
+@lru_cache(maxsize=500)
+def _document(schema: GraphQLSchema, text: str) -> tuple[DocumentNode, list[Json]]:
+    """Parsed and validated; the same text is looked at once, whichever shop is asked."""
+    document = parse(text)
+    return document, document_errors(schema, document)
+
+
 class Executor:
     """Executes against one schema with the given root fields."""
 
@@ -68,7 +77,6 @@ class Executor:
         self._schema = schema
         self._queries, self._mutations = queries, mutations
         self._bucket = bucket
-        self._parsed: dict[str, tuple[DocumentNode, list[Json]]] = {}
 
     def read(self, content: Mapping[str, Any]) -> Operation | Json:
         """An operation from a request's body, or the answer that refuses it."""
@@ -76,7 +84,7 @@ class Executor:
         if not isinstance(text, str) or not text.strip():
             return _refused("No query document present.")
         try:
-            document, errors = self._document(text)
+            document, errors = _document(self._schema.graphql, text)
         except GraphQLSyntaxError as error:
             return {"errors": [_syntax(error)]}
         name = content.get("operationName")
@@ -89,15 +97,6 @@ class Executor:
         if wrong:
             return {"errors": wrong}
         return Operation(document, node, variables, name, Costs(self._schema, document, node, variables))
-
-    def _document(self, text: str) -> tuple[DocumentNode, list[Json]]:
-        """Parsed and validated; the same text is looked at once."""
-        if text not in self._parsed:
-            document = parse(text)
-            if len(self._parsed) > 500:
-                self._parsed.clear()
-            self._parsed[text] = document, document_errors(self._schema.graphql, document)
-        return self._parsed[text]
 
     def run(self, operation: Operation, call: Call, now: datetime, endpoint: str) -> Outcome:
         """Runs it if the bucket can pay; the content of the answer."""
