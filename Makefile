@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine with Python 3.11+ and make:
-#   make demo    replays one real trading day and proves that every channel is right
+#   make demo    replays one trading day, of simulated baskets, and proves that every channel is right
 #   make test    passes the tests, on SQLite and on real PostgreSQL
 PYTHON ?= python3
 VENV := .venv
@@ -34,7 +34,7 @@ $(JUDGES_STAMP): $(STAMP) requirements/judges.txt
 
 setup: $(STAMP)  ## the environment, in .venv
 
-demo: $(STAMP)  ## one real trading day on three simulated marketplaces; ARGS='--database postgresql'
+demo: $(STAMP)  ## one trading day of simulated baskets on three simulated marketplaces; ARGS='--database postgresql'
 	$(BIN)/channelsync demo $(ARGS)
 
 # In their own order, or the files with few and long tests (real processes) would come last, on one worker alone.

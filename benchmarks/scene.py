@@ -19,6 +19,7 @@ from channelsync.store.items import Item, item_id
 from channelsync.store.listings import SeenListing
 from channelsync.store.tables import metadata
 from channelsync.sync.book_orders import Arrival
+from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.setup import ChannelSetup, Setup
 
 SKUS = 1_000
@@ -62,8 +63,8 @@ class Scene:
         receive(connection, [item(n) for n in range(self.skus)], PLENTY)
         seen = [_seen(n) for n in range(self.skus)]
         listings.save_listings(connection, CHANNEL, "account", seen, BEGAN)
-        for n in range(self.skus):
-            listings.set_mapping(connection, CHANNEL, listing_name(n), item(n), 1, RUN, BEGAN)
+        wanted = [Wanted(CHANNEL, listing_name(n), item(n)) for n in range(self.skus)]
+        map_listings(connection, self.setup(), wanted, by=RUN, run=RUN, now=BEGAN)
 
 
 def item(number: int) -> str:

@@ -36,7 +36,10 @@ HIDDEN_S = 120
 
 _REFUSED = (400, 403)
 _AWAY = frozenset({"RequestThrottled", "ThrottlingException", "OverLimit", "ServiceUnavailable"})
-_NEEDS_EXTRA = "Install channelsync[amazon-sqs]: the settings name a queue, and what signs its requests is missing."
+_NEEDS_EXTRA = (
+    "The settings name a queue, and what signs its requests is missing: in the folder of the clone, "
+    "pip install '.[amazon-sqs]'."
+)
 
 
 class _Message(CamelWire):

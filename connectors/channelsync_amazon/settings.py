@@ -184,7 +184,7 @@ class AmazonSettings(BaseModel):
         ),
     ] = None
     """A queue of yours at AWS that Amazon sends its notifications to: changes are then seen within seconds. Needs
-    channelsync[amazon-sqs]. Not set by default: orders and numbers are polled only."""
+    the extra amazon-sqs. Not set by default: orders and numbers are polled only."""
 
     base_url: Annotated[str | None, Field(pattern=r"^https?://", examples=["http://127.0.0.1:8080"])] = None
     """Where the API is, for tests and Amazon's sandbox. Default: the region's."""

@@ -136,7 +136,8 @@ class OrderLog:
                 continue
             as_taken = _Taken(self._how.path, file.name, now.strftime(_STAMP), digest_of(file.content), file.name)
             try:
-                orders = [] if file.problem or as_taken.digest in self._digests else self._parsed(file, now)
+                told = file.problem or as_taken.digest in self._digests
+                orders = [] if told else await asyncio.to_thread(self._parsed, file, now)
             except wire.BadFile:
                 continue  # it is told when it is taken
             for one in orders:
@@ -251,9 +252,9 @@ class OrderLog:
     async def _read(self, file: _Taken) -> list[Found]:
         try:
             content = await self._place.fetch(file.folder, file.name)
+            orders = await asyncio.to_thread(parsed, content, self._how, file.original, file.at)
             if file.folder == self._done:
-                return await asyncio.to_thread(parsed, content, self._how, file.original, file.at)
-            parsed(content, self._how, file.original, file.at)
+                return orders
             why = "it was refused; the reason stands beside it"
         except NoSuchFile:
             return []  # somebody tidied up meanwhile

@@ -195,6 +195,8 @@ class FilesSettings(BaseModel):
             raise ValueError("`acknowledgements` are of `quantities`, which are not set")
         if self.meaning == "physical" and self.source != "snapshot":
             raise ValueError('meaning = "physical" needs a file of numbers to read')
+        if self.meaning == "physical" and self.cap is not None:
+            raise ValueError('meaning = "physical" does not go with `cap`: what is cut off looks sold')
         told = self.orders is not None and self.orders.columns.deducted_at is not None
         if told != (self.deducts is Deducts.AS_TOLD):
             raise ValueError('deducts = "as told" and a column `deducted_at` of the orders go together')

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from channelsync.sdk.channel import CallCost, Capabilities, Moves, QuantityMeaning, ZeroPolicy
 from channelsync.sdk.http import Timeouts
@@ -154,6 +154,12 @@ class SandboxSettings(Declared):
     on_difference: Literal["stop", "warn"] = "stop"
     """What `check` does when the marketplace declares other values than stand here. stop: the channel stops and says
     what to set. warn: a line in the log, and these values count. Default stop: a wrong value oversells."""
+
+    @model_validator(mode="after")
+    def _physical_is_whole(self) -> Self:
+        if self.meaning == "physical" and (self.cap is not None or self.rounds_to > 1):
+            raise ValueError('meaning = "physical" goes with neither `cap` nor `rounds_to`: what is cut off looks sold')
+        return self
 
     @property
     def secrets(self) -> tuple[SecretStr, ...]:

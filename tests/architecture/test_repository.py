@@ -17,15 +17,21 @@ def test_no_lock_file_records_the_hosts_of_an_index() -> None:
     assert [path.name for path in tracked() if path.name in names] == []
 
 
+def requirements() -> list[Path]:
+    found = sorted((ROOT / "requirements").glob("*.txt"))
+    assert "run.txt" in [path.name for path in found]
+    return found
+
+
 def test_no_requirements_file_names_an_index() -> None:
-    for path in (ROOT / "requirements").glob("*.txt"):
+    for path in requirements():
         assert not re.search(
             r"^\s*(-i|--index-url|--extra-index-url|--find-links|-f)\b|https?://", path.read_text(), re.M
         )
 
 
 def test_every_dependency_is_pinned_with_its_hashes() -> None:
-    for path in (ROOT / "requirements").glob("*.txt"):
+    for path in requirements():
         for block in re.split(r"\n(?=\S)", path.read_text().strip()):
             assert "==" in block, f"{path.name}: {block.splitlines()[0]}"
             assert "--hash=sha256:" in block, f"{path.name}: {block.splitlines()[0]}"

@@ -11,7 +11,6 @@ from channelsync.domain.bundles import (
     affected_by,
     affected_index,
     capacity,
-    capacity_over,
     explode,
     explode_all,
     explode_both,
@@ -154,17 +153,6 @@ def test_negative_capacity_is_how_many_bundles_we_are_short() -> None:
     assert capacity("set", {"nut": -1, "bolt": 50}, made) == -1
     assert capacity("set", {"nut": -4, "bolt": 50}, made) == -2
     assert capacity("set", {"nut": -5, "bolt": 50}, made) == -3
-
-
-def test_capacity_is_found_location_by_location_and_is_not_clamped() -> None:
-    made = recipes(("set", "virtual", {"nut": 1, "bolt": 1}))
-    locations = {
-        "north": {"nut": 5},
-        "south": {"bolt": 5},
-        "west": {"nut": 2, "bolt": 3},
-        "east": {"nut": -2, "bolt": 1},
-    }
-    assert capacity_over("set", locations, made) == {"north": 0, "south": 0, "west": 2, "east": -2}
 
 
 def test_large_numbers_are_found_quickly_and_exactly() -> None:

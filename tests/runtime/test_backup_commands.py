@@ -105,6 +105,14 @@ def test_verifying_a_backup_needs_no_configuration_and_ends_with_1_when_it_is_no
     assert shopkeeper.runs("backup", "verify", str(path)).code == 1
 
 
+@pytest.mark.parametrize("command", ["verify", "restore"])
+def test_a_backup_that_is_not_there_is_named(shopkeeper: Any, command: str) -> None:
+    ran = shopkeeper.runs("backup", command, "nope.zip")
+
+    assert ran.code != 0
+    assert ran.err.startswith("error: There is no file nope.zip.")
+
+
 def test_a_backup_is_restored_over_a_database_in_use_by_nobody_when_that_is_said_and_what_was_there_is_kept(
     shopkeeper: Any, tmp_path: Path
 ) -> None:

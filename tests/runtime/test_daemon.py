@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from channelsync.sdk.values import PushResult, QuantityUpdate
 from channelsync.store import items, ledger
 from channelsync.store.database_errors import DatabaseUnavailable, PublisherRunning
 from channelsync.store.items import Item, item_id
-from channelsync.store.listings import set_mapping
+from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.pull_listings import identify, pull_listings
 from channelsync.sync.rule_changes import change_rule, plain_rule
 from channelsync.sync.switches import change_channel
@@ -187,10 +188,10 @@ async def _set_up(stand: Stand) -> None:
             listing = shop.list_item("MUG", 2).id
             await identify(agent, agent.channels[name])
             await pull_listings(agent, agent.channels[name])
-            now = agent.clock.now()
-            await agent.database.transact(
-                lambda c, name=name, listing=listing, now=now: set_mapping(c, name, listing, MUG.item, 1, "t", now)
-            )
+            wanted = [Wanted(name, listing, MUG.item)]
+            now = stand.clock.now()
+            mapped = partial(map_listings, setup=agent.setup, wanted=wanted, by="t", run=agent.run, now=now)
+            await agent.database.transact(mapped)
 
 
 def test_a_daemon_makes_every_channel_right_and_ends_when_it_is_told_to(play: Any, sqlite_url: str) -> None:
@@ -237,6 +238,22 @@ def test_a_channel_that_failed_begins_again_with_growing_pauses_and_goes_on_when
             await stand.minutes((LONGEST_PAUSE + 120) / 60)  # a raise waits for orders, then for reads
             assert stand.number("shop") == 5
             await stand.minutes(STEADY_AFTER / 60)
+            (finding,) = await stand.rows("SELECT * FROM finding WHERE kind = 'task failed'")
+            assert finding.closed_why == "it runs well again"
+
+    play(story, sqlite_url)
+
+
+def test_a_daemon_that_is_started_after_a_part_failed_starts_and_closes_its_finding_once_it_runs_well(
+    play: Any, sqlite_url: str
+) -> None:
+    async def story(stand: Stand) -> None:
+        DEEDS.broken.add("daemon-shop")
+        async with stand.daemon():
+            await stand.minutes(5)
+        DEEDS.broken.clear()
+        async with stand.daemon():
+            await stand.minutes(STEADY_AFTER / 60 + 1)
             (finding,) = await stand.rows("SELECT * FROM finding WHERE kind = 'task failed'")
             assert finding.closed_why == "it runs well again"
 

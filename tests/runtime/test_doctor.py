@@ -102,6 +102,8 @@ def test_status_shows_every_channel_and_ends_with_1_without_a_daemon(shopkeeper:
     assert "shop" in ran.out
     assert "market" in ran.out
     assert "No daemon runs" in ran.err
+    assert {"channel", "numbers", "pushed"} <= set(ran.out.split())
+    assert max(map(len, ran.out.splitlines())) <= 80
     told = shopkeeper.runs("status", "--json").document
     assert (told["alive"], [one["channel"] for one in told["channels"]]) == (False, ["shop", "market"])
     assert told["channels"][0]["numbers"] == 1

@@ -64,6 +64,12 @@ def test_at_a_past_time_the_ledger_is_replayed(sold: Shopkeeper) -> None:
     assert "as known at" in sold.runs("explain", "MUG", "--at", now).out
 
 
+def test_at_a_time_before_any_read_no_later_one_is_told(sold: Shopkeeper) -> None:
+    found = sold.runs("explain", "MUG", "--at", "2020-01-01T00:00Z", "--json").document
+
+    assert all(number["reads"] == [] for number in found["numbers"])
+
+
 def test_only_the_named_channel_is_explained(sold: Shopkeeper) -> None:
     assert sold.runs("explain", "MUG", "--channel", "market", "--json").document["numbers"] == []
     assert "stands behind no listing" in sold.runs("explain", "MUG", "--channel", "market").err

@@ -42,6 +42,7 @@ def about(name: str, channel: str) -> list[Finding]:
         (FindingKind.FEED_LATE, (name,), ""),
         (FindingKind.TASK_FAILED, ("task", f"feed:{name}"), ""),
         (FindingKind.TASK_FAILED, ("task", f"listings:{channel}"), channel),
+        (FindingKind.TASK_FAILED, (f"channel {channel}",), channel),
         (FindingKind.NEEDS_SELLER, (channel, "numbers"), channel),
         (FindingKind.CHANNEL_DOWN, (channel, "orders"), channel),
         (FindingKind.WEBHOOKS, (channel, "subscriptions"), channel),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from channelsync.runtime.cli import main
 from channelsync.runtime.cli.exit_codes import ExitCode
 from channelsync.sdk.clock import SystemClock
 from channelsync_memory.shop import SHOPS, Shop, ShopSilent
@@ -33,19 +32,8 @@ settings = {{ shop = "cli-market" }}
 """
 
 
-class Ran:
-    """How a command ended and what it printed."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """What it printed as JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Ran]
+Run = Callable[..., Any]
+"""Runs a command; see `Ran` in conftest.py for how it ended."""
 
 
 @pytest.fixture
@@ -56,17 +44,11 @@ def shops() -> Iterator[dict[str, Shop]]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, sqlite_url: str, shops: dict[str, Shop], capsys: pytest.CaptureFixture[str]) -> Run:
+def run(tmp_path: Path, sqlite_url: str, shops: dict[str, Shop], run_command: Run) -> Run:
     """Runs a command on a seller with two shops."""
     config = tmp_path / "config.toml"
     config.write_text(CONFIG.format(url=sqlite_url))
-
-    def command(*arguments: str) -> Ran:
-        code = main(["--config", str(config), *arguments], {})
-        printed = capsys.readouterr()
-        return Ran(code, printed.out, printed.err)
-
-    return command
+    return partial(run_command, "--config", str(config))
 
 
 @pytest.fixture
@@ -138,6 +120,8 @@ def test_list_shows_what_listings_are_mapped_to_and_their_numbers(mugs: Run) -> 
     assert [(row["multiple"], row["mapped_by"], row["shows"]) for row in of_mug] == [(2, "map", [None])]
     assert [row["listing"] for row in waiting] == ["item-2"]
     assert rows[0]["shows"] == [5]
+    header = " ".join(mugs("listings", "list").out.split()[:40])
+    assert "shows" not in header
 
 
 def test_list_of_an_unknown_sku_says_so(mugs: Run) -> None:
@@ -260,6 +244,11 @@ def test_the_run_that_match_names_takes_all_of_its_mappings_back(mugs: Run) -> N
     assert mugs("undo", named).code == 0
 
     assert all(row["mapped_to"] is None for row in mugs("listings", "list", "--json").rows)
+
+
+def test_a_match_of_skus_that_no_item_has_names_the_way_for_all_of_them_at_once(mugs: Run) -> None:
+    assert "--create-items" in mugs("listings", "match").err
+    assert "no item has the SKU" not in mugs("listings", "match", "--create-items").err
 
 
 def test_guesses_without_apply_are_a_mistake(run: Run) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from channelsync.runtime.cli import main
 from channelsync.runtime.cli.context import awaited
 from channelsync.runtime.cli.exit_codes import ExitCode
 from channelsync.store.database import open_database
@@ -40,33 +38,16 @@ parts = [{{ sku = "MUG", units = 2 }}]
 """
 
 
-class Ran:
-    """How a command ended and what it printed."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """What it printed as JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Ran]
+Run = Callable[..., Any]
+"""Runs a command; see `Ran` in conftest.py for how it ended."""
 
 
 @pytest.fixture
-def run(tmp_path: Path, sqlite_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, sqlite_url: str, run_command: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command in an empty folder, on a seller who has the items MUG and SET and no units."""
     (tmp_path / "config.toml").write_text(CONFIG.format(url=sqlite_url))
     monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> Ran:
-        code = main(list(arguments), {})
-        printed = capsys.readouterr()
-        return Ran(code, printed.out, printed.err)
-
-    return command
+    return run_command
 
 
 def write(name: str, text: str | bytes) -> str:
@@ -75,7 +56,7 @@ def write(name: str, text: str | bytes) -> str:
     return name
 
 
-def line_of(ran: Ran) -> dict[str, Any]:
+def line_of(ran: Any) -> dict[str, Any]:
     (document,) = ran.rows
     (line,) = document["lines"]
     return {name: line[name] for name in ("ordered", "shipped", "cancelled", "open")}
@@ -159,6 +140,15 @@ def test_ship_and_cancel_take_sums_so_far_so_they_may_be_repeated(run: Run) -> N
     assert whole.rows[0]["status"] == "closed"
 
 
+def test_a_part_shipment_says_what_is_open_and_a_change_that_it_was_changed(run: Run) -> None:
+    run("orders", "book", "P-1", "MUG=5")
+
+    assert "Still open: 3 of MUG." in run("orders", "ship", "P-1", "MUG=2").err
+    assert "Still open" not in run("orders", "ship", "P-1").err
+    run("orders", "book", "P-2", "MUG=1")
+    assert "Order P-2 was changed." in run("orders", "book", "P-2", "MUG=2", "--change").err
+
+
 def test_a_whole_order_is_cancelled_once(run: Run) -> None:
     run("orders", "book", "P-1", "MUG=5")
 
@@ -232,6 +222,7 @@ def test_show_tells_where_units_come_from_and_what_the_ledger_says(run: Run) -> 
     shown = run("orders", "show", "P-1")
     assert shown.code == 0
     assert "Ledger" in shown.out
+    assert "cannot be understood" not in shown.out
 
 
 def test_show_of_an_unknown_order_says_so(run: Run) -> None:
@@ -377,7 +368,7 @@ def test_a_file_that_is_not_there_is_named(run: Run) -> None:
     ran = run("orders", "import", "nowhere.csv")
 
     assert ran.code == ExitCode.REFUSED
-    assert "nowhere.csv" in ran.err
+    assert ran.err.startswith("error: There is no file nowhere.csv.")
     assert run("orders", "import", "x.csv", "--format", "xml").code == ExitCode.USAGE
 
 

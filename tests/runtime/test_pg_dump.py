@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from channelsync.runtime.daemon import run_daemon
 from channelsync.runtime.wiring import open_agent, open_run
 from channelsync.sdk.discovery import Catalogue, catalogue_with
 from channelsync.store.items import item_id
-from channelsync.store.listings import set_mapping
+from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.pull_listings import identify, pull_listings
 from channelsync.sync.stock import By, place
 from channelsync.sync.stock_moves import Receipt, receive
@@ -125,11 +126,9 @@ async def opened(url: str, folder: Path) -> Stand:
             listing = shop.list_item("MUG", 2).id
             await identify(agent, agent.channels[name])
             await pull_listings(agent, agent.channels[name])
-
-            def map_it(connection: Any, name: str = name, listing: str = listing) -> None:
-                set_mapping(connection, name, listing, item_id("MUG"), 1, "t", clock.now())
-
-            await agent.database.transact(map_it)
+            wanted = [Wanted(name, listing, item_id("MUG"))]
+            mapped = partial(map_listings, setup=agent.setup, wanted=wanted, by="t", run=agent.run, now=clock.now())
+            await agent.database.transact(mapped)
     return Stand(loaded, catalogue, clock, shops)
 
 

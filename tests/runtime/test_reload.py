@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from channelsync.store import daemons
 from channelsync.store.daemons import ServingProcess
 from channelsync.store.findings import open_findings
 from channelsync.store.items import item_id
-from channelsync.store.listings import set_mapping
+from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.pull_listings import identify, pull_listings
 from channelsync.sync.stock import By, place
 from channelsync.sync.stock_moves import Receipt, receive
@@ -140,12 +141,10 @@ async def _set_up(stand: Stand) -> None:
             listing = shop.list_item("MUG", 2).id
             await identify(agent, agent.channels[name])
             await pull_listings(agent, agent.channels[name])
-            now = agent.clock.now()
-            await agent.database.transact(
-                lambda c, name=name, listing=listing, now=now: set_mapping(
-                    c, name, listing, item_id("MUG"), 1, "t", now
-                )
-            )
+            wanted = [Wanted(name, listing, item_id("MUG"))]
+            now = stand.clock.now()
+            mapped = partial(map_listings, setup=agent.setup, wanted=wanted, by="t", run=agent.run, now=now)
+            await agent.database.transact(mapped)
 
 
 BOTH = ["sqlite_url", pytest.param("postgresql_url", marks=pytest.mark.postgresql)]
@@ -267,5 +266,39 @@ def test_a_reload_that_moves_too_much_is_held_for_approval_and_the_rest_takes_ef
             assert (stand.number("shop"), stand.number("market")) == (10, 10)
         (plan,) = await stand.rows("SELECT channel, state FROM guard_plan")
         assert tuple(plan) == ("shop", "open")
+
+    play(story, sqlite_url)
+
+
+RULE = '[[rule]]\nchannel = "shop"\nbuffer = 3\n'
+FENCED = MARKET + "[channel.rules]\nring_fenced = 4\n"
+
+CHANGED = [
+    pytest.param(SHOP + MARKET, (10, 10), SHOP + MARKET + RULE, (7, 10), id="a rule"),
+    pytest.param(SHOP + FENCED, (6, 10), SHOP, (10, 10), id="a channel that goes"),
+]
+
+
+@pytest.mark.parametrize("how", ["restart", "reload"])
+@pytest.mark.parametrize(("said", "shown", "says", "then"), CHANGED)
+def test_what_is_written_into_the_file_is_followed_however_the_daemon_hears_of_it(
+    play: Any, sqlite_url: str, said: str, shown: tuple[int, int], says: str, then: tuple[int, int], how: str
+) -> None:
+    async def story(stand: Stand) -> None:
+        def numbers() -> tuple[int, int]:
+            return stand.number("shop"), stand.number("market")
+
+        stand.write(said)
+        async with stand.daemon():
+            await stand.minutes(5)
+            assert numbers() == shown
+            if how == "reload":
+                stand.write(says)
+                await stand.reload()
+                assert numbers() == then
+        stand.write(says)
+        async with stand.daemon():
+            await stand.minutes(5)
+            assert numbers() == then
 
     play(story, sqlite_url)

@@ -31,7 +31,15 @@ def test_the_rules_of_the_configuration_are_listed_with_their_source(open_shops:
     rule = next(row for row in found if row["id"] == "shop")
     assert (rule["rank"], rule["applies_to"], rule["says"]) == (3, "channel shop", {"buffer": {"fixed": 2}})
     assert "two-shops.toml line" in rule["source"]
-    assert "buffer" in shopkeeper.runs("rules", "list").out
+    assert "buffer=2" in shopkeeper.runs("rules", "list").out
+
+
+@pytest.mark.parametrize(
+    "typed", ["buffer=2", "buffer=10%", "share=40", 'last_units={ at_or_below = 2, preferred = ["shop"] }']
+)
+def test_a_rule_is_listed_as_it_is_typed(shopkeeper: Shopkeeper, typed: str) -> None:
+    assert shopkeeper.runs("rules", "set", typed).code == 0
+    assert typed.rsplit(maxsplit=1)[-1] in shopkeeper.runs("rules", "list").out
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from channelsync.runtime.cli.exit_codes import ExitCode
 from channelsync.store.publisher_lock import single_publisher_lock
 from channelsync_memory.shop import Shop
 
@@ -73,6 +74,19 @@ def test_a_task_that_fails_is_told_and_ends_with_1(shops: Any, monkeypatch: pyte
     assert ran.code == 1
     assert (ran.document["outcome"], ran.document["told"]) == ("failed", "RuntimeError: a bug")
     assert row(shops, "listings:shop")["state"] == "tries again"
+
+
+def test_a_bug_in_the_loops_beside_a_task_ends_the_command_and_is_told(
+    shops: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a bug of the loops")
+
+    shops.sells("MUG", 2, units=5)
+    monkeypatch.setattr("channelsync.sync.loops.publish_tick", broken)
+    ran = shops.runs("schedule", "run", "comparison:shop")
+    assert ran.code == ExitCode.BUG
+    assert "a bug of the loops" in ran.err
 
 
 @pytest.mark.usefixtures("another_publisher")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from channelsync.runtime.cli import main
 from channelsync.runtime.cli.exit_codes import ExitCode
 from channelsync.sdk.clock import SystemClock
 from channelsync_memory.shop import SHOPS, Shop
@@ -42,39 +41,16 @@ parts = [{{ sku = "MUG", units = 2 }}]
 AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()  # noqa: TID251  # commands run by the real clock
 
 
-class Ran:
-    """How a command ended and what it printed."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The one thing that it printed as JSON."""
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """What it printed as JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Ran]
+Run = Callable[..., Any]
+"""Runs a command; see `Ran` in conftest.py for how it ended."""
 
 
 @pytest.fixture
-def run(tmp_path: Path, sqlite_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, sqlite_url: str, run_command: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command in an empty folder, as eve, on a seller who has the items MUG and SET and no units."""
     (tmp_path / "config.toml").write_text(CONFIG.format(url=sqlite_url))
     monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> Ran:
-        code = main(list(arguments), {"USER": "eve"})
-        printed = capsys.readouterr()
-        return Ran(code, printed.out, printed.err)
-
-    return command
+    return partial(run_command, USER="eve")
 
 
 def position(run: Run, sku: str, location: str = "main") -> tuple[int, int, int, int]:
@@ -231,6 +207,51 @@ def test_units_set_aside_by_force_are_warned_of(run: Run) -> None:
     assert "warning: MUG at main is oversold by 1: every channel is lowered to 0." in ran.err
 
 
+def test_a_dry_run_says_what_would_be_oversold_and_not_that_anything_is_lowered(run: Run) -> None:
+    received(run)
+    run("orders", "book", "P-1", "MUG=8")
+    Path("stock.csv").write_text("sku,location,units\nMUG,main,7\n")
+
+    now = SystemClock().now().isoformat()
+    ran = run("stock", "import", "stock.csv", "--basis", "physical", "--as-of", now, "--dry-run")
+
+    assert "warning: MUG at main would be oversold by" in ran.err, ran.err
+    assert "lowered" not in ran.err
+
+
+def test_an_unknown_sku_is_told_with_an_option_that_the_command_has(run: Run) -> None:
+    for command in (("stock", "show", "MUGG"), ("stock", "history", "MUGG"), ("items", "rename", "MUGG", "CUP")):
+        said = run(*command).err
+        assert "There is no item with the SKU 'MUGG'" in said
+        assert "--create" not in said
+    assert "(--create-item)" in run("stock", "receive", "MUGG", "1", "--location", "main").err
+
+
+@pytest.mark.parametrize("cost", ["-1", "1e9", "0.0000001", "NaN", "abc"])
+def test_a_cost_that_cannot_be_is_a_wrong_command_line(run: Run, cost: str) -> None:
+    command = ("stock", "receive", "MUG", "1", "--location", "main", "--unit-cost", cost, "--currency", "EUR")
+
+    ran = run(*command)
+
+    assert ran.code == ExitCode.USAGE
+    assert ran.err.startswith(f"error: --unit-cost is '{cost}', not a number")
+
+
+def test_a_file_that_is_not_there_is_named_and_a_folder_too(run: Run) -> None:
+    Path("folder").mkdir()
+    options = ("--basis", "delta")
+
+    assert run("stock", "import", "nope.csv", *options).err.startswith("error: There is no file nope.csv.")
+    assert run("stock", "import", "folder", *options).err == "error: folder is a folder. Name a file in it.\n"
+
+
+def test_the_history_since_a_time_without_a_zone_is_in_the_sellers_zone(run: Run) -> None:
+    received(run)
+
+    assert run("stock", "history", "MUG", "--since", "2026-01-01T00:00", "--json").rows
+    assert run("stock", "history", "MUG", "--since", "2999-01-01T00:00", "--json").rows == []
+
+
 def test_an_order_that_waited_for_a_sku_is_booked_when_units_of_it_are_received(run: Run) -> None:
     run("orders", "book", "P-1", "PLATE=2")
 
@@ -352,6 +373,7 @@ def test_bad_rows_are_named_one_a_line_and_nothing_is_imported(run: Run) -> None
     lines = ran.err.splitlines()
     assert lines[0] == "error: stock.csv row 2 (SKU MUG): units is 'x', not a whole number"
     assert lines[1].startswith("error: stock.csv row 3 (SKU MUGG): There is no item with the SKU 'MUGG'")
+    assert ".." not in ran.err
     assert lines[2].startswith("error: 2 of 3 rows of stock.csv cannot be imported, so nothing was.")
     assert position(run, "SET") == (0, 0, 0, 0)
 

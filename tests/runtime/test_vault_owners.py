@@ -9,12 +9,14 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from channelsync.domain.findings import FindingKind
 from channelsync.runtime import feeds, hooks
 from channelsync.runtime.cli import asking
 from channelsync.runtime.cli.exit_codes import ExitCode
@@ -30,6 +32,7 @@ from channelsync.store.database import Database
 from channelsync.store.database_errors import DatabaseUnavailable
 from channelsync.store.vault import forget_sealed
 from channelsync.sync.agent import Agent
+from channelsync.sync.outgoing import Courier
 from channelsync.sync.outgoing_events import HookSetup
 from channelsync.sync.vault import new_key
 
@@ -236,6 +239,37 @@ async def test_a_hook_is_served_once_its_secrets_are_there_and_anew_when_they_ch
         await database.transact(lambda c: forget_sealed(c, "hook wms", "new"))
         await clock.step()
         assert (served.secrets, len(await found())) == ([], 1)
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
+
+
+async def test_a_hook_that_fails_by_a_bug_is_told_and_begun_again_and_stops_no_other(
+    agent: Agent, loaded: Loaded, clock: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (hook,) = loaded.config.hooks
+    filled = hook.model_copy(update={"secrets": (SecretStr(FIRST),)})
+    both = loaded.config.model_copy(update={"hooks": (filled, filled.model_copy(update={"name": "erp"}))})
+    served: list[str] = []
+
+    async def keep(courier: Courier) -> None:
+        served.append(courier.hook.name)
+        if courier.hook.name == "wms":
+            raise RuntimeError(f"a bug that tells {FIRST}")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Courier, "keep", keep)
+    keeping = asyncio.create_task(hooks.keep_hooks(agent, lambda: replace(loaded, config=both, wanted={})))
+    try:
+        await clock.rested()
+        await clock.rested()  # the keeper, and the hook that failed
+        (finding,) = await agent.database.query(findings.list_findings)
+        assert finding.kind == FindingKind.HOOK_FAILING
+        assert finding.summary.startswith("Hook wms stopped by an error that channelsync does not know (RuntimeError).")
+        assert sorted(served) == ["erp", "wms"]
+        await clock.step()
+        await clock.step()
+        assert sorted(served) == ["erp", "wms", "wms"], "it is begun again, and the other goes on"
     finally:
         keeping.cancel()
         await asyncio.wait([keeping])

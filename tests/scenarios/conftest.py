@@ -77,9 +77,9 @@ class HandClock:
 
 @dataclass(slots=True)
 class Wire:
-    """A channel as the agent has it, with all calls for numbers noted, and what happens just before and after them.
+    """A channel as the agent has it, with all calls for numbers noted, and what happens just before them.
 
-    before_push, after_push, before_read: called once each, then forgotten: what a buyer does at the worst moment.
+    before_push, before_read: called once each, then forgotten: what a buyer does at the worst moment.
     """
 
     inner: Any

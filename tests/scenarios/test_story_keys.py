@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +20,8 @@ from channelsync.store.orders import order_row
 from channelsync.sync.book_orders import Arrival, book_orders
 
 PLAIN = MarketplaceRules()
+TURNS = 500
+"""After so many turns whoever waits for nothing that we do is through."""
 
 
 def of_one(original: Any) -> Any:
@@ -306,3 +311,29 @@ async def test_what_is_held_waits_until_every_channel_of_the_account_has_read_it
     assert await world.held() == [1]
     await world.poll("fr")
     assert await world.held() == []
+
+
+@pytest.mark.fails_without("sync.publish.asyncio", SimpleNamespace(Lock=nullcontext))
+async def test_no_older_number_leaves_after_a_newer_one_by_another_channel_of_the_account(open_world) -> None:
+    world = await open_world(["de", "fr", "shop"], twins={"fr": "de"})
+    wire, inner = world.wires["de"], world.wires["de"].inner
+    others: list[asyncio.Task[Any]] = []
+
+    async def push(updates: Any) -> Any:
+        """Its first byte has not left when the publisher of the other channel looks, which knows more."""
+        wire.inner = inner
+        world.sells("shop", 4)
+        await world.poll("shop")
+        world.passes(seconds=1)
+        others.append(asyncio.create_task(world.tick("fr")))
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        return await inner.push(updates)
+
+    wire.inner = SimpleNamespace(push=push, read=inner.read)
+    world.sells("shop", 3)
+    await world.poll("shop")
+    await world.tick("de")
+    await asyncio.gather(*others)
+    sent = [row.value for row in await world.sql("SELECT value FROM quantity_write ORDER BY generation")]
+    assert (world.shows("de"), sent) == (3, [7, 3])

@@ -312,3 +312,20 @@ async def test_what_a_listing_held_by_name_ends_when_its_units_are_counted_anew(
     assert await world.held() == []
     await world.lives(3)
     assert (world.shown(), await world.kinds()) == ([10, 10], [])
+
+
+@pytest.mark.fails_without("sync.explained.report_oversold", lambda connection, before, positions, now: None)
+async def test_units_that_nobody_ordered_after_all_end_the_finding_that_more_is_promised_than_there_is(
+    open_world,
+) -> None:
+    world = await open_world(["shop", "market"], 10)
+    world.sells("market", 6)
+    world.edits("shop", 1)
+    world.passes(minutes=1)
+    await world.poll("market")
+    await world.sweeps("shop")
+    assert await world.available() == -5
+    assert "oversold" in [one.kind for one in await world.found()]
+    await world.lives(180)
+    assert (await world.available(), world.shown()) == (4, [4, 4])
+    assert "oversold" not in [one.kind for one in await world.found()]

@@ -39,11 +39,12 @@ def shown_ten(original: Any) -> Any:
 def keeping_watermarks(original: Any) -> Any:
     """What starts keys anew leaves the last number that they showed."""
 
-    def keeping(connection: Any, *arguments: Any) -> None:
+    def keeping(connection: Any, *arguments: Any) -> Any:
         before = connection.execute(text("SELECT id, value FROM quantity_key")).all()
-        original(connection, *arguments)
+        told = original(connection, *arguments)
         for row in before:
             connection.execute(text("UPDATE quantity_key SET value = :value WHERE id = :id"), row._asdict())
+        return told
 
     return keeping
 

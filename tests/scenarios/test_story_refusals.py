@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
+from sqlalchemy import Connection
 
 from channelsync.lab.faults import Fault, FaultKind
 from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
@@ -20,6 +23,8 @@ BEGINS = datetime(2026, 3, 2, 12, 11, tzinfo=UTC)
 
 PLAIN = MarketplaceRules()
 COMPARES = PRESETS["compare-and-set"]
+REFUSES = replace(COMPARES, cap=12, clamps="refuses", understates={"cap": None})
+"""Takes no number above 12, and does not say so."""
 
 
 @pytest.mark.fails_without("sync.push_results.due_again", lambda now, failures: now + timedelta(minutes=1))
@@ -52,6 +57,74 @@ async def test_an_urgent_lowering_whose_push_fails_waits_for_no_earlier_refusal(
     assert world.shows("shop") == 10
     await world.lives(5)
     assert world.shows("shop") == 9
+
+
+def all_wait(original: Any) -> Any:
+    """Whatever is not urgent waits for the end of the pause, lowerings as well."""
+
+    def due(connection: Connection, identity: str, now: datetime, limit: int) -> dict[int, int]:
+        found = original(connection, identity, now, limit)
+        pauses = {key: record.not_before for key, record in keys.load_keys(connection, found).items()}
+        return {key: urgency for key, urgency in found.items() if urgency == 0 or (pauses[key] or now) <= now}
+
+    return due
+
+
+@pytest.mark.parametrize("taken", ["by an order", "by a count"])
+@pytest.mark.fails_without("store.keys.due_keys", around=all_wait)
+async def test_a_lowering_waits_for_no_refused_raise(open_world, taken: str) -> None:
+    world = await open_world({"shop": REFUSES, "market": PLAIN})
+    await world.receives(10)
+    await world.lives(40)
+    row = await world.row("shop")
+    assert (world.shown(), row.not_before > world.clock.now() + timedelta(minutes=20)) == ([10, 20], True)
+    if taken == "by a count":
+        await world.receives(-14)
+    else:
+        world.sells("market", 14)
+        await world.poll("market")
+    await world.lives(2)
+    assert world.shown() == [6, 6]
+
+
+@pytest.mark.parametrize("taken", ["by an order", "by a drop that no order explains yet"])
+@pytest.mark.fails_without("sync.push_results.UNSEEN", ANY)
+async def test_a_lowering_that_comes_up_while_a_push_is_refused_waits_for_no_pause(open_world, taken: str) -> None:
+    known = taken == "by an order"
+    late = replace(PLAIN, visibility=(0.0, 0.0) if known else (600.0, 600.0))
+    world = await open_world({"shop": REFUSES, "market": late})
+    shop, row = world.wires["shop"].inner, await world.row("shop")
+    await world.agent.database.transact(lambda c: keys.save_key(c, row.id, failures=8))
+
+    async def push(updates: Any) -> Any:
+        results = await shop.push(updates)
+        world.wires["shop"].inner = shop
+        world.sells("market", 14)
+        await (world.poll if known else world.sweeps)("market")
+        return results
+
+    await world.receives(10)
+    await world.tick("market")
+    world.wires["shop"].inner = SimpleNamespace(push=push, read=shop.read)
+    await world.lives(5, poll=False)
+    assert world.wires["shop"].values[0] == 20, "this is about a raise that is refused"
+    assert world.shown() == [6, 6]
+
+
+@pytest.mark.fails_without("sync.decide_writes.rested", lambda decision, record, now: decision)
+async def test_a_refused_raise_is_not_tried_again_for_every_order_elsewhere(open_world) -> None:
+    world = await open_world({"shop": REFUSES, "market": PLAIN})
+    await world.receives(30)
+    await world.lives(2)
+    for _ in range(13):
+        world.sells("market", 1)
+        await world.poll("market")
+        await world.lives(1)
+    tried = world.wires["shop"].values
+    assert (world.shown(), len(tried) <= 4) == ([10, 27], True)
+    await world.receives(-15)
+    await world.lives(20)
+    assert (world.shown(), world.wires["shop"].values[len(tried) :]) == ([12, 12], [12])
 
 
 def all_or_nothing(original: Any) -> Any:

@@ -23,6 +23,7 @@ from channelsync.sdk.clock import SystemClock
 from channelsync.sdk.errors import NotSent
 from channelsync.sdk.http import Call
 from channelsync.sdk.outbound import Outbound
+from channelsync.sdk.tls import trusted
 
 NOW = SystemClock().now()
 WRITE = Call("POST", "/quantities", "write", json={"MUG": 3}, attempts=1)
@@ -76,10 +77,11 @@ class TlsShop:
 @pytest.fixture
 def shop(authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Opens a server, and lets our side trust its authority beside those that it trusts already."""
+    context_of_ours = trusted.__wrapped__()
+    pem_of_authority = authority.certificate.public_bytes(serialization.Encoding.PEM).decode()
+    context_of_ours.load_verify_locations(cadata=pem_of_authority)
     for module in (http, outbound):
-        trusted = module._trusted.__wrapped__()
-        trusted.load_verify_locations(cadata=authority.certificate.public_bytes(serialization.Encoding.PEM).decode())
-        monkeypatch.setattr(module, "_trusted", lambda trusted=trusted: trusted)
+        monkeypatch.setattr(module, "trusted", lambda: context_of_ours)
 
     @asynccontextmanager
     async def opened(kind: str) -> AsyncIterator[TlsShop]:

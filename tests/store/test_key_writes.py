@@ -83,14 +83,16 @@ async def test_a_key_of_which_a_write_is_to_be_seen_is_looked_at_later(database:
     assert await agenda_of(database, written) == (later, UNSEEN)
 
 
-MARKS = [
+CALM = [
     pytest.param(lambda c, key, at: keys.mark_due(c, ["mug"], at), id="a count"),
     pytest.param(lambda c, key, at: keys.mark_keys_due(c, [key], at), id="a read"),
     pytest.param(lambda c, key, at: agenda.mark_all_due(c, at), id="rules"),
     pytest.param(lambda c, key, at: agenda.mark_channel_due(c, "shop", at), id="a switch"),
-    pytest.param(lambda c, key, at: agenda.mark_listing_due(c, "L-mug", at), id="a listing's rules"),
-    pytest.param(lambda c, key, at: agenda.ask_for(c, [key], at), id="reconcile"),
+    pytest.param(lambda c, key, at: keys.mark_due(c, agenda.items_of_listing(c, "L-mug"), at), id="a listing's rules"),
 ]
+"""None of them is urgent by itself."""
+
+MARKS = [*CALM, pytest.param(lambda c, key, at: agenda.ask_for(c, [key], at), id="reconcile")]
 BOOKED = pytest.param(lambda c, key, at: write_together(c, [], [keys.due_change(c, [], [key], at)]), id="an order")
 """Locks no key first: it holds the positions instead, and the publisher waits for those."""
 
@@ -105,6 +107,31 @@ async def test_whatever_else_it_is_put_on_the_agenda_for_is_kept_and_not_put_off
 
     await database.transact(lambda c: key_writes.look_later(c, {written: SENT + timedelta(minutes=3)}))
     assert await agenda_of(database, written) == (due, urgency)
+
+
+@pytest.mark.parametrize("mark", [*CALM, BOOKED])
+async def test_a_key_that_was_urgent_when_it_was_last_on_the_agenda_is_not_for_ever(
+    database: Database, mark: Mark
+) -> None:
+    key = await database.transact(listed)
+    assert await agenda_of(database, key) == (None, 0)
+
+    await database.transact(lambda c: mark(c, key, SENT))
+
+    assert await agenda_of(database, key) == (SENT, 1)
+
+
+@pytest.mark.parametrize("mark", [*CALM, BOOKED])
+@pytest.mark.parametrize(("due", "then"), [(EARLIER, EARLIER), (SENT, NOON)], ids=["due before", "due later"])
+async def test_a_key_that_is_on_the_agenda_as_urgent_stays_so(
+    database: Database, mark: Mark, due: datetime, then: datetime
+) -> None:
+    key = await database.transact(listed)
+    await database.transact(lambda c: keys.save_key(c, key, due_at=due, urgency=0))
+
+    await database.transact(lambda c: mark(c, key, NOON))
+
+    assert await agenda_of(database, key) == (then, 0)
 
 
 @pytest.mark.postgresql

@@ -40,7 +40,8 @@ async def seller(postgresql_database: Database) -> Database:
         items.add_items(connection, [Item(id=TEA, sku="tea")], NOW)
         ledger.open_positions(connection, [PositionKey(TEA, "main")])
         listings.save_listings(connection, "shop", "account", [seen], NOW)
-        listings.set_mapping(connection, "shop", "L", TEA, 1, "test", NOW)
+        listings.set_meaning(connection, "shop", "L", TEA, 1, "test", NOW)
+        listings.restart_keys(connection, ids(connection), TEA, 1, NOW)
 
     await postgresql_database.transact(begun)
     return postgresql_database

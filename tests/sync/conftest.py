@@ -10,15 +10,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from channelsync.domain.bundles import Part, Recipe
-from channelsync.domain.ledger import Cause, EntryKind, Movement, entry_id
+from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, entry_id
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.sdk.channel import Connector
-from channelsync.store import findings, items, ledger, runs
+from channelsync.store import findings, items, ledger, order_hints, runs
 from channelsync.store.database import Database
 from channelsync.store.findings import StoredFinding
 from channelsync.store.items import Item, item_id
+from channelsync.store.tables import metadata
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.measures import measure
@@ -32,6 +34,7 @@ from channelsync_memory import CONNECTOR
 from channelsync_memory.shop import SHOPS, Shop
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
+ENTRY = metadata.tables["ledger_entry"]
 
 
 class HandClock:
@@ -100,14 +103,17 @@ class Seller:
         await identify(self.agent, self.channel(channel))
         await pull_listings(self.agent, self.channel(channel))
 
-    async def map(self, listing: str, sku: str, multiple: int = 1, *, channel: str = "shop") -> None:
+    async def map(
+        self, listing: str, sku: str, multiple: int = 1, *, channel: str = "shop", books: bool = True
+    ) -> None:
         """Says what a listing means, and books the orders that waited for it."""
         wanted = Wanted(channel, listing, item_id(sku), multiple)
         now = self.clock.now()
         await self.database.transact(
             lambda c: map_listings(c, self.agent.setup, [wanted], by="test", run=self.agent.run, now=now)
         )
-        await book_unmapped(self.agent, channel)
+        if books:
+            await book_unmapped(self.agent, channel)
 
     async def sells(self, sku: str, number: int, *, units: int | None = None, channel: str = "shop") -> str:
         """A SKU that is there (`units`, else `number` of it), listed, pulled and mapped; returns the listing's id."""
@@ -122,6 +128,18 @@ class Seller:
         key = PositionKey(item_id(sku), location)
         found = await self.database.query(lambda c: ledger.read_positions(c, [key.item]))
         return found.get(key, Position(key=key))
+
+    async def entries(self, sku: str, location: str = "main") -> list[LedgerEntry]:
+        """The entries of a SKU at a location, oldest first."""
+        theirs = select(ENTRY).where(ENTRY.c.item == item_id(sku), ENTRY.c.location == location)
+        rows = await self.database.query(lambda c: c.execute(theirs.order_by(ENTRY.c.number)).all())
+        return [ledger.entry_of(row) for row in rows]
+
+    async def hinted(self, channel: str = "shop") -> list[str]:
+        """Orders that would be read by their ids now, the first one first."""
+        now = self.clock.now()
+        found = await self.database.query(lambda c: order_hints.hints_to_read(c, channel, now, limit=100))
+        return [order for order, _ in found]
 
     async def findings(self, *, only_open: bool = True) -> list[StoredFinding]:
         return await self.database.query(lambda c: findings.list_findings(c, only_open=only_open))

@@ -15,8 +15,7 @@ from sqlalchemy.util import await_only
 from channelsync.domain.findings import FindingKind
 from channelsync.domain.ledger import EntryKind
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
-from channelsync.domain.quantities import PositionKey
-from channelsync.store import channels, ledger, orders
+from channelsync.store import channels, orders
 from channelsync.store.database import Database, open_database
 from channelsync.store.items import item_id
 from channelsync.store.tables import metadata
@@ -55,8 +54,7 @@ async def book(seller: Any, *orders: OrderSnapshot, settle: bool = False, channe
 
 async def entries(seller: Any, sku: str, location: str = "main") -> list[tuple[EntryKind, int, int]]:
     """Kind, on hand and reserved of every entry of a position but receipts."""
-    found = await seller.database.query(lambda c: ledger.entries_of(c, PositionKey(item_id(sku), location)))
-    moves = [entry.movement for entry in found]
+    moves = [entry.movement for entry in await seller.entries(sku, location)]
     return [(one.kind, one.on_hand, one.reserved) for one in moves if one.kind is not EntryKind.RECEIPT]
 
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from channelsync.lab.virtual_time import loopback_server
 from channelsync.runtime.process_facts import resident_bytes
 from channelsync.sdk.webhooks import StandardWebhooks, WebhookHint
-from channelsync.store import inbox, orders
+from channelsync.store import inbox
 from channelsync.sync import receiving
 from channelsync.sync.inbox import Inbox, follow_new
 from channelsync.sync.receiving import Door, Receiver
@@ -115,7 +115,7 @@ async def test_five_thousand_deliveries_are_all_kept_and_followed_and_hold_no_me
     rows = await seller.database.query(lambda c: inbox.list_deliveries(c, limit=10 * MANY))
     assert (len(rows), len({row.event for row in rows}), {row.state for row in rows}) == (MANY, MANY, {"done"})
     assert counters.taken["shop"] == MANY
-    assert await seller.database.query(lambda c: orders.hinted_orders(c, "shop")) == []
+    assert await seller.hinted() == []
     assert (await seller.position("MUG")).reserved == ORDERS
     if before is not None and after is not None:
         assert after - before < KEPT_BYTES_MAX

@@ -20,7 +20,7 @@ from channelsync.domain.quantities import PositionKey
 from channelsync.sdk.errors import NeedsSeller
 from channelsync.sdk.files.place import FolderPlace
 from channelsync.sdk.files.sftp import SftpPlace, SftpServer
-from channelsync.store import feed_files, ledger, runs
+from channelsync.store import feed_files, runs
 from channelsync.store.items import item_id
 from channelsync.sync import feed_files as taking
 from channelsync.sync.feed_files import Came, FeedSetup, KeyUsedBefore, prune_feed_files, take_file
@@ -94,8 +94,7 @@ async def test_a_file_becomes_positions_and_goes_to_done_with_its_report(seller:
         "done",
         "numbers.csv",
     )
-    key = PositionKey(item_id("MUG"), "main")
-    entry = (await seller.database.query(lambda c: ledger.entries_of(c, key)))[-1]
+    entry = (await seller.entries("MUG"))[-1]
     assert (entry.movement.cause.actor, entry.movement.cause.run) == ("feed erp", report["run"])
 
 
@@ -317,14 +316,14 @@ async def test_receipts_are_received_with_lot_cost_and_reference(seller: Any, fo
     erp.write("sku,units,lot,unit_cost,reference\nMUG,4,L1,2.50,PO-1\nMUG,2,L2,2.60,PO-1\nVASE,3,,,PO-2\n")
     (done,) = (await erp.watch.look()).taken
     assert (done.outcome, done.rows, done.report["new_items"]) == ("imported", 3, ["VASE"])
-    key = PositionKey(item_id("MUG"), "main")
-    entries = [one.movement for one in await seller.database.query(lambda c: ledger.entries_of(c, key))][1:]
+    entries = [one.movement for one in await seller.entries("MUG")][1:]
     assert [(one.kind, one.on_hand, one.lot, str(one.unit_cost)) for one in entries] == [
         (EntryKind.RECEIPT, 4, "L1", "2.50"),
         (EntryKind.RECEIPT, 2, "L2", "2.60"),
     ]
     from channelsync.store import incoming
 
+    key = PositionKey(item_id("MUG"), "main")
     left = await seller.database.query(lambda c: incoming.find_incoming(c, key, "PO-1"))
     assert left.units == 4
     assert (await seller.position("VASE")).on_hand == 3
@@ -546,7 +545,7 @@ async def test_a_file_of_nobody_in_taking_is_left_there(seller: Any, folder: Any
 async def test_a_folder_that_is_missing_is_for_the_seller(seller: Any, folder: Any, tmp_path: Path) -> None:
     erp = folder()
     erp.base.rmdir()
-    with pytest.raises(NeedsSeller, match="Create the folder"):
+    with pytest.raises(NeedsSeller, match=f"Create the folder {erp.base}:"):
         await erp.watch.look()
 
 

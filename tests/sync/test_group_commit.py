@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
+from structlog.testing import capture_logs
 
 from channelsync.store.database import Database
 from channelsync.store.database_errors import DatabaseConflict, DatabaseFull
@@ -150,3 +151,29 @@ async def test_what_was_answered_is_in_the_database(database: Database) -> None:
         await asyncio.gather(*(commits.put(number) for number in range(500)))
     found = await database.query(lambda c: c.execute(text("SELECT number FROM noted")).scalars().all())
     assert sorted(found) == list(range(500))
+
+
+async def test_a_bug_in_telling_results_is_told_to_those_without_one_and_what_comes_after_is_written(
+    writes: Writes,
+) -> None:
+    def each(results: list[int]) -> list[int]:
+        return results[:1] if len(results) > 1 else results
+
+    database: Any = writes
+    async with asyncio.timeout(30), GroupCommit(database, writes.unit, each, name="test") as commits:
+        with capture_logs() as lines:
+            results = await asyncio.gather(commits.put(1), commits.put(2), return_exceptions=True)
+        assert results[0] == 2
+        assert isinstance(results[1], ValueError)
+        assert await commits.put(3) == 6
+    assert [(line["event"], line["entries"]) for line in lines] == [("group_commit.not_answered", 2)]
+
+
+async def test_a_bug_of_whoever_is_told_of_batches_takes_no_result_away_and_is_logged(writes: Writes) -> None:
+    def told(_outcome: list[int]) -> None:
+        raise RuntimeError("a bug")
+
+    async with asyncio.timeout(30), group(writes, on_committed=told) as commits:
+        with capture_logs() as lines:
+            assert [await commits.put(1), await commits.put(2)] == [2, 4]
+    assert [line["event"] for line in lines] == ["group_commit.not_answered"] * 2

@@ -80,10 +80,6 @@ def about(*orders: str, keys: Sequence[str] = (), event: str = "e") -> WebhookHi
     return WebhookHint(topic="ORDER_CHANGE", event=event, sent_at=sent_at, orders=orders, keys=named)
 
 
-async def hinted(seller: Any) -> list[str]:
-    return await seller.database.query(lambda c: orders.hinted_orders(c, "shop"))
-
-
 async def wanted(seller: Any, listing: str) -> bool:
     identity = seller.channel().identity
 
@@ -107,7 +103,7 @@ async def test_what_a_message_names_is_noted_and_whoever_reads_it_is_woken(queue
 
     assert await take(queued) == 3
 
-    assert sorted(await hinted(queued)) == ["o-1", "o-2"]
+    assert sorted(await queued.hinted()) == ["o-1", "o-2"]
     assert await wanted(queued, mug)
     assert channel.wake_hinted.is_set()
     assert channel.wake_orders.is_set()
@@ -127,11 +123,11 @@ async def test_a_process_that_ends_before_it_acknowledged_gets_the_message_again
     queue.before_acknowledging = dies
     with pytest.raises(PowerCut):
         await take(queued)
-    assert await hinted(queued) == ["o-1"], "it was durable before it was acknowledged"
+    assert await queued.hinted() == ["o-1"], "it was durable before it was acknowledged"
 
     queue.before_acknowledging = lambda: None
     await take(queued)
-    assert await hinted(queued) == ["o-1"]
+    assert await queued.hinted() == ["o-1"]
     assert queue.acknowledged == ["m0"]
 
 
@@ -153,7 +149,7 @@ async def test_a_message_that_comes_twice_is_one_hint(queued: Any) -> None:
     await take(queued)
     queue_of(queued).send(about("o-1", event="same"))
     await take(queued)
-    assert await hinted(queued) == ["o-1"]
+    assert await queued.hinted() == ["o-1"]
 
 
 async def test_malformed_messages_are_counted_and_taken_out_and_hold_up_nobody(queued: Any) -> None:
@@ -163,7 +159,7 @@ async def test_malformed_messages_are_counted_and_taken_out_and_hold_up_nobody(q
     counted = queued.channel().hints
     assert (counted.taken, counted.harmless, counted.malformed) == (1, 1, 3)
     assert queue.waiting == {}
-    assert await hinted(queued) == ["o-1"]
+    assert await queued.hinted() == ["o-1"]
 
 
 @pytest.mark.parametrize("name", ["o\x00-1", "o-\ud800", "o" * 5_000], ids=["NUL", "surrogate", "long"])
@@ -175,7 +171,7 @@ async def test_names_that_no_database_takes_hold_up_nobody(queued: Any, name: st
     assert await take(queued) == 3
 
     assert queue.acknowledged == ["m0", "m1", "m2"]
-    assert await hinted(queued) == ["o-1"]
+    assert await queued.hinted() == ["o-1"]
     assert queued.channel().hints.malformed == 2
 
 
@@ -213,7 +209,7 @@ async def test_the_queue_is_emptied_though_it_could_not_be_asked_at_times(queued
     queue.send(TryLater("SQS is away"), *[about(f"o-{number}") for number in range(25)])
     before = queued.clock.now()
     await run(queued, fetch_hints)
-    assert len(await hinted(queued)) == 25
+    assert len(await queued.hinted()) == 25
     assert queue.received == 5, "once in vain, three times ten at most, once to find it empty"
     assert (queued.clock.now() - before).total_seconds() == 30
 
@@ -266,5 +262,5 @@ async def test_hinted_orders_are_read_at_once_and_not_more_often_than_every_few_
     queued.clock.sleep = ends
     await run(queued, read_hints)
     assert (await queued.position("MUG")).reserved == 2
-    assert await hinted(queued) == []
+    assert await queued.hinted() == []
     assert slept == [5]

@@ -48,10 +48,6 @@ async def states(seller: Any) -> list[tuple[str, str]]:
     return [(row.event, row.state) for row in await rows(seller)]
 
 
-async def hinted(seller: Any) -> list[str]:
-    return sorted(await seller.database.query(lambda c: orders.hinted_orders(c, "shop")))
-
-
 async def wanted(seller: Any, listing: str) -> bool:
     identity = seller.channel().identity
 
@@ -75,7 +71,7 @@ async def test_what_a_delivery_names_is_noted_and_it_is_done(seller: Any) -> Non
 
     assert followed.done == 2
     assert await states(seller) == [("e-1", "done"), ("e-2", "done")]
-    assert await hinted(seller) == ["o-1", "o-2"]
+    assert await seller.hinted() == ["o-1", "o-2"]
     assert await wanted(seller, mug)
     assert [event.is_set() for event in events] == [True, True, False]
 
@@ -118,7 +114,7 @@ async def test_noting_and_marking_are_one_transaction(seller: Any, monkeypatch: 
         patched.setattr(inbox, "mark_done", dies)
         with pytest.raises(KeyboardInterrupt):
             await follow_new(seller.agent, seller.channel())
-    assert await hinted(seller) == []
+    assert await seller.hinted() == []
     assert await states(seller) == [("e-1", "new")]
     assert (await follow_new(seller.agent, seller.channel())).done == 1
 
@@ -158,7 +154,7 @@ async def test_a_delivery_that_cannot_be_followed_is_parked_and_its_neighbours_a
     with monkeypatch.context() as patched:
         patched.setattr(orders, "hint_orders", fails)
         assert (await follow_new(seller.agent, seller.channel())).done == 2
-        assert await hinted(seller) == ["o-1", "o-2"]
+        assert await seller.hinted() == ["o-1", "o-2"]
         await comes(seller, "e-3", "o-3")
         for _ in range(ATTEMPTS - 1):
             assert (await states(seller))[1] == ("e-bad", "new")
@@ -173,7 +169,7 @@ async def test_a_delivery_that_cannot_be_followed_is_parked_and_its_neighbours_a
     await seller.database.transact(lambda c: replay(c, [bad.id], seller.clock.now()))
     assert FindingKind.WEBHOOKS not in await seller.kinds()
     assert (await follow_new(seller.agent, seller.channel())).done == 1
-    assert await hinted(seller) == ["o-1", "o-2", "o-3", "poison"]
+    assert await seller.hinted() == ["o-1", "o-2", "o-3", "poison"]
 
 
 async def test_an_order_id_that_a_database_cannot_hold_is_parked_or_noted_and_never_in_the_way(seller: Any) -> None:
@@ -191,14 +187,14 @@ async def test_a_quarantined_delivery_is_followed_only_when_somebody_says_so(sel
     assert await comes(seller, "e-1", "o-1", body=b"one") == "new"
     assert await comes(seller, "e-1", "o-2", body=b"two") == "quarantined"
     await follow_new(seller.agent, seller.channel())
-    assert await hinted(seller) == ["o-1"]
+    assert await seller.hinted() == ["o-1"]
     assert FindingKind.WEBHOOKS in await seller.kinds()
 
     (odd,) = await rows(seller, state="quarantined")
     replayed = await seller.database.transact(lambda c: replay(c, [odd.id, 999], seller.clock.now()))
     assert [(one.id, one.state) for one in replayed] == [(odd.id, "new")]
     await follow_new(seller.agent, seller.channel())
-    assert await hinted(seller) == ["o-1", "o-2"]
+    assert await seller.hinted() == ["o-1", "o-2"]
     assert FindingKind.WEBHOOKS not in await seller.kinds()
 
 
@@ -285,7 +281,19 @@ async def test_the_loop_follows_what_comes_while_it_waits_and_only_where_the_acc
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
-    assert "o-1" in await hinted(seller)
+    assert "o-1" in await seller.hinted()
+
+
+async def test_a_bug_in_hearing_of_other_processes_ends_the_loop_instead_of_being_lost(
+    seller: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_channel: str) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(seller.database, "listen", broken)
+    async with asyncio.timeout(60):
+        with pytest.raises(RuntimeError, match="a bug"):
+            await keep_following(seller.agent, Leases(seller.agent, "worker"), asyncio.Event())
 
 
 # From the hint to the ledger
@@ -302,7 +310,7 @@ async def test_a_delivery_that_is_a_day_late_books_the_order_as_it_is_now(seller
     await follow_new(seller.agent, seller.channel())
     await read_hinted(seller.agent, seller.channel())
     assert (await seller.position("MUG")).reserved == 0
-    assert await hinted(seller) == []
+    assert await seller.hinted() == []
 
 
 async def test_a_burst_of_hints_is_read_to_its_end(seller: Any) -> None:
@@ -313,7 +321,7 @@ async def test_a_burst_of_hints_is_read_to_its_end(seller: Any) -> None:
     await follow_new(seller.agent, seller.channel())
     assert await read_hinted(seller.agent, seller.channel()) == 180
     assert (await seller.position("MUG")).reserved == 180
-    assert await hinted(seller) == []
+    assert await seller.hinted() == []
 
 
 class Moody(MemoryChannel):
@@ -345,7 +353,7 @@ async def test_an_order_that_cannot_be_read_by_its_id_holds_up_neither_its_neigh
     for _ in range(HINT_ATTEMPTS):
         await read_hinted(seller.agent, seller.channel())
     assert (await seller.position("MUG")).reserved == 60
-    assert await hinted(seller) == []
+    assert await seller.hinted() == []
     (finding,) = [one for one in await seller.findings() if one.kind == FindingKind.UNREADABLE_ORDER]
     assert "poison" in finding.summary
     assert (await poll_orders(seller.agent, seller.channel())).failed == ""

@@ -22,7 +22,6 @@ from channelsync.store import (
     items,
     items_view,
     keys,
-    ledger,
     listings,
     positions_view,
     provisionals,
@@ -501,6 +500,6 @@ async def test_items_are_listed_with_their_names_sums_and_listings(office: Offic
 async def test_entries_of_a_merged_item_are_chained_as_ever(office: Office) -> None:
     await office.merges("CUP", "MUG")
 
-    entries = await office.do(lambda c: ledger.entries_of(c, PositionKey(item_id("CUP"), "main")))
+    entries = await office.seller.entries("CUP")
 
     assert [one.movement.kind.value for one in entries] == ["receipt", "transfer"]

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from channelsync.domain.errors import BadOrder
-from channelsync.domain.quantities import PositionKey
 from channelsync.sdk.errors import NeedsSeller, NotPermitted
 from channelsync.sdk.values import KeyRead, Listing, QuantityKey
-from channelsync.store import keys, ledger, listings
+from channelsync.store import keys, listings
 from channelsync.store.items import item_id, items_by_sku
 from channelsync.sync.check_channels import check_channel
 from channelsync.sync.explain import explain_now
@@ -143,13 +142,12 @@ async def test_what_the_channel_tells_is_on_hand_and_what_no_buyer_may_buy_is_wi
 async def test_the_same_told_again_leaves_no_entry(seller: Any, north: Warehouse) -> None:
     mug = await listed(seller, "MUG")
     north.there[mug] = (7, 2, 0)
-    key = PositionKey(item_id("MUG"), "theirs-north")
     await counts(seller)
-    entries = await seller.database.query(lambda c: ledger.entries_of(c, key))
+    entries = await seller.entries("MUG", "theirs-north")
     assert [one.movement.cause.actor for one in entries] == ["read:shop", "read:shop"]
     seller.clock.at += HOUR
     assert await counts(seller) == 2
-    assert await seller.database.query(lambda c: ledger.entries_of(c, key)) == entries
+    assert await seller.entries("MUG", "theirs-north") == entries
 
 
 async def test_a_key_is_read_again_when_its_time_has_come_and_not_before(seller: Any, north: Warehouse) -> None:

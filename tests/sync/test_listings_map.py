@@ -10,10 +10,9 @@ import pytest
 
 from channelsync.domain.errors import BadListing
 from channelsync.domain.ledger import EntryKind
-from channelsync.domain.quantities import PositionKey
 from channelsync.domain.rises import Rise
 from channelsync.sdk.values import Listing, QuantityKey
-from channelsync.store import keys, ledger, listings, provisionals, runs
+from channelsync.store import keys, listings, provisionals, runs
 from channelsync.store.codec import dump_risen
 from channelsync.store.items import item_id
 from channelsync.sync.listings_map import Mapped, Wanted, map_listings
@@ -94,7 +93,7 @@ async def test_what_a_key_held_provisionally_is_released_and_the_drop_forgotten(
 
     assert done.released == 3
     assert (await seller.position("MUG")).reserved == 0
-    entry = (await seller.database.query(lambda c: ledger.entries_of(c, PositionKey(item_id("MUG"), "main"))))[-1]
+    entry = (await seller.entries("MUG"))[-1]
     assert (entry.movement.kind, entry.movement.reserved) == (EntryKind.RELEASE, -3)
     assert entry.movement.cause.actor == "user:eve"
     assert await seller.database.transact(lambda c: provisionals.open_provisionals(c, [key.id])) == {}

@@ -25,11 +25,11 @@ from channelsync.store import findings, items, ledger, runs
 from channelsync.store.agenda import INTERRUPTED
 from channelsync.store.database import open_database
 from channelsync.store.items import Item, item_id
-from channelsync.store.listings import set_mapping
 from channelsync.sync import loops
 from channelsync.sync.agent import Agent
 from channelsync.sync.housekeeping import usual_tasks
 from channelsync.sync.leasing import Leases
+from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.loops import FINISH_WITHIN, keep_measures, run_channel
 from channelsync.sync.measures import measure
 from channelsync.sync.open_channels import open_channel
@@ -221,7 +221,8 @@ def play(sqlite_url: str) -> Play:
             if known:
                 await identify(agent, agent.channels["shop"])
                 await pull_listings(agent, agent.channels["shop"])
-                await database.transact(lambda c: set_mapping(c, "shop", listing, MUG.item, 1, "test", clock.now()))
+                wanted, now = [Wanted("shop", listing, MUG.item)], clock.now()
+                await database.transact(lambda c: map_listings(c, setup, wanted, by="test", run="test", now=now))
                 agent.channels["shop"].identity = ""
                 CALLED.calls.clear()
             await story(Stand(agent, shop, listing))

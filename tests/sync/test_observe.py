@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from channelsync.sdk.values import PushResult, QuantityUpdate
+from channelsync.store import keys
+from channelsync.store.tables import metadata
 from channelsync.sync.observe import ObserveReport, observe_report
 from channelsync.sync.publish import publish_tick
 from channelsync.sync.setup import Mode
@@ -150,8 +152,23 @@ async def test_the_report_tells_what_would_have_been_pushed_and_why(open_seller:
     assert "sum of locations 6 (main 6)" in push.why
     (channel,) = found.channels
     assert (channel.numbers, channel.would_push, channel.lowerings, channel.raises) == (1, 1, 1, 0)
-    assert channel.differing == 1
+    assert (channel.differing, channel.written) == (1, 0)
     assert found.oversells == ()
+
+
+async def test_the_report_of_a_day_on_which_we_wrote_before_says_that_nothing_is_known(open_seller: Any) -> None:
+    seller = await opened(open_seller)
+    begin = seller.clock.now()
+    await seller.sells("MUG", 6)
+    written = metadata.tables["quantity_write"]
+    (key,) = [row.id for row in await rows(seller, "quantity_key")]
+    ours = {"key": key, "generation": 1, "value": 6, "run": "test", "sent_at": begin, "closed_at": begin}
+    await seller.database.transact(lambda c: c.execute(written.insert().values(ours)))
+    await seller.database.transact(lambda c: keys.save_key(c, key, generation=1))
+    await tick(seller, 3)
+
+    (channel,) = (await report(seller, begin)).channels
+    assert (channel.numbers, channel.written, channel.would_push) == (1, 1, 0)
 
 
 async def test_the_report_tells_the_orders_that_a_live_channel_would_not_have_taken(open_seller: Any) -> None:

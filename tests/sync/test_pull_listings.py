@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from channelsync.domain.findings import Finding, FindingKind
-from channelsync.sdk.errors import TryLater
+from channelsync.sdk.channel import Identity
+from channelsync.sdk.errors import ChannelMisbehaved, TryLater
 from channelsync.sdk.values import Listing, ListingState, QuantityKey
 from channelsync.store import keys, listings
+from channelsync.store.channels import channel_states
 from channelsync.store.findings import open_findings
 from channelsync.store.items import item_id
 from channelsync.store.listings import StoredListing
@@ -275,6 +277,22 @@ async def test_who_the_seller_is_at_the_channel_is_asked_and_kept(seller: Any) -
     with pytest.raises(TryLater):
         await identify(seller.agent, seller.channel())
     assert seller.channel().identity == "shop"
+
+
+async def test_another_account_than_before_is_refused_and_not_kept(
+    seller: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await identify(seller.agent, seller.channel())
+
+    async def another() -> Identity:
+        return Identity("another-shop")
+
+    monkeypatch.setattr(seller.channel().channel, "check", another)
+    with pytest.raises(ChannelMisbehaved, match=r"shop: the credentials are those of another-shop, and .* been shop"):
+        await identify(seller.agent, seller.channel())
+
+    states = await seller.database.query(channel_states)
+    assert (seller.channel().identity, states["shop"].identity) == ("shop", "shop")
 
 
 async def test_the_page_of_a_listing_is_known_of_its_numbers(seller: Any, shows: Any) -> None:

@@ -273,7 +273,7 @@ async def test_a_daemon_is_asked_to_look_and_waited_for(seller: Seller) -> None:
     wanted, now = await ids(seller), seller.clock.now()
     await seller.database.transact(lambda c: ask_publisher(c, wanted, now))
     numbers = await seller.database.query(lambda c: agenda.key_numbers(c, wanted))
-    assert all(one.waiting for one in numbers.values())
+    assert [one.waiting for one in numbers.values()] == [True]
     (row,) = await waited_for(seller, DaemonsClock(seller))
     assert (row.state, row.shown) == ("right", 9)
     assert seller.shop().items[listing].number == 9

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from channelsync.store import listings
-from channelsync.store.items import item_id
 from channelsync.store.orders_view import OrdersWanted
 from channelsync.sync import replay_orders as replaying
 from channelsync.sync.orders_by_hand import BookByHand, LineByHand, book_by_hand
@@ -49,8 +47,7 @@ async def test_what_is_booked_already_stays_as_it_is(sold: Any) -> None:
 async def test_what_waited_is_booked(sold: Any) -> None:
     await sold.has("LAMP", 9)
     await sold.pull()
-    now = sold.clock.now()
-    await sold.database.transact(lambda c: listings.set_mapping(c, "shop", "item-2", item_id("LAMP"), 1, "test", now))
+    await sold.map("item-2", "LAMP", books=False)
 
     done = await replay(sold)
 

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from channelsync.domain.findings import Finding, FindingKind
+from channelsync.domain.watermark import KeyState, Read, Write
 from channelsync.sdk.breaker import ServerTime
 from channelsync.sdk.errors import NeedsSeller
 from channelsync.store import channels, daemons, findings
 from channelsync.store.daemons import ServingProcess
 from channelsync.store.database_errors import DatabaseFull, DatabaseUnavailable
+from channelsync.store.drifting import drifts
 from channelsync.store.standing import standing
+from channelsync.store.tables import metadata
 from channelsync.sync.publish import publish_tick
 from channelsync.sync.readiness import readiness, receiver_readiness
 from channelsync.sync.status import status
@@ -39,12 +42,57 @@ async def test_oversold_units_open_findings_and_drift_are_counted(seller: Any) -
     listing = await seller.sells("MUG", 5, units=3)
     seller.shop().buy((seller.shop().items[listing], 5))
     await poll_orders(agent, channel)
-    stand = await seller.database.query(lambda c: standing(c, seller.clock.now() - timedelta(hours=1)))
+    stand = await seller.database.query(
+        lambda c: standing(c, agent.setup.timings, seller.clock.now() - timedelta(hours=1))
+    )
     assert (stand.oversold, stand.oversold_positions) == (2, 1)
     assert stand.findings == {"oversold": 1}
     assert stand.newest_order.keys() == {"shop"}
     assert stand.numbers["shop"].numbers == 1
     assert stand.pushed_today == {}
+
+
+async def test_a_sale_on_the_channel_is_no_drift_before_its_number_is_read_again(seller: Any) -> None:
+    agent, channel = seller.agent, seller.channel()
+    listing = await seller.sells("MUG", 5)
+    seller.clock.at += timedelta(minutes=2)
+    await poll_orders(agent, channel)
+    await publish_tick(agent, channel)
+    seller.clock.at += timedelta(hours=1)
+    seller.shop().buy((seller.shop().items[listing], 2))
+    seller.clock.at += timedelta(minutes=2)
+    await poll_orders(agent, channel)
+    await publish_tick(agent, channel)
+    found = await seller.database.query(lambda c: status(c, agent.setup, seller.clock.now()))
+    assert (found.channels[0].numbers, found.channels[0].drift) == (1, 0)
+
+
+async def test_a_number_that_a_write_on_its_way_makes_right_is_no_drift_and_a_lost_one_is(seller: Any) -> None:
+    await seller.sells("MUG", 5, units=3)
+
+    def judged(value: int, target: int, *, below_zero: bool = False) -> list[bool]:
+        timing = seller.agent.setup.timings["shop"]
+        read = Read(value, seller.clock.now(), seller.clock.now())
+        write = Write(generation=1, value=3, sent=seller.clock.now() + timedelta(seconds=1))
+        sides = [KeyState(watermark=read), KeyState(watermark=read, writes=(write,))]
+        return [drifts(one, target, timing, below_zero=below_zero) for one in sides]
+
+    assert judged(5, 3) == [True, False]
+    assert judged(5, 4) == [True, True]
+    assert judged(0, -2) == [False, True]
+    assert judged(-1, 0, below_zero=True) == [False, True]
+
+
+async def test_a_number_that_differs_with_no_sale_to_explain_it_is_drift(seller: Any) -> None:
+    agent, channel = seller.agent, seller.channel()
+    await seller.sells("MUG", 5)
+    seller.clock.at += timedelta(minutes=2)
+    await poll_orders(agent, channel)
+    await publish_tick(agent, channel)
+    key = metadata.tables["quantity_key"]
+    await seller.database.transact(lambda c: c.execute(key.update().values(value=7)))
+    found = await seller.database.query(lambda c: status(c, agent.setup, seller.clock.now()))
+    assert found.channels[0].drift == 1
 
 
 async def test_status_names_the_processes_and_what_they_say_of_channels(seller: Any) -> None:

@@ -16,7 +16,7 @@ from channelsync.domain.bundles import Part, Recipe
 from channelsync.domain.ledger import LedgerEntry
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
 from channelsync.domain.quantities import Position, PositionKey
-from channelsync.store import items, keys, ledger, positions_view, sharing
+from channelsync.store import items, keys, positions_view, sharing
 from channelsync.store.items import Item, item_id
 from channelsync.sync.book_orders import Arrival, book_orders
 from channelsync.sync.stock import By, Place, Refused, StockChanged, Worth, place
@@ -36,7 +36,6 @@ from channelsync.sync.stock_moves import (
 from channelsync.sync.verify import verify
 
 HOUR = timedelta(hours=1)
-Do = Callable[..., Awaitable[StockChanged]]
 
 
 class Seller(Protocol):
@@ -77,7 +76,7 @@ class Desk:
         return await self.do(transfer, Transfer(source=ends[0], target=ends[1], units=units, **more))
 
     async def entries(self, sku: str, location: str = "main") -> list[LedgerEntry]:
-        return await self.query(lambda c: ledger.entries_of(c, PositionKey(item_id(sku), location)))
+        return await self.seller.entries(sku, location)
 
     async def orders(self, units: int, *, at: Any, shipped_at: Any = None, name: str = "o-1") -> None:
         """An order for mugs on the shop, booked now whatever its times say."""

@@ -11,7 +11,7 @@ import pytest
 
 from channelsync.domain.booked import BookedLine, Leg
 from channelsync.domain.quantities import PositionKey
-from channelsync.store import items, ledger
+from channelsync.store import items
 from channelsync.store.items import Item, item_id
 from channelsync.sync.stock import By, Place, Refused
 from channelsync.sync.stock_adopt import Adopted, HowToAdopt, adopt
@@ -80,10 +80,7 @@ async def test_the_entry_says_what_was_shown(office: Office) -> None:
 
     await office.adopts()
 
-    def entries(connection: Any) -> list[Any]:
-        return ledger.entries_of(connection, PositionKey(item_id("MUG"), "main"))
-
-    last = (await office.seller.database.query(entries))[-1].movement
+    last = (await office.seller.entries("MUG"))[-1].movement
     assert last.cause.reason == "counted 7 available: adopted from shop, which shows item-1: 7; 0 in open orders"
 
 

@@ -13,8 +13,7 @@ from sqlalchemy import Connection
 
 from channelsync.domain.ledger import LedgerEntry
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus
-from channelsync.domain.quantities import PositionKey
-from channelsync.store import items, ledger
+from channelsync.store import items
 from channelsync.store.items import item_id
 from channelsync.sync.book_orders import Arrival, book_orders
 from channelsync.sync.stock import By, Refused
@@ -81,8 +80,7 @@ class Office:
         return int((await self.seller.position(sku, location)).available)
 
     async def last_entry(self, sku: str = "MUG", location: str = "main") -> LedgerEntry:
-        found = await self.query(lambda c: ledger.entries_of(c, PositionKey(item_id(sku), location)))
-        last: LedgerEntry = found[-1]
+        last: LedgerEntry = (await self.seller.entries(sku, location))[-1]
         return last
 
     async def query(self, work: Callable[[Connection], Any]) -> Any:
@@ -118,7 +116,7 @@ async def test_changes_are_added_with_lot_cost_and_reason(office: Office) -> Non
 
     assert (done.rows, done.entries) == (2, 2)
     assert await office.on_hand() == 14
-    entries = await office.query(lambda c: ledger.entries_of(c, PositionKey(item_id("MUG"), "main")))
+    entries = await office.seller.entries("MUG")
     assert [(e.movement.lot, e.movement.unit_cost, e.movement.cause.reason) for e in entries[-2:]] == [
         ("L7", Decimal("2.50"), "delivery"),
         ("L6", None, "broken"),

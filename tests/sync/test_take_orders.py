@@ -13,7 +13,7 @@ from channelsync.domain.findings import FindingKind
 from channelsync.domain.orders import OrderSnapshot, OrderStatus
 from channelsync.sdk.errors import TryLater
 from channelsync.sdk.values import OrderPage, UnreadableOrder
-from channelsync.store import channels, listings, orders, orders_view
+from channelsync.store import channels, orders, orders_view
 from channelsync.store.items import Item, add_items, item_id
 from channelsync.store.orders_view import OrdersWanted
 from channelsync.sync import take_orders
@@ -293,8 +293,7 @@ async def test_orders_that_nobody_booked_after_their_listing_was_mapped_are_book
     seller.shop().buy((seller.shop().items[mug], 2))
     await poll(seller)
     await seller.pull()
-    at = seller.clock.now()
-    await seller.database.transact(lambda c: listings.set_mapping(c, "shop", mug, item_id("MUG"), 1, "test", at))
+    await seller.map(mug, "MUG", books=False)
 
     assert await keep_house(seller.agent)
 
@@ -382,7 +381,7 @@ async def test_two_snapshots_of_one_version_that_differ_are_read_again_by_id(
         reserved.append((await seller.position("MUG")).reserved)
 
     assert reserved == [4, 2, 2], "the list was believed once, then the order itself was asked for"
-    assert await seller.database.query(lambda c: orders.hinted_orders(c, "shop")) == []
+    assert await seller.hinted() == []
 
 
 class Forgetful(MemoryChannel):
@@ -421,7 +420,7 @@ async def test_hinted_orders_are_read_by_id_as_many_in_a_call_as_go(open_seller:
     assert [len(asked) for asked in Forgetful.asked] == [50, 11]
     assert taken.booked == 60, "the poll brought them already, so the second read changes nothing"
     assert (await seller.position("MUG")).reserved == 60
-    assert await seller.database.query(lambda c: orders.hinted_orders(c, "shop")) == []
+    assert await seller.hinted() == []
 
 
 async def test_a_hint_stays_when_the_channel_cannot_be_asked(open_seller: Any, forgetful: Any) -> None:
@@ -433,7 +432,7 @@ async def test_a_hint_stays_when_the_channel_cannot_be_asked(open_seller: Any, f
 
     assert taken.failed == "not now"
     assert await seller.kinds() == [FindingKind.CHANNEL_DOWN]
-    assert await seller.database.query(lambda c: orders.hinted_orders(c, "shop")) == ["sale-1"]
+    assert await seller.hinted() == ["sale-1"]
 
 
 async def test_a_hint_that_comes_while_its_order_is_being_read_is_not_forgotten(
@@ -454,7 +453,7 @@ async def test_a_hint_that_comes_while_its_order_is_being_read_is_not_forgotten(
     monkeypatch.setattr(take_orders, "take_by_id", take_and_be_told_more)
     await poll(seller)
 
-    assert await seller.database.query(lambda c: orders.hinted_orders(c, "shop")) == [sale.id]
+    assert await seller.hinted() == [sale.id]
 
 
 # Time limits

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from channelsync.domain.orders import OrderLine, OrderSnapshot, OrderStatus
 from channelsync.domain.quantities import PositionKey
 from channelsync.domain.rules import Fixed, Rule, RuleScope, RuleValues
-from channelsync.store import channels, items, keys, ledger, listings, positions_view, rules, runs, sharing
+from channelsync.store import channels, items, keys, listings, positions_view, rules, runs, sharing
 from channelsync.store.items import item_id
 from channelsync.sync.book_orders import Arrival, book_orders
 from channelsync.sync.items import SplitOff, add_alias, item_itself, item_named, rename, split
@@ -123,7 +123,7 @@ async def test_received_units_are_taken_off_again_and_the_entry_says_why(office:
 
     assert (done.run, done.entries, done.left) == (run, 2, [])
     assert await office.sums() == (10, 0, 0)
-    last = (await office.query(lambda c: ledger.entries_of(c, PositionKey(item_id("MUG"), "main"))))[-1].movement
+    last = (await office.seller.entries("MUG"))[-1].movement
     assert last.cause.reason == f"run {run} was undone: received"
     assert last.cause.run == office.names[-1]
 

@@ -22,6 +22,7 @@ from channelsync.store.items import Item
 from channelsync.store.listings import SeenListing
 from channelsync.store.tables import metadata
 from channelsync.sync.book_orders import Arrival, book_orders
+from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.verify import PROBLEMS_MAX, Verification, verify
 
@@ -62,7 +63,8 @@ def fill(connection: Connection) -> None:
         fulfilled_by_channel=False,
     )
     listings.save_listings(connection, "shop", "seller", [seen], NOW)
-    (key,) = listings.set_mapping(connection, "shop", "L-mug", "mug", 1, "user:eve", NOW)
+    wanted = [Wanted("shop", "L-mug", "mug")]
+    (key,) = map_listings(connection, SETUP, wanted, by="eve", run="r-1", now=NOW).restarted
     ledger.open_positions(connection, [MUG])
     held = Provisional(
         id="p-1",

@@ -68,6 +68,12 @@ async def test_a_method_that_is_not_needed_is_refused_with_those_that_are(client
     assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
 
 
+async def test_where_nothing_is_served_the_answer_names_what_is(client: httpx.AsyncClient) -> None:
+    said = (await client.get("/")).json()["error"]["message"]
+    assert "/healthz" in said
+    assert "/api/v1" in said
+
+
 async def test_a_path_with_one_slash_more_is_another_path(client: httpx.AsyncClient) -> None:
     assert (await client.get("/fine/")).status_code == 404
 

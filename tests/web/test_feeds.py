@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from channelsync.store.database import Database
 from channelsync.store.database_errors import DatabaseUnavailable
 from channelsync.store.items import Item, item_id
 from channelsync.sync.agent import Agent
-from channelsync.sync.feed_files import FeedSetup
+from channelsync.sync.feed_files import FeedSetup, digest_of
 from channelsync.sync.measures import measure
 from channelsync.sync.orders_by_hand import by_hand
 from channelsync.sync.setup import BY_HAND, Setup
@@ -144,6 +145,19 @@ async def test_the_request_says_as_of_when_its_numbers_are(wms: Wms) -> None:
     assert "nothing says as of when" in silent.json()["message"]
     for wrong in ("soon", "2026-03-01T08:30:00"):
         assert (await wms.send(body, f"/feeds/counts?as_of={wrong}")).status_code == 400
+
+
+async def test_a_time_said_of_one_thing_is_not_the_same_time_said_of_another(wms: Wms) -> None:
+    """The second file is no repeat of the first, with a key and without one."""
+    body, at = '[{"sku": "MUG", "units": 8}]', "2026-03-01T08:30:00Z"
+    for headers in {}, {"idempotency_key": "export 7"}:
+        assert (await wms.send(body, f"/feeds/counts?as_of={at}", **headers)).status_code == 200
+        assert (await wms.send(body, f"/feeds/counts?orders_counted_up_to={at}", **headers)).status_code == 422
+
+
+def test_a_file_of_which_the_request_says_nothing_is_known_by_its_content_alone() -> None:
+    """So those are known again that came before the times were told apart."""
+    assert digest_of(b"sku,units", None, None) == hashlib.sha256(b"sku,units").hexdigest()
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer cs_" + "x" * 43, "Basic YTpi", "Bearer é"])

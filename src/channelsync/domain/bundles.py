@@ -126,11 +126,6 @@ def capacity(item: str, available: Mapping[str, int], recipes: Recipes) -> int:
     return from_parts + (available.get(item, 0) if recipe.kind == "both" else 0)
 
 
-def capacity_over(item: str, locations: Mapping[str, Mapping[str, int]], recipes: Recipes) -> dict[str, int]:
-    """`capacity` of the item at each location, from {location: {item: available}}; the caller sums what feeds a key."""
-    return {location: capacity(item, available, recipes) for location, available in locations.items()}
-
-
 def affected_by(item: str, recipes: Recipes) -> frozenset[str]:
     """The bundles whose capacity may change when this item's available changes, over any depth.
 

@@ -29,7 +29,6 @@ class FindingKind(StrEnum):
     CATCHING_UP = "catching up"
     CHANNEL_DOWN = "channel down"
     NEEDS_SELLER = "needs the seller"
-    LINT = "lint"
     TASK_FAILED = "task failed"
     FEED_REFUSED = "feed refused"
     FEED_LATE = "feed late"

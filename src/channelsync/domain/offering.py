@@ -28,9 +28,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from channelsync.domain.rules import Buffer, Fixed, LastUnits, Percent, Resolved
+
+_DIVIDING = frozenset({"ring fence of others", "share", "rules on its parts", "last units"})
+"""The steps by which rules divide an item's units among channels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,11 @@ class Offer:
 
     units: int
     steps: tuple[Step, ...]
-    cap: int | None = None
+
+    @property
+    def tied(self) -> bool:
+        """Whether rules divide the item among channels here: what this key gives up, another one may show."""
+        return any(step.name in _DIVIDING for step in self.steps)
 
 
 def offer(ask: Ask, coupling: Coupling = ALONE) -> Offer:
@@ -125,7 +131,7 @@ def offer(ask: Ask, coupling: Coupling = ALONE) -> Offer:
     if ask.multiple > 1:
         trail.to("pack multiple", trail.units // ask.multiple, f"packs of {ask.multiple}, rounded down")
     _limits(trail)
-    return Offer(trail.units, tuple(trail.steps), ask.cap)
+    return Offer(trail.units, tuple(trail.steps))
 
 
 def couple(asks: Sequence[Ask]) -> dict[str, Coupling]:
@@ -182,18 +188,6 @@ def offers_for_channels(asks: Sequence[Ask]) -> dict[str, Offer]:
     """
     couplings = couple(asks)
     return {ask.key: offer(ask, couplings[ask.key]) for ask in asks}
-
-
-def shown_number(offered: Offer, meaning: Literal["available", "physical"], channel_open_units: int) -> int:
-    """The number T to write, in the channel's own meaning of it, key units.
-
-    available: what was offered. physical: the channel itself takes off its open orders, so they are added:
-    offered + channel_open_units (units of this key in the channel's own open orders). Cut at the channel's cap.
-    """
-    if channel_open_units < 0:
-        raise ValueError(f"open units of a channel must be 0 or more, not {channel_open_units}")
-    number = offered.units + (channel_open_units if meaning == "physical" else 0)
-    return number if offered.cap is None else min(number, offered.cap)
 
 
 class _Trail:

@@ -56,8 +56,8 @@ class Decision:
     action: none: it is right, or on its way. read first: only a read tells what it needs. wait: something else must
     happen first, and `why` says what.
     expected: for compare-and-set, the number that the channel must be showing; None: write whatever it shows.
-    until: where it waits for the channel to take writes of its listing again, when that is; else None. blocked: what
-    waits for that is a lowering.
+    until: where it waits for the channel to take writes of its listing again, or for the end of the pause after a
+    refusal, when that is; else None. blocked: what waits for that is a lowering.
     """
 
     action: Action

@@ -152,7 +152,7 @@ def _duckdb() -> Any:
 
 
 def _missing(package: str) -> BasketsMissing:
-    return BasketsMissing(f"{package} is not installed: install the extra `demo` (pip install 'channelsync[demo]')")
+    return BasketsMissing(f"{package} is not installed; in the folder of the clone: pip install '.[demo]'")
 
 
 def _day(day: date, rows: list[tuple[str, int, str, str, int]]) -> Day:

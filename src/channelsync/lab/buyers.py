@@ -1,8 +1,8 @@
 """Buyers: who wants what, where and when, and what happens to their orders later.
 
 Demand is a plan made beforehand (`PlannedOrder`s), so that the same buyers can come to different strategies. It is
-drawn here (`poisson`), or replayed from real baskets (`trading_day`). `send_buyers` lets a plan happen on the clock;
-what the buyers get is up to the marketplaces.
+drawn here (`poisson`), or replayed from the baskets of a data set (`trading_day`). `send_buyers` lets a plan happen on
+the clock; what the buyers get is up to the marketplaces.
 """
 
 from __future__ import annotations

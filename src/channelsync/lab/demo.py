@@ -278,7 +278,7 @@ async def _settle(stage: Stage, clock: LabClock, running: asyncio.Task[None], to
         await _unless_ended(clock.sleep(_LOOK_EVERY.total_seconds()), running)
         left = await drift(stage)
         passed = clock.now() - began
-        told(1.0, f"settling: {left} numbers are not right yet")
+        told(1.0, f"bringing the last {left} numbers right" if left else "all numbers are right")
         if not left or passed >= SETTLES_WITHIN:
             return left, passed
 

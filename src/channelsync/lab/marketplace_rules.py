@@ -100,11 +100,6 @@ class MarketplaceRules:
         if unknown := set(self.understates) - set(_truth(self)):
             raise ValueError(f"understates names what is not declared: {sorted(unknown)}.")
 
-    @property
-    def keeps_own_number_of_bundles(self) -> bool:
-        """Whether a bundle has a quantity key of its own."""
-        return self.moves != "components"
-
     def declares(self) -> dict[str, object]:
         """What `GET /v1/account` says of the rules, and what the connector's settings carry (JSON values)."""
         return _truth(self) | dict(self.understates)

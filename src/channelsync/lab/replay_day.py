@@ -1,4 +1,4 @@
-"""A real trading day on three simulated marketplaces: who differs how, what goes wrong, and who buys what.
+"""A trading day on three simulated marketplaces: who differs how, what goes wrong, and who buys what.
 
 Everything is a function of the plan and the seed, so that two strategies meet the same day: the same buyers at the
 same moments, the same human slips, the same hours of trouble.

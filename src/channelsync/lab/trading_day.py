@@ -1,4 +1,4 @@
-"""The plan of the demo: what buyers want on its marketplaces over one day of real baskets, and what follows.
+"""The plan of the demo: what buyers want on its marketplaces over one day of baskets, and what follows.
 
 `plan_trading_day` is pure: the same (day, seed, scale) gives the same plan. A plan says what buyers *want*; what
 they get is up to the marketplaces at run time. The rules:

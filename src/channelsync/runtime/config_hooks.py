@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from channelsync.runtime.config_rules import Group
 from channelsync.runtime.config_values import Flag, Name
+from channelsync.sdk.outbound import parsed
 from channelsync.sdk.webhooks import StandardWebhooks, key_of
 from channelsync.sync.outgoing_events import EVENTS, EventType, HookSetup
 
@@ -60,11 +60,14 @@ class HookConfig(Group):
 
     @model_validator(mode="after")
     def _can_be_sent_to(self) -> Self:
-        parts = urlsplit(self.url)
-        local = parts.scheme == "http" and parts.hostname in LOOPBACK and self.allow_private
+        try:
+            parts = parsed(self.url)
+        except ValueError:  # what it says of the address may be a secret
+            raise ValueError("`url` should have a host name and a port as there can be") from None
+        local = parts.scheme == "http" and parts.host in LOOPBACK and self.allow_private
         if not local and parts.scheme != "https":
             raise ValueError("`url` should begin with https:// (http:// only to this machine, with allow_private)")
-        if not parts.hostname or parts.username or parts.password or parts.fragment:
+        if not parts.host or parts.userinfo or parts.fragment:
             raise ValueError("`url` should have a host, and no name, password or #")
         return self
 

@@ -41,6 +41,7 @@ from channelsync.sdk.discovery import Catalogue, installed
 from channelsync.sdk.errors import NeedsSeller
 from channelsync.sdk.observing import observing_calls
 from channelsync.sdk.redaction import redact_text
+from channelsync.sdk.tasks import ended, first_of
 from channelsync.store import channels, findings
 from channelsync.store.channels import ChannelState
 from channelsync.store.database_errors import DatabaseError
@@ -183,8 +184,8 @@ class Daemon:
             log.info("daemon.stopping")
         finally:
             agent.stopping = True
-            await _ended(list(self.running.values()))
-            await _ended(shared)
+            await ended(list(self.running.values()))
+            await ended(shared)
 
     def _shared(
         self, leases: Leases, schedule: Schedule, web: Web, meter: Meter, stopped: asyncio.Event
@@ -235,7 +236,7 @@ class Daemon:
         for name in names:
             if name in self.agent.channels:
                 self.agent.channels[name].closing = True
-        await _ended([self.running.pop(name) for name in names if name in self.running])
+        await ended([self.running.pop(name) for name in names if name in self.running])
 
     def _kept(self, name: str, part: Callable[[], Awaitable[None]], channel: str = "") -> asyncio.Task[None]:
         return asyncio.create_task(self._keep_going(name, part, channel), name=name)
@@ -244,7 +245,7 @@ class Daemon:
         """Runs a part again and again until it ends by itself or is cancelled."""
         failures = 0
         while True:
-            steady = asyncio.create_task(self._steady(name, failures))
+            steady = asyncio.create_task(self._steady(name))
             began = self.agent.clock.monotonic()
             try:
                 error = await _failure_of(part)
@@ -258,11 +259,10 @@ class Daemon:
             await self._report(name, channel, error)
             await self.agent.clock.sleep(pause)
 
-    async def _steady(self, name: str, failures: int) -> None:
-        """Closes the finding of a part that runs well again."""
-        if failures:
-            await self.agent.clock.sleep(STEADY_AFTER)
-            await self._write_findings([], [fingerprint(FindingKind.TASK_FAILED, name)])
+    async def _steady(self, name: str) -> None:
+        """Closes the finding of a part that runs well again, be it one that an earlier process opened."""
+        await self.agent.clock.sleep(STEADY_AFTER)
+        await self._write_findings([], [fingerprint(FindingKind.TASK_FAILED, name)])
 
     async def _report(self, name: str, channel: str, error: Exception) -> None:
         what = f"The daemon's part {name!r} stopped by an error that it does not know: {self._reason(error)}. "
@@ -316,7 +316,7 @@ class Daemon:
                 return mode_now(channel.setup, state) == "off" or connected != channel.connected_at
 
             try:
-                await _first_of(run_channel(self.agent, channel, leases), self._until(config.name, closed))
+                await first_of(run_channel(self.agent, channel, leases), self._until(config.name, closed))
             finally:
                 del self.agent.channels[config.name]
                 forget_beats(self.agent, channel)
@@ -370,22 +370,3 @@ async def _failure_of(part: Callable[[], Awaitable[None]]) -> Exception | None:
     except Exception as error:  # noqa: BLE001 - one part that fails must not stop the others
         return error
     return None
-
-
-async def _first_of(work: Awaitable[None], other: Awaitable[None]) -> None:
-    """Runs both until one of them ends, ends the other, and raises what the one that ended raised."""
-    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(other)]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        await _ended(tasks)
-
-
-async def _ended(tasks: Sequence[asyncio.Future[None]]) -> None:
-    """Cancels what still runs and waits until all of it has ended."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)

@@ -77,7 +77,7 @@ def _told(connection: Connection, loaded: Loaded, catalogue: Catalogue, clock: C
     now = clock.now()
     setup = setup_of(connection, loaded, catalogue)
     found, serving = status(connection, setup, now), daemons.serving(connection, now)
-    stand = standing(connection, now)
+    stand = standing(connection, setup.timings, now)
     names = [one.name for one in loaded.config.channels]
     return [
         doctor.fine("schema", "the tables are those of this version"),

@@ -34,6 +34,6 @@ def _forgotten(one: StoredFinding, config: Config) -> bool:
     feeds = {feed.name for feed in config.feeds}
     if one.kind in _OF_FEEDS:
         return subject[0] not in feeds
-    if one.kind == FindingKind.TASK_FAILED and (feed := subject[1].removeprefix("feed:")) != subject[1]:
+    if one.kind == FindingKind.TASK_FAILED and (feed := subject[-1].removeprefix("feed:")) != subject[-1]:
         return feed not in feeds
     return one.channel != "" and one.channel not in {channel.name for channel in config.channels}

@@ -6,6 +6,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -16,6 +17,7 @@ from channelsync.runtime.config_hooks import HookConfig
 from channelsync.runtime.vault_owners import with_secrets
 from channelsync.runtime.wiring import worker_name
 from channelsync.sdk.errors import NeedsSeller
+from channelsync.sdk.tasks import ended
 from channelsync.store import findings
 from channelsync.store.database_errors import DatabaseError
 from channelsync.sync.agent import Agent
@@ -26,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 _LOOK_EVERY = 3.0
 _AGAIN_AFTER = 5.0
+_AGAIN_AFTER_ERROR = 60.0
 
 
 async def keep_hooks(agent: Agent, loaded: Callable[[], Loaded]) -> None:
@@ -43,15 +46,15 @@ async def keep_hooks(agent: Agent, loaded: Callable[[], Loaded]) -> None:
                     wanted |= await secrets_of.setup(loaded(), one)
                 except DatabaseError:  # whoever serves it waits by itself
                     wanted |= {known for known in served if known.name == one.name}
-            await _ended([served.pop(known) for known in list(served) if known not in wanted])
+            await ended([served.pop(known) for known in list(served) if known not in wanted])
             for setup in wanted - served.keys():
                 served[setup] = asyncio.create_task(_serve(agent, setup), name=f"hook {setup.name}")
             for task in served.values():
                 if task.done():
-                    task.result()  # only an error ends it: the part that keeps all of them tells it
+                    task.result()  # only an error in telling of one ends it: the part that keeps all of them tells it
             await agent.clock.sleep(_LOOK_EVERY)
     finally:
-        await _ended(list(served.values()))
+        await ended(list(served.values()))
 
 
 @dataclass(slots=True)
@@ -88,7 +91,8 @@ class _Secrets:
 
 
 async def _serve(agent: Agent, hook: HookSetup) -> None:
-    """Serves one hook; without a database it waits for one."""
+    """Serves one hook; without a database it waits for one. Errors that nobody foresaw stop this hook alone: they are
+    findings, and it is begun again after a pause."""
     rng = random.Random(secrets.randbits(64))  # noqa: S311 - spreads retries, guards nothing
     while True:
         try:
@@ -96,10 +100,19 @@ async def _serve(agent: Agent, hook: HookSetup) -> None:
         except DatabaseError as error:
             log.warning("hook.waits", hook=hook.name, reason=str(error))
             await agent.clock.sleep(_AGAIN_AFTER)
+        except Exception as error:
+            log.exception("part.failed", part=f"hook {hook.name}", again_in=_AGAIN_AFTER_ERROR)
+            with suppress(DatabaseError):  # the log has it
+                await _tell_stopped(agent, hook.name, error)
+            await agent.clock.sleep(_AGAIN_AFTER_ERROR)
 
 
-async def _ended(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
+async def _tell_stopped(agent: Agent, name: str, error: Exception) -> None:
+    """Opens the finding that ends when a message is accepted. Of the error only its kind: its text may hold secrets."""
+    finding = Finding(
+        kind=FindingKind.HOOK_FAILING,
+        subject=(name,),
+        summary=f"Hook {name} stopped by an error that channelsync does not know ({type(error).__name__}). It is begun "
+        "again after a pause; look into the log, and report it if it comes back.",
+    )
+    await agent.database.transact(lambda c: findings.open_findings(c, [finding], agent.clock.now()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -23,6 +22,7 @@ from channelsync.sdk.discovery import Catalogue
 from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.limiter import Limiter
 from channelsync.sdk.resources import Resources
+from channelsync.sdk.tasks import beside
 from channelsync.sdk.vault import MemoryVault, Vault
 from channelsync.store.database import Database
 from channelsync.store.database_errors import DatabaseError
@@ -136,13 +136,11 @@ async def receiving(
     doors = Doors(loaded, catalogue, clock, RememberedVaults(safe_of(loaded(), database, clock)))
     await doors.refresh()
     log.info("webhooks.receiving", channels=", ".join(_receiving(doors.open)) or "none")
-    async with Inbox(database, on_kept) as inbox:
-        keeping = asyncio.create_task(_keep(doors, database, clock, counters), name="webhooks: secrets")
-        try:
-            yield Receiver(doors.open, inbox, clock, Seals(loaded().config.secrets.keys))
-        finally:
-            keeping.cancel()
-            await asyncio.wait([keeping])
+    async with (
+        Inbox(database, on_kept) as inbox,
+        beside(_keep(doors, database, clock, counters), name="webhooks: secrets"),
+    ):
+        yield Receiver(doors.open, inbox, clock, Seals(loaded().config.secrets.keys))
 
 
 def _receiving(doors: Mapping[str, Door]) -> list[str]:

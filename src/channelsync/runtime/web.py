@@ -15,6 +15,7 @@ from channelsync.runtime.config_models import Config
 from channelsync.runtime.receiver import receiving
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.discovery import Catalogue
+from channelsync.sdk.tasks import beside
 from channelsync.store.database import Database
 from channelsync.sync.agent import Agent
 from channelsync.sync.inbox import tell_arrivals
@@ -58,21 +59,17 @@ class Web:
             self.arrived.set()
             tell.set()
 
-        telling = asyncio.create_task(tell_arrivals(self.database, self.clock, tell), name="web: tell arrivals")
-        try:
-            async with receiving(
-                self.loaded, self.catalogue, self.database, self.clock, self.counters, kept
-            ) as receiver:
-                await serve(
-                    build_app([*receiver_routes(receiver, self.counters, body_limit=web.body_limit), *self.routes]),
-                    Listen.parse(web.listen),
-                    stopped=stopped,
-                    listener=self.listener if self.listener.fileno() >= 0 else None,
-                    trusted_proxies=web.trusted_proxies,
-                )
-        finally:
-            telling.cancel()
-            await asyncio.wait([telling])
+        async with (
+            beside(tell_arrivals(self.database, self.clock, tell), name="web: tell arrivals"),
+            receiving(self.loaded, self.catalogue, self.database, self.clock, self.counters, kept) as receiver,
+        ):
+            await serve(
+                build_app([*receiver_routes(receiver, self.counters, body_limit=web.body_limit), *self.routes]),
+                Listen.parse(web.listen),
+                stopped=stopped,
+                listener=self.listener if self.listener.fileno() >= 0 else None,
+                trusted_proxies=web.trusted_proxies,
+            )
 
 
 def daemon_routes(agent: Agent, loaded: Callable[[], Loaded]) -> list[BaseRoute]:

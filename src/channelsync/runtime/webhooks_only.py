@@ -31,6 +31,7 @@ from channelsync.runtime.web import Web, listener_of
 from channelsync.runtime.wiring import OpenRun, open_run
 from channelsync.sdk.clock import SystemClock
 from channelsync.sdk.discovery import Catalogue, installed
+from channelsync.sdk.tasks import ended
 from channelsync.sync.beats import Beats
 from channelsync.sync.readiness import receiver_readiness
 from channelsync.web.health import health_routes
@@ -118,9 +119,7 @@ class ReceiverProcess:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            await ended(tasks)
 
     async def reload(self) -> Answer:
         """Reads the configuration and takes it, or refuses it as a whole; returns what to tell whoever asked.

@@ -66,6 +66,8 @@ class Capabilities:
     pending_limit: how long a PENDING order holds units without news; None: as long as the channel lists it.
     unique_skus: the channel refuses two listings of one SKU, those that ended aside.
     writes_per_day: how often one listing (`Listing.page`) may be written; None: as often as the budgets allow.
+
+    Raises ValueError where a physical number has a cap or a step: what is cut off it would look like sales.
     """
 
     updates_per_push: int = 1
@@ -86,6 +88,13 @@ class Capabilities:
     pending_limit: timedelta | None = timedelta(days=7)
     unique_skus: bool = False
     writes_per_day: WriteLimit | None = None
+
+    def __post_init__(self) -> None:
+        if self.meaning == "physical" and (self.timing.cap is not None or self.timing.step > 1):
+            raise ValueError(
+                "a physical number cannot have a cap or be rounded: what is cut off the units of open orders and those "
+                "that may be bought would look like sales"
+            )
 
     @property
     def blind(self) -> bool:

@@ -10,9 +10,7 @@ follows redirects; a connector wants none of these. No other module of ours touc
 """
 
 import asyncio
-import functools
 import random
-import ssl
 from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
@@ -44,6 +42,7 @@ from channelsync.sdk.outcomes import error_of_failure, error_of_status
 from channelsync.sdk.redaction import KnownSecrets
 from channelsync.sdk.retries import Backoff, may_retry
 from channelsync.sdk.right_to_write import may_write
+from channelsync.sdk.tls import trusted
 
 __all__ = ["Answer", "Backoff", "Call", "HttpSettings", "HttpTransport", "Sign", "Timeouts"]
 
@@ -337,14 +336,8 @@ class HttpTransport:
         return f"{self._settings.channel}: {call.method} {self._secrets.url(call.path)}"
 
 
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    """Whom we trust; reading it takes long enough to do it once for all channels."""
-    return httpx.create_ssl_context()
-
-
 def _network(connections_max: int) -> httpx.AsyncHTTPTransport:
-    return httpx.AsyncHTTPTransport(verify=_trusted(), limits=httpx.Limits(max_connections=connections_max))
+    return httpx.AsyncHTTPTransport(verify=trusted(), limits=httpx.Limits(max_connections=connections_max))
 
 
 class _StaleConnection(Exception):

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import ipaddress
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,6 +18,8 @@ from typing import Self
 
 import anyio
 import httpx
+
+from channelsync.sdk.tls import trusted
 
 SECONDS_MAX = 15.0
 """For all of it: looking up, connecting, sending, and hearing the status."""
@@ -45,7 +45,7 @@ class Posted:
 
 
 class Outbound:
-    """Posts to one address. An async context manager.
+    """Posts to one address. An async context manager. Raises ValueError for an address that `parsed` refuses.
 
     resolve: the addresses that a name has; the system's own where none is given. allow_private: the address may be
     inside a network that the public has no way into. transport: tests give their own.
@@ -59,11 +59,11 @@ class Outbound:
         resolve: Resolve | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._url = httpx.URL(url)
+        self._url = parsed(url)
         self._allow_private = allow_private
         self._resolve = resolve or look_up
         # One for each address: a connection is kept by the machine it leads to, and must not serve another name there.
-        self._transport = transport or httpx.AsyncHTTPTransport(verify=_trusted(), trust_env=False)
+        self._transport = transport or httpx.AsyncHTTPTransport(verify=trusted(), trust_env=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,7 +88,7 @@ class Outbound:
             return Posted(None, str(error))
         except TimeoutError:
             return Posted(None, f"no answer within {SECONDS_MAX:g} seconds")
-        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+        except (httpx.HTTPError, httpx.StreamError, OSError, UnicodeError) as error:
             return Posted(None, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
     async def _allowed(self) -> str:
@@ -132,6 +132,16 @@ async def _read_off(response: httpx.Response) -> None:
             return
 
 
+def parsed(url: str) -> httpx.URL:
+    """An address in its parts. Raises ValueError where no machine can have its host name, or it has no port."""
+    try:
+        address = httpx.URL(url)
+        address.host.encode("idna")  # as the system's own look-up writes it
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise ValueError("this is no address that can be called: its host name or its port is wrong") from error
+    return address
+
+
 def why_refused(address: str, *, allow_private: bool) -> str:
     """Why an address may not be sent to; empty: it may."""
     found = ipaddress.ip_address(address.partition("%")[0])
@@ -149,12 +159,7 @@ def why_refused(address: str, *, allow_private: bool) -> str:
 
 
 async def look_up(host: str, port: int) -> list[str]:
-    """The addresses that the system knows for a name. Raises OSError."""
+    """The addresses that the system knows for a name. Raises OSError, and UnicodeError for what can be no name."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    return httpx.create_ssl_context()

@@ -1,6 +1,6 @@
 """Keeps secrets out of what we write: error messages, log lines, reprs.
 
-Two nets, because each has holes: what is *called* like a secret (a header, a query parameter) is hidden by
+Two nets, because each has holes: what is *called* like a secret (a query parameter) is hidden by
 its name, and what *is* a known secret is hidden wherever it turns up, also quoted or as base64. Secrets travel
 as `pydantic.SecretStr`, which hides itself.
 """
@@ -8,7 +8,7 @@ as `pydantic.SecretStr`, which hides itself.
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit, urlunsplit
 
@@ -24,12 +24,6 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _SCHEME_AND_CREDENTIAL = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]+", re.IGNORECASE)
-
-
-def redact_headers(headers: Mapping[str, str], secrets: Iterable[SecretStr] = ()) -> dict[str, str]:
-    """The headers, fit for a log: values under a name that sounds secret, and known secrets, are hidden."""
-    known = tuple(secrets)
-    return {name: HIDDEN if _SECRET_NAME.search(name) else redact_text(value, known) for name, value in headers.items()}
 
 
 def redact_url(url: str, secrets: Iterable[SecretStr] = ()) -> str:

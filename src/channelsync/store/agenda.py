@@ -8,11 +8,10 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, literal_column, or_, select, update
 
 from channelsync.store.among import among, values
-from channelsync.store.key_writes import UNSEEN
-from channelsync.store.keys import NO_RISE
+from channelsync.store.keys import NO_RISE, due_later, more_urgent
 from channelsync.store.prepared import fetch
 from channelsync.store.tables import metadata
 
@@ -89,10 +88,10 @@ def mark_all_due(connection: Connection, now: datetime) -> None:
     _mark(connection, _KEY.c.ours.is_(True), now)
 
 
-def mark_listing_due(connection: Connection, listing: str, now: datetime) -> None:
-    """Puts every key that shows an item of this listing, on whichever channel, on the agenda."""
-    items = select(_KEY.c.item).where(_KEY.c.listing == listing)
-    _mark(connection, _KEY.c.item.in_(items), now)
+def items_of_listing(connection: Connection, listing: str) -> set[str]:
+    """The items that a listing of this name shows, on whichever channel."""
+    found = select(_KEY.c.item).where(_KEY.c.listing == listing, _KEY.c.item.is_not(None))
+    return set(connection.execute(found).scalars())
 
 
 def _mark(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
@@ -101,10 +100,8 @@ def _mark(connection: Connection, which: ColumnElement[bool], now: datetime) -> 
     if connection.dialect.name == "postgresql":
         connection.execute(select(_KEY.c.id).where(these).order_by(_KEY.c.id).with_for_update())
     connection.execute(
-        update(_KEY)
-        .where(these)
-        .where(or_(_KEY.c.due_at.is_(None), _KEY.c.due_at > now, _KEY.c.urgency == UNSEEN))
-        .values(due_at=now, urgency=case((_KEY.c.urgency == UNSEEN, 1), else_=_KEY.c.urgency))
+        update(_KEY).where(these, due_later(1)).values(due_at=bindparam("b_now"), urgency=more_urgent(1)),
+        {"b_now": now},
     )
 
 

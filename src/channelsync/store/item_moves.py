@@ -11,7 +11,7 @@ from channelsync.domain.provisional import Provisional
 from channelsync.domain.sourcing import Composition
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump
-from channelsync.store.items import Item
+from channelsync.store.items import Item, item_of
 from channelsync.store.provisionals import provisional_of
 from channelsync.store.tables import metadata
 
@@ -29,16 +29,7 @@ def item_by_name(connection: Connection, sku: str) -> Item | None:
     if row is None:
         aliased = select(_ITEM).join(_ALIAS, _ALIAS.c.item == _ITEM.c.id).where(_ALIAS.c.sku == sku)
         row = connection.execute(aliased).first()
-    if row is None:
-        return None
-    return Item(
-        id=row.id,
-        sku=row.sku,
-        title=row.title,
-        barcode=row.barcode,
-        sku_class=row.sku_class,
-        merged_into=row.merged_into,
-    )
+    return item_of(row) if row is not None else None
 
 
 def alias_of(connection: Connection, sku: str) -> str | None:

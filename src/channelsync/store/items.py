@@ -60,7 +60,7 @@ def items_by_sku(connection: Connection, skus: Iterable[str]) -> dict[str, Item]
     wanted = sorted(set(skus))
     listed = {"skus": values(connection, wanted)}
     found = {
-        row.sku: _item(row)
+        row.sku: item_of(row)
         for row in connection.execute(select(_ITEM).where(among(_ITEM.c.sku, "skus", connection.dialect.name)), listed)
     }
     aliased = connection.execute(
@@ -69,7 +69,7 @@ def items_by_sku(connection: Connection, skus: Iterable[str]) -> dict[str, Item]
         .where(among(_ALIAS.c.sku, "skus", connection.dialect.name)),
         listed,
     )
-    found |= {row.alias: _item(row) for row in aliased if row.alias not in found}
+    found |= {row.alias: item_of(row) for row in aliased if row.alias not in found}
     merged = items_by_id(connection, {item.merged_into for item in found.values() if item.merged_into})
     return {sku: merged[item.merged_into] if item.merged_into else item for sku, item in found.items()}
 
@@ -82,7 +82,7 @@ def items_by_id(connection: Connection, ids: Iterable[str | None]) -> dict[str, 
     found = connection.execute(
         select(_ITEM).where(among(_ITEM.c.id, "ids", connection.dialect.name)), {"ids": values(connection, wanted)}
     )
-    return {row.id: _item(row) for row in found}
+    return {row.id: item_of(row) for row in found}
 
 
 def all_items(connection: Connection, *, include_merged: bool = False) -> list[Item]:
@@ -90,7 +90,7 @@ def all_items(connection: Connection, *, include_merged: bool = False) -> list[I
     statement = select(_ITEM).order_by(_ITEM.c.sku)
     if not include_merged:
         statement = statement.where(_ITEM.c.merged_into.is_(None))
-    return [_item(row) for row in connection.execute(statement)]
+    return [item_of(row) for row in connection.execute(statement)]
 
 
 def change_item(connection: Connection, item: str, **fields: object) -> None:
@@ -114,7 +114,8 @@ def aliases_of(connection: Connection, item: str) -> list[str]:
     return list(found.scalars())
 
 
-def _item(row: Row[Any]) -> Item:
+def item_of(row: Row[Any]) -> Item:
+    """The item of a row of its table."""
     return Item(
         id=row.id,
         sku=row.sku,

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Select,
     Update,
@@ -192,8 +193,9 @@ def settle_effects(connection: Connection, effects: Iterable[tuple[str, str]], n
 
 
 def mark_due(connection: Connection, items: Iterable[str], now: datetime, *, urgency: int = 1) -> None:
-    """Puts every key that shows one of these items on the publisher's agenda. Keys that are on it stay as they are.
+    """Puts every key that shows one of these items on the publisher's agenda.
 
+    Keys that are on it already for as early and as urgently stay as they are.
     They are locked first: one that a publisher is just taking off the agenda, by what it saw before, goes back on.
     """
     wanted = sorted(set(items))
@@ -225,15 +227,15 @@ def due_change(connection: Connection, items: Iterable[str], ids: Iterable[int],
 @cache
 def _mark_both_due(dialect: str) -> Update:
     these = or_(among(_KEY.c.item, "due_items", dialect), among(_KEY.c.id, "due_keys", dialect))
-    return update(_KEY).where(these, _due_later(1)).values(due_at=bindparam("b_now"), urgency=_more_urgent(1))
+    return update(_KEY).where(these, due_later(1)).values(due_at=bindparam("b_now"), urgency=more_urgent(1))
 
 
 @cache
 def _mark_keys_due(dialect: str, urgency: int) -> Update:
     return (
         update(_KEY)
-        .where(among(_KEY.c.id, "ids", dialect), _due_later(urgency))
-        .values(due_at=bindparam("b_now"), urgency=_more_urgent(urgency))
+        .where(among(_KEY.c.id, "ids", dialect), due_later(urgency))
+        .values(due_at=bindparam("b_now"), urgency=more_urgent(urgency))
     )
 
 
@@ -241,16 +243,18 @@ def _mark_keys_due(dialect: str, urgency: int) -> Update:
 def _mark_due(dialect: str, urgency: int) -> Update:
     return (
         update(_KEY)
-        .where(among(_KEY.c.item, "items", dialect), _due_later(urgency))
-        .values(due_at=bindparam("b_now"), urgency=_more_urgent(urgency))
+        .where(among(_KEY.c.item, "items", dialect), due_later(urgency))
+        .values(due_at=bindparam("b_now"), urgency=more_urgent(urgency))
     )
 
 
-def _due_later(urgency: int) -> Any:
+def due_later(urgency: int) -> ColumnElement[bool]:
+    """Keys that are not due at the parameter `b_now` with this urgency: off the agenda, later, or less urgent."""
     return or_(_KEY.c.due_at.is_(None), _KEY.c.due_at > bindparam("b_now"), _KEY.c.urgency > urgency)
 
 
-def _more_urgent(urgency: int) -> Any:
+def more_urgent(urgency: int) -> ColumnElement[int]:
+    """The urgency of a key that is put on the agenda with this one: what it had when it was last on it says nothing."""
     return case((or_(_KEY.c.due_at.is_(None), _KEY.c.urgency > urgency), urgency), else_=_KEY.c.urgency)
 
 
@@ -262,14 +266,12 @@ def due_keys(connection: Connection, identity: str, now: datetime, limit: int) -
 
 @cache
 def _select_due() -> Select[Any]:
-    not_held_back = or_(_KEY.c.not_before.is_(None), _KEY.c.not_before <= bindparam("now"), _KEY.c.urgency == 0)
     return (
         select(_KEY.c.id, _KEY.c.urgency)
         .where(
             _KEY.c.identity == bindparam("identity"),
             _KEY.c.due_at <= bindparam("now"),
             _KEY.c.ours.is_(True),
-            not_held_back,
         )
         .order_by(_KEY.c.urgency, _KEY.c.due_at, _KEY.c.id)
         .limit(bindparam("most"))

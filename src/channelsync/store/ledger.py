@@ -117,14 +117,6 @@ def set_counted(connection: Connection, counted: Mapping[PositionKey, datetime])
         )
 
 
-def entries_of(connection: Connection, key: PositionKey) -> list[LedgerEntry]:
-    """The entries of one position, oldest first."""
-    rows = connection.execute(
-        select(_ENTRY).where(_ENTRY.c.item == key.item, _ENTRY.c.location == key.location).order_by(_ENTRY.c.number)
-    )
-    return [entry_of(row) for row in rows]
-
-
 def _known(connection: Connection, ids: list[str]) -> set[str]:
     found = fetch(connection, _select_known(connection.dialect.name), {"ids": values(connection, ids)})
     return {row.id for row in found}

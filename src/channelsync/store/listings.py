@@ -75,7 +75,6 @@ class StoredListing:
     item: str | None
     multiple: int
     mapped_by: str
-    mapped_at: datetime | None
     seen_at: datetime
     gone_at: datetime | None
     keys: tuple[int, ...]
@@ -83,10 +82,13 @@ class StoredListing:
 
 def save_listings(
     connection: Connection, channel: str, identity: str, seen: Sequence[SeenListing], now: datetime
-) -> None:
-    """Writes listings as seen, and makes the keys behind them. Mappings stay as they are."""
+) -> set[str]:
+    """Writes listings as seen, and makes the keys behind them. Mappings stay as they are.
+
+    Returns the items of keys that became ours, or the channel's: rules may leave others more of them, or less.
+    """
     if not seen:
-        return
+        return set()
     dialect = connection.dialect.name
     columns = ("sku", "title", "barcode", "state", "reasons", "parts", "tracked", "sells_below_zero")
     changing = (*columns, "fulfilled_by_channel", "seen_at", "gone_at")
@@ -95,8 +97,9 @@ def save_listings(
     keys = [row for one in seen for row in _key_rows(channel, identity, one)]
     if keys:
         run(connection, insert_ignoring(_KEY, dialect), keys)
-    _link_keys(connection, channel, identity, seen)
+    changed_hands = _link_keys(connection, channel, identity, seen)
     _copy_mapping_to_keys(connection, channel, [one.listing for one in seen])
+    return changed_hands
 
 
 def _listing_row(channel: str, one: SeenListing, now: datetime) -> dict[str, object]:
@@ -142,12 +145,13 @@ def _key_rows(channel: str, identity: str, one: SeenListing) -> list[dict[str, o
     ]
 
 
-def _link_keys(connection: Connection, channel: str, identity: str, seen: Sequence[SeenListing]) -> None:
+def _link_keys(connection: Connection, channel: str, identity: str, seen: Sequence[SeenListing]) -> set[str]:
     wanted = {key for one in seen for key, _ in one.all_keys}
     if not wanted:
-        return
+        return set()
+    columns = ("id", "key", "remote", "ours", "kept", "sells_below_zero", "page", "item")
     found = connection.execute(
-        select(*(_KEY.c[name] for name in ("id", "key", "remote", "ours", "kept", "sells_below_zero", "page"))).where(
+        select(*(_KEY.c[name] for name in columns)).where(
             _KEY.c.identity == identity, among(_KEY.c.key, "names", connection.dialect.name)
         ),
         {"names": values(connection, sorted(wanted))},
@@ -175,6 +179,8 @@ def _link_keys(connection: Connection, channel: str, identity: str, seen: Sequen
     moved = [((key,), {"page": page}) for key, (page, before) in pages.items() if page != before]
     update_rows(connection, _KEY, ("id",), moved)
     _save_further_pages(connection, {rows[key].id: one.further_pages for one in seen for key in one.keys})
+    owned = ((rows[key], ours) for one in seen for key, ours in one.all_keys.items())
+    return {row.item for row, ours in owned if row.item and row.ours != ours}
 
 
 def _save_further_pages(connection: Connection, pages: Mapping[int, tuple[str, ...]]) -> None:
@@ -303,21 +309,6 @@ def get_listings(
     return list(found.values())
 
 
-def set_mapping(
-    connection: Connection, channel: str, listing: str, item: str | None, multiple: int, by: str, now: datetime
-) -> list[int]:
-    """Says what a listing means; None: nothing any more. Its keys start anew: the next read only sets the watermark.
-
-    Returns the ids of those keys.
-    """
-    set_meaning(connection, channel, listing, item, multiple, by, now)
-    ids = list(
-        connection.execute(select(_LINK.c.key).where(_LINK.c.channel == channel, _LINK.c.listing == listing)).scalars()
-    )
-    restart_keys(connection, ids, item, multiple, now)
-    return ids
-
-
 def set_meaning(
     connection: Connection, channel: str, listing: str, item: str | None, multiple: int, by: str, now: datetime
 ) -> None:
@@ -388,7 +379,6 @@ def _stored(row: Row[Any], keys: tuple[int, ...]) -> StoredListing:
         item=row.item,
         multiple=row.multiple,
         mapped_by=row.mapped_by,
-        mapped_at=row.mapped_at,
         seen_at=row.seen_at,
         gone_at=row.gone_at,
         keys=keys,

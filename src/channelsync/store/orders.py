@@ -350,17 +350,6 @@ def hint_orders(connection: Connection, channel: str, orders: Mapping[str, str],
         )
 
 
-def hinted_orders(connection: Connection, channel: str, limit: int = 100) -> list[str]:
-    """Orders to read again by id, the longest waiting first."""
-    found = connection.execute(
-        select(_HINT.c.order)
-        .where(_HINT.c.channel == channel)
-        .order_by(_HINT.c.attempts, _HINT.c.asked_at)
-        .limit(limit)
-    )
-    return list(found.scalars())
-
-
 def drop_hints(connection: Connection, channel: str, orders: Sequence[str], asked: datetime) -> None:
     """These orders were read again by id, from `asked` on; what was hinted at later is to be read once more."""
     these = {"channel": channel, "orders": values(connection, orders), "asked": asked}

@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, select, text
 
+from channelsync.domain.watermark import Timing
+from channelsync.store.drifting import drifting
 from channelsync.store.inbox import Waiting, last_events, waiting
 from channelsync.store.leases import of_accounts
 from channelsync.store.tables import metadata
@@ -39,7 +41,7 @@ class NumbersStanding:
     """The numbers of one channel that are ours and mapped.
 
     due: on the publisher's agenda. hot: read every tick. questions: nothing is raised until the seller answers.
-    drift: the channel shows another number than it should. unread: never read.
+    drift: the channel shows another number than it should, and nothing explains it; see `drifting`. unread: never read.
     """
 
     numbers: int = 0
@@ -115,11 +117,11 @@ class Standing:
     oversold_positions: int = 0
 
 
-def standing(connection: Connection, day_began: datetime) -> Standing:
-    """How things stand now. day_began: since when a push counts as one of today."""
+def standing(connection: Connection, timings: Mapping[str, Timing], day_began: datetime) -> Standing:
+    """How things stand now. timings: of the channels; day_began: since when a push counts as one of today."""
     units, positions = _oversold(connection)
     return Standing(
-        numbers=_numbers(connection),
+        numbers=_numbers(connection, timings),
         newest_order=_newest_orders(connection),
         events=last_events(connection),
         inbox=waiting(connection),
@@ -162,7 +164,7 @@ def open_findings_by_kind(connection: Connection) -> dict[str, int]:
     return {row.kind: row.many for row in found}
 
 
-def _numbers(connection: Connection) -> dict[str, NumbersStanding]:
+def _numbers(connection: Connection, timings: Mapping[str, Timing]) -> dict[str, NumbersStanding]:
     def many(name: str, condition: ColumnElement[bool]) -> ColumnElement[Any]:
         return func.sum(case((condition, 1), else_=0)).label(name)
 
@@ -173,14 +175,16 @@ def _numbers(connection: Connection) -> dict[str, NumbersStanding]:
             many("due", _KEY.c.due_at.is_not(None)),
             many("hot", _KEY.c.hot.is_(True)),
             many("questions", _KEY.c.held != ""),
-            many("drift", and_(_KEY.c.value != _KEY.c.target, _KEY.c.target.is_not(None))),
             many("unread", _KEY.c.value.is_(None)),
         )
         .where(_KEY.c.ours.is_(True), _KEY.c.item.is_not(None))
         .group_by(_KEY.c.channel)
     )
+    drift = drifting(connection, timings)
     return {
-        row["channel"]: NumbersStanding(**{name: int(row[name]) for name in row if name != "channel"})
+        row["channel"]: NumbersStanding(
+            drift=drift[row["channel"]], **{name: int(row[name]) for name in row if name != "channel"}
+        )
         for row in found.mappings()
     }
 

@@ -15,12 +15,28 @@ from sqlalchemy import Connection
 from channelsync.domain.booked import BookedOrder
 from channelsync.domain.orders import OrderLine
 from channelsync.domain.sourcing import SoldAs
+from channelsync.sdk.channel import Identity
+from channelsync.sdk.errors import ChannelMisbehaved
 from channelsync.store import channels, items, orders
 from channelsync.store.account_orders import booked_of_account
 from channelsync.store.channels import ChannelState
 from channelsync.store.orders import MappedListing
+from channelsync.sync.agent import OpenChannel
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.switches import mode_now
+
+
+def refuse_another(channel: OpenChannel, found: Identity) -> None:
+    """Raises ChannelMisbehaved where a channel's credentials are of another account than before.
+
+    Its listings, numbers and orders are of the account that it was: nothing of another may be taken for them.
+    """
+    if channel.identity and found.name != channel.identity:
+        raise ChannelMisbehaved(
+            f"{channel.name}: the credentials are those of {found.name}, and this channel has been {channel.identity} "
+            f"until now. Run `channelsync channels connect {channel.name}` with those of {channel.identity}; for the "
+            "other account configure a channel of its own."
+        )
 
 
 def channels_of(connection: Connection, channel: ChannelSetup) -> tuple[str, ...]:

@@ -65,6 +65,8 @@ class Agent:
     unopened: channels that should be open and wait for their seller, each with why. changed: set with every wake-up,
     for whoever tells other processes. stopping: no new work is begun any more. clock_watch: whether this machine's wall
     clock is believed. wake_schedule: something may be due that was not.
+    pushing: by account, held from the decision about a push until its results are recorded: two configured channels may
+    be two ways to one account, and an older number must not leave after a newer one.
     beats, counts: which of its parts are alive, and what they did; held: names the accounts that this process may write
     to now, on PostgreSQL. All for whoever watches the process.
     """
@@ -82,6 +84,7 @@ class Agent:
     wake_schedule: asyncio.Event = field(default_factory=asyncio.Event)
     counts: Counts = field(default_factory=Counts)
     held: Callable[[], Collection[str]] = tuple
+    pushing: dict[str, asyncio.Lock] = field(default_factory=dict)
     beats: Beats = field(init=False)
 
     def __post_init__(self) -> None:

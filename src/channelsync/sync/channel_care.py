@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.sdk.connecting import CheckPoint
-from channelsync.sdk.errors import ChannelMisbehaved, NeedsSeller
+from channelsync.sdk.errors import NeedsSeller
 from channelsync.sdk.subscriptions import Repair, Subscribes, repair_of
 from channelsync.store import findings
+from channelsync.sync.accounts import refuse_another
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.check_channels import BackFill, back_fill, mend_webhooks, webhook_points
 from channelsync.sync.needs_seller import waits_for_seller, works_again
@@ -31,11 +32,7 @@ async def check_account(agent: Agent, name: str) -> str:
         raise
     now = agent.clock.now()
     await agent.database.transact(lambda c: works_again(c, name, "account", "the credentials are good", now))
-    if channel.identity and found.name != channel.identity:
-        raise ChannelMisbehaved(
-            f"{name}: the credentials are those of {found.name}, and this channel has been {channel.identity} until "
-            f"now. Run `channelsync channels connect {name}` with those of {channel.identity}."
-        )
+    refuse_another(channel, found)
     return f"the credentials of {found.title or found.name} are good"
 
 

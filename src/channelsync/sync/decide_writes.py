@@ -84,16 +84,16 @@ def survey(
 ) -> Survey:
     """Decides about these keys and takes those that need nothing off the agenda.
 
-    Positions and keys are locked meanwhile, so that whatever changes them later puts the keys back on.
-    unseen: of these, those of which only a write may be left to see.
+    Their positions and they are locked meanwhile, so that whatever changes them later puts the keys back on.
+    unseen: of these, those of which only a write may be left to see; of them as long as that is so nothing is locked.
     """
     now = agent.clock.now()
     found = Survey()
-    states = channels.channel_states(connection)
-    looks = look_for_writes(connection, agent.setup, unseen, states, now)
+    looks = look_for_writes(connection, agent.setup, unseen, channels.channel_states(connection), now)
     found.reads, found.waiting = sorted(looks.reads), len(looks.later)
     wanted = [key for key in wanted if not (key in looks.reads or key in looks.later)]
     targets = _locked_targets(connection, agent, wanted)
+    states = channels.channel_states(connection)  # now that the keys are locked: whoever switches a channel marks them
     decisions = next_steps(connection, agent.setup, targets, states, now)
     due: list[DueKey] = []
     for key in wanted:
@@ -101,7 +101,7 @@ def survey(
         if target is None:  # not mapped, or not ours any more
             found.change(key, due_at=None, read_wanted=False)
             continue
-        decision = decisions[key]
+        decision = rested(decisions[key], target.key, now)
         found.decisions[key] = decision
         found.targets[key] = target
         if mode_now(agent.setup.channels[target.key.channel], states.get(target.key.channel)) != "live":
@@ -267,6 +267,13 @@ def decision_for(setup: Setup, target: Target, states: Mapping[str, ChannelState
         sells_below_zero=record.sells_below_zero,
         now=now,
     )
+
+
+def rested(decision: Decision, record: KeyRecord, now: datetime) -> Decision:
+    """The step, unless it is a raise in the pause after a refusal: that one waits. A lowering waits for no pause."""
+    if decision.action != "raise" or record.not_before is None or now >= record.not_before:
+        return decision
+    return Decision(action="wait", why="the channel refused its last write; a raise waits", until=record.not_before)
 
 
 def _switches(setup: Setup, target: Target, states: Mapping[str, ChannelState], now: datetime) -> Switches:

@@ -30,7 +30,6 @@ LAG_POLLS = 10
 INBOX_LATE = timedelta(minutes=10)
 TASK_LATE = timedelta(minutes=15)
 TASK_FAILURES = 3
-QUOTA_LEAST = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

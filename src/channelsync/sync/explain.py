@@ -85,7 +85,8 @@ class NumberWhy:
     shown: as read last, None: never. should: as it should be; None: not known (at a past time without a write).
     expected: what it must be showing, all booked orders having had their effect; now only. action, why: the next
     step; at a past time the write in force and why it was sent. in_force: that write; None: none was.
-    reads: newest first; at a past time those around it, oldest first.
+    reads: newest first; at a past time those around it, oldest first; none
+    where it was not read before.
     """
 
     channel: str
@@ -309,7 +310,7 @@ def _number_now(
 def _number_then(connection: Connection, setup: Setup, record: KeyRecord, at: datetime) -> NumberWhy:
     """What was stored of a number at a past time. The write in force says why; while observing, the prediction does."""
     before = explain_view.reads_until(connection, record.id, at, AROUND)
-    after = explain_view.reads_after(connection, record.id, at, AROUND)
+    after = explain_view.reads_after(connection, record.id, at, AROUND) if before else []
     sent = explain_view.writes_until(connection, record.id, at, WRITES_SHOWN)
     in_force = _in_force(sent)
     predicted = explain_view.prediction_at(connection, record.id, at)

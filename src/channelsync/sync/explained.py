@@ -31,6 +31,7 @@ from channelsync.store.codec import dump_risen
 from channelsync.store.keys import KeyRecord
 from channelsync.sync.accounts import orders_read
 from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.oversold import report_oversold
 from channelsync.sync.setup import DriftPolicy
 from channelsync.sync.switches import mode_now
 from channelsync.sync.take_over import end_movements, order_came
@@ -90,7 +91,9 @@ class _Explaining:
             early = self.channel.setup.drift == "repair"
             released = to_release(still, self.covered_to, self.asked, self.limit, early=early)
             self._end_covered(records[key], open_rows, released)
+        before = {key: position.available for key, position in positions.items()}
         entries = ledger.write(self.connection, self.movements, positions, self.now)
+        report_oversold(self.connection, before, positions, self.now)
         provisionals.close_units(self.connection, self.ended, self.now)
         changed = {e.movement.position.item for e in entries}
         shown = {name for item in changed for name in setup.shown_by(item)}

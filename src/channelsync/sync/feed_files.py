@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from channelsync.domain.errors import DomainError
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
+from channelsync.domain.ledger import joined
 from channelsync.store import feed_files, findings, runs
 from channelsync.store.database_errors import DatabaseError
 from channelsync.store.feed_files import IMPORTED, REFUSED, REPEATED, FeedFile
@@ -26,7 +27,7 @@ from channelsync.sync.guard import Guarded, guard_run
 from channelsync.sync.listings_apply import book_waiting
 from channelsync.sync.run_ids import new_run_id
 from channelsync.sync.stock import By, happened
-from channelsync.sync.stock_import import BadRows, How, Imported, import_rows
+from channelsync.sync.stock_import import BY_CONFIGURATION, BadRows, How, Imported, import_rows
 from channelsync.sync.stock_import_file import BadFile, FileOfRows, Layout, read_file
 from channelsync.sync.stock_import_rows import BadRow, Basis, Declared
 
@@ -99,9 +100,17 @@ class Came:
 
     @property
     def digest(self) -> str:
-        """What tells its content, and what the request said of it, from every other."""
-        said = [str(one) for one in (self.as_of, self.orders_up_to) if one is not None]
-        return hashlib.sha256("".join(said).encode() + self.content).hexdigest()
+        """See `digest_of`."""
+        return digest_of(self.content, self.as_of, self.orders_up_to)
+
+
+def digest_of(content: bytes, as_of: datetime | None, orders_up_to: datetime | None) -> str:
+    """What tells a file's content, and what the request said of it, from every other.
+
+    Where the request said nothing it is the digest of the content alone.
+    """
+    said = joined((as_of or "", orders_up_to or "")) if as_of or orders_up_to else b""
+    return hashlib.sha256(said + content).hexdigest()
 
 
 class KeyUsedBefore(DomainError):
@@ -186,7 +195,12 @@ class _Taking:
         by = By(actor=feed.actor, run=self.run, now=agent.clock.now(), reason=file.name, key=file.own_key)
         for told in (declared.as_of, declared.orders_up_to):
             happened(told, by)
-        how = How(declared=declared, create_items=feed.create_items, skip_bad_rows=feed.skip_bad_rows)
+        how = How(
+            declared=declared,
+            create_items=feed.create_items,
+            skip_bad_rows=feed.skip_bad_rows,
+            wished=BY_CONFIGURATION,
+        )
         done, result = await agent.database.transact(lambda c: self._unit(c, by, read, how))
         if done.new_items:
             await book_waiting(agent, (), new_items=True)

@@ -12,10 +12,13 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+import structlog
 from sqlalchemy import Connection
 
 from channelsync.store.database import Database
 from channelsync.store.database_errors import DatabaseConflict, DatabaseError
+
+log = structlog.get_logger(__name__)
 
 # One transaction never holds more than this: locks are short and a failing one is soon found.
 BATCH_MAX = 200
@@ -114,7 +117,20 @@ class GroupCommit(Generic[Given, Outcome, Result]):
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), result in zip(batch, self._each(outcome), strict=True):
-            if not future.done():
-                future.set_result(result)
-        self._on_committed(outcome)
+        self._answer([future for _, future in batch], outcome)
+
+    def _answer(self, waiting: Sequence[asyncio.Future[Result]], outcome: Outcome) -> None:
+        """Tells each caller its result of what is committed. An error in here is a bug: no later batch suffers by it.
+
+        It is logged, and raised to those who have no result.
+        """
+        try:
+            for future, result in zip(waiting, self._each(outcome), strict=True):
+                if not future.done():
+                    future.set_result(result)
+            self._on_committed(outcome)
+        except Exception as error:
+            log.exception("group_commit.not_answered", group=self._name, entries=len(waiting))
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(error)

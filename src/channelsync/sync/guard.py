@@ -179,7 +179,7 @@ class Looking:
 
 @dataclass(slots=True, kw_only=True)
 class Judging:
-    """Moves of one run, and what becomes of them. cause: the run that plans name, where it is another one."""
+    """Moves of one run, by channel, and what becomes of them. ended: what plans hold no more, how it ended, and why."""
 
     connection: Connection
     setup: Setup

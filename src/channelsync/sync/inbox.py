@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.sdk.clock import Clock
+from channelsync.sdk.tasks import first_of, set_or_after
 from channelsync.sdk.values import QuantityKey
 from channelsync.sdk.webhooks import WebhookHint
 from channelsync.store import findings, inbox
@@ -155,18 +156,18 @@ async def keep_following(agent: Agent, leases: Leases, arrived_here: asyncio.Eve
     arrived_here: set by this process's own receiver. Of other processes it hears on PostgreSQL, and looks by itself
     every two seconds in any case.
     """
-    hearing = asyncio.create_task(_hear(agent, arrived_here), name="inbox: hear")
-    try:
-        while True:
-            arrived_here.clear()
-            for channel in list(agent.channels.values()):
-                if leases.held(channel.identity):
-                    await follow_new(agent, channel)
-            await agent.clock.sleep(_REST_SECONDS)  # in a burst, what comes meanwhile is followed in one transaction
-            await _set_or_after(arrived_here, _LOOK_EVERY_SECONDS)
-    finally:
-        hearing.cancel()
-        await asyncio.wait([hearing])
+    await first_of(_hear(agent, arrived_here), _look(agent, leases, arrived_here))
+
+
+async def _look(agent: Agent, leases: Leases, arrived_here: asyncio.Event) -> None:
+    """Looks when something has arrived, and by itself, for ever."""
+    while True:
+        arrived_here.clear()
+        for channel in list(agent.channels.values()):
+            if leases.held(channel.identity):
+                await follow_new(agent, channel)
+        await agent.clock.sleep(_REST_SECONDS)  # in a burst, what comes meanwhile is followed in one transaction
+        await set_or_after(arrived_here, _LOOK_EVERY_SECONDS)
 
 
 async def _hear(agent: Agent, arrived_here: asyncio.Event) -> None:
@@ -314,11 +315,3 @@ def _close(connection: Connection, channels: set[str], now: datetime) -> None:
         if channel not in left or not left[channel].counts.get(state)
     ]
     findings.close_findings(connection, over, "nothing of it is set aside any more", now)
-
-
-async def _set_or_after(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

@@ -5,7 +5,6 @@ On SQLite one process holds the publisher's lock for all of them, and every acco
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import structlog
 from sqlalchemy import Connection
 
 from channelsync.sdk.right_to_write import writing_while
+from channelsync.sdk.tasks import beside
 from channelsync.store.database_errors import DatabaseError
 from channelsync.store.leases import Lease, give_up_lease, holders, take_lease
 from channelsync.sync.agent import Agent
@@ -164,12 +164,10 @@ class Leases:
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """The leases are kept while the block runs, and given up at its end; for a command."""
-        keeping = asyncio.create_task(self.keep(), name="leases")
         try:
-            yield
+            async with beside(self.keep(), name="leases"):
+                yield
         finally:
-            keeping.cancel()
-            await asyncio.wait([keeping])
             await self.give_up()
 
     async def give_up(self) -> None:

@@ -153,6 +153,7 @@ class _Mapping:
     done: Mapped = field(default_factory=Mapped)
     positions: dict[PositionKey, Position] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
+    left: set[str] = field(default_factory=set)
 
     def restart(self, touched: Sequence[int], meanings: Mapping[int, tuple[str, int] | None]) -> None:
         """Lets keys that will mean something else start anew, and releases what they hold.
@@ -161,8 +162,8 @@ class _Mapping:
         """
         before = keys.load_keys(self.connection, touched)
         anew = [key for key in touched if _meaning(before[key].item, before[key].multiple) != meanings.get(key)]
-        held = {before[key].item for key in anew if before[key].item}
-        items = {part for item in held if item for part in reachable(item, self.setup.recipes)}
+        self.left = {item for key in anew if (item := before[key].item)}
+        items = {part for item in self.left for part in reachable(item, self.setup.recipes)}
         items |= listings_view.items_held(self.connection, anew)
         self.positions = ledger.lock_positions(self.connection, items)
         keys.load_keys(self.connection, anew, lock=True)
@@ -198,12 +199,15 @@ class _Mapping:
         self.done.changed.append(wanted.name)
 
     def save(self) -> None:
-        """Writes what was released, and puts on the agenda what that changes."""
+        """Writes what was released, and puts on the agenda what that changes.
+
+        Also the other keys of what a listing meant before: rules may leave them more, now that it shows none of it.
+        """
         before = {key: position.available for key, position in self.positions.items()}
         entries = ledger.write(self.connection, self.movements, self.positions, self.now)
         self.done.released = -sum(entry.movement.reserved for entry in entries)
-        shown = {name for entry in entries for name in self.setup.shown_by(entry.movement.position.item)}
-        keys.mark_due(self.connection, shown, self.now)
+        changed = self.left | {entry.movement.position.item for entry in entries}
+        keys.mark_due(self.connection, {name for item in changed for name in self.setup.shown_by(item)}, self.now)
         report_oversold(self.connection, before, self.positions, self.now)
 
 

@@ -60,6 +60,10 @@ class Proposal:
         return None if self.item is None else (self.item, self.multiple)
 
 
+NO_ITEM = "no item has its SKU"
+"""Why nothing is proposed where a new item might be."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """What is known of the seller's items and listings. items: merged ones too. aliases: SKU text -> item.
@@ -265,7 +269,7 @@ class _Matcher:
         """A new item for its SKU, where one is asked for and nothing speaks against it."""
         sku = listing.sku or ""
         if not self._create:
-            return _nothing(listing, "no item has its SKU")
+            return _nothing(listing, NO_ITEM)
         if sku != sku.strip() or not sku.isprintable():
             return _nothing(listing, "its SKU has blanks at its ends or characters that cannot be seen")
         if packs_of(sku) or listing.parts:

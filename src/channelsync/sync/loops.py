@@ -17,6 +17,7 @@ import structlog
 
 from channelsync.sdk.budgets import spending
 from channelsync.sdk.errors import ChannelError
+from channelsync.sdk.tasks import set_or_after
 from channelsync.store import agenda, channels, key_reads, keys
 from channelsync.store.database_errors import DatabaseError
 from channelsync.store.leases import LeaseLost
@@ -121,7 +122,7 @@ async def _take_orders(agent: Agent, channel: OpenChannel, leases: Leases) -> No
         due = min(due, now + pause)
         agent.beats.touch(orders_part(channel.name), pause + WORK_SECONDS)
         await agent.clock.sleep(min(least, due - now))
-        await _woken(channel.wake_orders, timedelta(seconds=due - agent.clock.monotonic()))
+        await set_or_after(channel.wake_orders, due - agent.clock.monotonic())
 
 
 def _affordable(channel: OpenChannel, spent: Mapping[str, float], now: datetime) -> timedelta:
@@ -151,7 +152,7 @@ async def _publish(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
                     await _finished(agent, channel, publish_tick(agent, channel, held.lease))
             except LeaseLost as error:
                 log.warning("publish.lease_lost", channel=channel.name, reason=str(error))
-        await _woken(channel.wake_publisher, channel.setup.tick)
+        await set_or_after(channel.wake_publisher, channel.setup.tick.total_seconds())
 
 
 async def ask_again(agent: Agent, channel: OpenChannel) -> None:
@@ -202,12 +203,3 @@ async def _count_kept(agent: Agent, channel: OpenChannel, leases: Leases) -> Non
                 if counted:
                     log.info("kept_units.counted", channel=channel.name, numbers=counted)
         await agent.clock.sleep(pause.total_seconds())
-
-
-async def _woken(event: asyncio.Event, after: timedelta) -> None:
-    """Returns when the event is set, or after this long."""
-    try:
-        async with asyncio.timeout(max(0.0, after.total_seconds())):
-            await event.wait()
-    except TimeoutError:
-        return

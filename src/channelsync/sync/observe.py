@@ -87,7 +87,8 @@ class PreventedOversell:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedChannel:
     """One channel's day. numbers: observed. differing: of them those that were wrong when the day (or what is known
-    of it) ended. oversells, orders, units: see `PreventedOversell`."""
+    of it) ended. oversells, orders, units: see `PreventedOversell`. written: numbers that we wrote ourselves on that
+    day before they were observed; nothing is known of them, and all else speaks of the others."""
 
     channel: str
     numbers: int
@@ -98,6 +99,7 @@ class ObservedChannel:
     oversells: int
     orders: int
     units: int
+    written: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +178,7 @@ class _KeyDay:
     pushes: tuple[WouldPush, ...]
     oversells: tuple[PreventedOversell, ...]
     differs: bool
+    written: bool
 
 
 def _key_day(record: KeyRecord, setup: Setup, told: _Told) -> _KeyDay:
@@ -192,6 +195,7 @@ def _key_day(record: KeyRecord, setup: Setup, told: _Told) -> _KeyDay:
         pushes=tuple(_would_push(record, told, push) for push in pushes(spans, told.begin, tick)),
         oversells=tuple(_prevented(record, told, one) for one in oversells(together(there, shown, end), sold, tick)),
         differs=bool(spans) and spans[-1].one != spans[-1].other,
+        written=end <= predicted[0].at,
     )
 
 
@@ -257,4 +261,5 @@ def _channel_day(name: str, days: Sequence[_KeyDay]) -> ObservedChannel:
         oversells=len(prevented),
         orders=len({order for one in prevented for order in one.orders}),
         units=sum(one.units for one in prevented),
+        written=sum(one.written for one in days),
     )

@@ -19,7 +19,6 @@ EVENTS: tuple[EventType, ...] = get_args(EventType)
 TEST = "hook.test"
 """The type of the message that `channelsync hooks test` sends."""
 
-PAYLOAD_BYTES_MAX = 20_000
 _TEXT_MAX = 2_000
 
 
@@ -47,7 +46,7 @@ class Event:
 
 
 def payload_of(kind: str, data: Mapping[str, Any], made_at: datetime) -> bytes:
-    """The body of a message, below `PAYLOAD_BYTES_MAX`: texts are cut. made_at: when its content was true."""
+    """The body of a message; a text of more than 2,000 characters is cut. made_at: when its content was true."""
     told = {name: _cut(value) for name, value in data.items()}
     stamp = made_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return orjson.dumps({"type": kind, "timestamp": stamp, "data": told}, option=orjson.OPT_UTC_Z)

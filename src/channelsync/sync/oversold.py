@@ -28,7 +28,7 @@ def report_oversold(
             subject=key,
             item=key.item,
             summary=f"{skus[key.item]} at {key.location}: {-positions[key].available} units more are promised than are "
-            "there. Every channel is lowered to 0; receive units, or cancel orders.",
+            "there. Every channel is lowered to 0, unless a plan holds it; receive units, or cancel orders.",
             evidence={"location": key.location, "available": positions[key].available},
         )
         for key in fell

@@ -6,6 +6,7 @@ lowerings before raises, in full batches. See the publishing rules, sections 3 t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -252,13 +253,15 @@ async def _send(
     wait = channel.limiter.would_wait(cost.cost, lane=lane, bucket=cost.bucket)
     agent.beats.touch(publish_part(channel.name), wait + WORK_SECONDS)
     grant = await channel.limiter.acquire(cost.cost, lane=lane, bucket=cost.bucket)
+    in_turn = agent.pushing.setdefault(channel.identity, asyncio.Lock())
     with channel.limiter.prepaid(grant), in_lane(lane):
-        prepared = await agent.database.transact(lambda c: prepare(c, agent, channel, wanted, lease))
-        if not prepared:
-            return
-        done.writes += len(prepared)
-        done.write_calls += 1
-        await _push(agent, channel, prepared, done)
+        async with in_turn:
+            prepared = await agent.database.transact(lambda c: prepare(c, agent, channel, wanted, lease))
+            if not prepared:
+                return
+            done.writes += len(prepared)
+            done.write_calls += 1
+            await _push(agent, channel, prepared, done)
 
 
 async def _read_before_write(agent: Agent, channel: OpenChannel, wanted: Sequence[int], done: Published) -> None:
@@ -282,7 +285,7 @@ async def _push(agent: Agent, channel: OpenChannel, prepared: Sequence[Prepared]
         results = [PushResult.unknown(one.update.key, str(error)) for one in prepared]
     except ChannelError as error:
         sent = not isinstance(error, NotSent)
-        await agent.database.transact(lambda c, reason=str(error): record_failure(c, agent, channel, prepared, reason))  # type: ignore[misc]
+        await agent.database.transact(lambda c, reason=str(error): record_failure(c, agent, prepared, reason))  # type: ignore[misc]
         agent.counts.pushes[channel.name, NEVER_LEFT] += len(prepared)
         if isinstance(error, NeedsSeller) or sent:
             raise

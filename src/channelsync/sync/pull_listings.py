@@ -14,6 +14,7 @@ from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.values import KeyRead, Listing, ListingState, QuantityKey
 from channelsync.store import channels, findings, keys, listings
 from channelsync.store.listings import SeenListing
+from channelsync.sync.accounts import refuse_another
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.kept_units import count_kept, count_lost
 from channelsync.sync.listings_gone import Missing, hold_catalogue, listings_are_gone, settle_catalogue
@@ -54,11 +55,16 @@ class Pulled:
 
 
 async def identify(agent: Agent, channel: OpenChannel) -> None:
-    """Asks whose account it is, once per process. Raises what the channel raises."""
-    identity = await channel.channel.check()
-    channel.identity = identity.name
-    agent.share_budget(channel)
-    await agent.database.transact(lambda c: channels.save_channel(c, channel.name, identity=identity.name))
+    """Asks whose account it is, and keeps that of a channel that was never asked.
+
+    Raises what the channel raises, and ChannelMisbehaved for another account than before.
+    """
+    found = await channel.channel.check()
+    refuse_another(channel, found)
+    if not channel.identity:
+        await agent.database.transact(lambda c: channels.save_channel(c, channel.name, identity=found.name))
+        channel.identity = found.name
+        agent.share_budget(channel)
 
 
 async def pull_listings(agent: Agent, channel: OpenChannel, *, accept_fewer: bool = False) -> Pulled:
@@ -141,7 +147,8 @@ async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], beg
     asked = {key: listing for listing in ours for key in listing.keys}
 
     def unit(connection: Connection) -> ReadsUnderstood:
-        listings.save_listings(connection, channel.name, channel.identity, [_seen(one) for one in seen], now)
+        told = [_seen(one) for one in seen]
+        changed_hands = listings.save_listings(connection, channel.name, channel.identity, told, now)
         back = [fingerprint(FindingKind.LISTING_GONE, channel.name, one.listing) for one in seen]
         findings.close_findings(connection, back, "the channel lists it again", now)
         ids = keys.ids_of(connection, channel.identity, [(key.key, key.location) for key in asked])
@@ -150,7 +157,9 @@ async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], beg
             for key, listing in asked.items()
             if (key.key, key.location) in ids and key in listing.shown
         ]
-        return understand_reads(connection, agent, channel, reads)
+        understood = understand_reads(connection, agent, channel, reads)
+        keys.mark_due(connection, {name for item in changed_hands for name in agent.setup.shown_by(item)}, now)
+        return understood
 
     understood = await agent.database.transact(unit)
     if understood.ask_orders:

@@ -45,9 +45,7 @@ def record_results(
     key_writes.change_writes(connection, finished)
 
 
-def record_failure(
-    connection: Connection, agent: Agent, channel: OpenChannel, prepared: Sequence[Prepared], reason: str
-) -> None:
+def record_failure(connection: Connection, agent: Agent, prepared: Sequence[Prepared], reason: str) -> None:
     """The whole call changed nothing at the channel; its keys stay on the agenda."""
     now = agent.clock.now()
     fields = {"answered_at": now, "outcome": NEVER_LEFT, "reason": reason, "closed_at": now}
@@ -79,11 +77,12 @@ def _follow(
             return {"due_at": now + min(channel.setup.capabilities.timing.grace, channel.setup.tick)}
         case "refused":
             failures = record.failures + 1
-            # Not urgent any more: urgent keys are not held back, and would be refused again and again.
             again = due_again(now, failures)
             if failures >= REFUSALS_MAX:
                 findings.open_findings(connection, [_refused(record, one, result)], now)
-            return {"failures": failures, "not_before": again, "due_at": again, "urgency": 1}
+            paused: dict[str, object] = {"failures": failures, "not_before": again}
+            # What put it on the agenda meanwhile may be a lowering, which waits for no pause.
+            return paused if record.urgency != UNSEEN else paused | {"due_at": again, "urgency": 1}
         case "not sent":
             # Nothing was changed, so nothing need be read; whatever held it up may hold up a repeat at once too.
             return {"due_at": now + channel.setup.tick, "urgency": 1}

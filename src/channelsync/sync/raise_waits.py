@@ -64,10 +64,11 @@ def raises_waiting_for_reads(
             missing |= {other.id: other for other in others if not _read_since(other, this_round)}
         elif any(_is_being_lowered(other) or other.id in lowered for other in others if other.id != key):
             waiting.add(key)
-    keys.want_reads(connection, missing)
     # Those that nobody looks after, or the raises would wait for ever. Whoever is on the agenda already is not woken
     # again: it can do nothing before its time, and would wake us in turn, without end.
     forgotten = {key for key, at in lowered.items() if (due := everyone[key].due_at) is None or due > at}
+    keys.lock_keys(connection, missing.keys() | forgotten)  # all at once: in one order, as everybody does
+    keys.want_reads(connection, missing)
     keys.mark_keys_due(connection, forgotten, agent.clock.now())
     asked_anew = {other.channel for other in missing.values() if not other.read_wanted}
     return Waiting(frozenset(waiting), frozenset(asked_anew | {everyone[key].channel for key in forgotten}))
@@ -99,9 +100,8 @@ def _to_be_lowered(
 
 def _ties(target: Target, now: datetime) -> bool:
     """Whether rules let another channel show what it gives up; one that was refused is held back and ties nobody."""
-    values, not_before = target.rules.values, target.key.not_before
-    tied = values.share is not None or values.ring_fenced is not None or values.last_units is not None
-    return tied and (not_before is None or not_before <= now)
+    not_before = target.key.not_before
+    return target.offer.tied and (not_before is None or not_before <= now)
 
 
 def _read_since(record: KeyRecord, moment: datetime) -> bool:

@@ -7,15 +7,16 @@ and no order explains that. Whatever is on the agenda was judged with the run th
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from channelsync.domain.guard import Hold
 from channelsync.sdk.paging import in_batches
-from channelsync.store import channels, guarded_keys, keys
+from channelsync.store import agenda, channels, guarded_keys, keys
 from channelsync.store.guarded_keys import GuardedKey
 from channelsync.store.keys import KeyRecord
 from channelsync.sync.agent import Agent
@@ -86,25 +87,37 @@ def _take(work: Judging, wrong: Iterable[Step]) -> None:
 def review_configuration(connection: Connection, setup: Setup, measures: Measures, asked: Review) -> list[HeldPlan]:
     """`review`, where the configuration is another one than when this was last called; else nothing.
 
-    The first time there is nothing to compare with, and the configuration is only taken down.
+    What is not held is put on the publisher's agenda: nobody else tells it what was changed while no daemon ran. The
+    first time there is nothing to compare with, and the configuration is only taken down.
     """
     states = channels.channel_states(connection)
-    now = {name: digest_of(setup, name) for name in guarded_channels(connection, setup)}
+    now = {name: digest_of(setup, name) for name in setup.channels}
     changed = {name for name, digest in now.items() if name in states and states[name].reviewed not in {"", digest}}
     for name, digest in now.items():
         if name not in states or states[name].reviewed != digest:
             channels.save_channel(connection, name, reviewed=digest)
     if not changed:
         return []
-    return review(connection, setup, measures, Review(run=asked.run, now=asked.now, only=changed))
+    held = review(connection, setup, measures, Review(run=asked.run, now=asked.now, only=changed))
+    agenda.mark_all_due(connection, asked.now)  # of other channels too: rules may divide items among them
+    return held
 
 
 def digest_of(setup: Setup, channel: str) -> str:
     """What targets of a channel follow from in the configuration, as one short text."""
     one = setup.channels[channel]
     recipes = sorted((item, str(recipe)) for item, recipe in setup.recipes.items())
-    said = (one.locations, sorted(one.remotes.items()), setup.rules, recipes, sorted(setup.classes.items()))
+    said = (
+        json.dumps(asdict(one.capabilities), default=_plain),
+        *(one.locations, sorted(one.remotes.items()), one.paused, one.drift),
+        *(setup.rules, recipes, sorted(setup.classes.items()), sorted(setup.channels)),
+    )
     return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+
+
+def _plain(value: object) -> object:
+    """Of what JSON does not have: the same text in every process, which that of a set is not."""
+    return sorted(value) if isinstance(value, frozenset) else str(value)
 
 
 def _unexplained(record: KeyRecord) -> bool:

@@ -78,16 +78,24 @@ def change_rule(
 
 
 def mark_affected(connection: Connection, setup: Setup, changed: Iterable[Rule], now: datetime) -> None:
-    """Puts every key whose target these rules may change on the agenda; on other channels too where they couple."""
+    """Puts every key whose target these rules may change on the agenda; on other channels too where they couple.
+
+    Bundles follow their parts: what rules leave of a part to a channel bounds the bundle there.
+    """
+
+    def mark(items: Iterable[str]) -> None:
+        keys.mark_due(connection, {name for item in items for name in setup.shown_by(item)}, now)
+
     for rule in changed:
         scope = rule.scope
-        couples = rule.values.ring_fenced is not None or rule.values.last_units is not None
+        divides = rule.values.ring_fenced is not None or rule.values.last_units is not None
+        couples = divides or (rule.values.locations is not None and setup.rule_book.ties_channels)
         if scope.item is not None:
-            keys.mark_due(connection, [scope.item], now)
+            mark([scope.item])
         elif scope.sku_class is not None:
-            keys.mark_due(connection, [item for item, name in setup.classes.items() if name == scope.sku_class], now)
+            mark(item for item, name in setup.classes.items() if name == scope.sku_class)
         elif scope.listing is not None:
-            agenda.mark_listing_due(connection, scope.listing, now)
+            mark(agenda.items_of_listing(connection, scope.listing))
         elif scope.channel is not None and not couples:
             agenda.mark_channel_due(connection, scope.channel, now)
         else:
@@ -95,7 +103,10 @@ def mark_affected(connection: Connection, setup: Setup, changed: Iterable[Rule],
 
 
 async def refresh_rules(agent: Agent) -> bool:
-    """Takes over rules that a command has changed since; returns whether there were any."""
+    """Takes over rules that a command has changed since; returns whether there were any.
+
+    What the database raises is passed on, and the old rules hold until the next call, which finds the same change.
+    """
     stored = await agent.database.query(rules.stored_rules)
     known = agent.setup.stored_rules
     if stored == known:
@@ -103,5 +114,9 @@ async def refresh_rules(agent: Agent) -> bool:
     agent.setup = replace(agent.setup, stored_rules=stored)
     changed = [rule for rule in (*stored, *known) if rule not in stored or rule not in known]
     now = agent.clock.now()
-    await agent.database.transact(lambda c: mark_affected(c, agent.setup, changed, now))
+    try:
+        await agent.database.transact(lambda c: mark_affected(c, agent.setup, changed, now))
+    except BaseException:
+        agent.setup = replace(agent.setup, stored_rules=known)
+        raise
     return True

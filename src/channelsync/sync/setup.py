@@ -12,6 +12,7 @@ from channelsync.domain.demand import DemandRate
 from channelsync.domain.guard import GuardLimits
 from channelsync.domain.rules import Rule, RuleBook
 from channelsync.domain.sourcing import reachable
+from channelsync.domain.watermark import Timing
 from channelsync.sdk.channel import Capabilities
 
 Mode = Literal["live", "observe", "off"]
@@ -95,6 +96,11 @@ class Setup:
     def kept_by(self) -> dict[str, str]:
         """Our locations that a channel counts, because it keeps the units there itself, with its name."""
         return {location: one.name for one in self.channels.values() for location in one.kept.values()}
+
+    @property
+    def timings(self) -> dict[str, Timing]:
+        """How far the reads and the clock of each channel can be trusted."""
+        return {name: one.capabilities.timing for name, one in self.channels.items()}
 
     def shown_by(self, item: str) -> frozenset[str]:
         """The items whose numbers may change when this item's available changes: itself and bundles of it."""

@@ -40,10 +40,14 @@ class Affected:
 def affected_by(before: Setup, after: Setup, states: Mapping[str, ChannelState]) -> Affected:
     """What must be looked at again when one set-up takes the place of another. states: the channels' rows.
 
-    Channels that come or go change what the others may show, so everything is looked at; a look costs no call.
+    Channels that come or go change what the others may show, and so does what feeds one where rules divide items
+    among channels; then everything is looked at, which costs no call.
     """
     both = before.channels.keys() & after.channels.keys()
-    if before.channels.keys() != after.channels.keys() or tuple(before.locations) != tuple(after.locations):
+    changed = frozenset(name for name in both if _what_counts(before, name) != _what_counts(after, name))
+    divided = bool(changed) and (before.rule_book.ties_channels or after.rule_book.ties_channels)
+    others = before.channels.keys() != after.channels.keys() or tuple(before.locations) != tuple(after.locations)
+    if others or divided:
         anew = _changed_modes(before, after, states, both) | (after.channels.keys() - before.channels.keys())
         return Affected(everything=True, anew=frozenset(anew))
     recipes = {
@@ -58,7 +62,7 @@ def affected_by(before: Setup, after: Setup, states: Mapping[str, ChannelState])
     }
     shown = {name for item in recipes | classes for setup in (before, after) for name in setup.shown_by(item)}
     return Affected(
-        channels=frozenset(name for name in both if _what_counts(before, name) != _what_counts(after, name)),
+        channels=changed,
         anew=frozenset(_changed_modes(before, after, states, both)),
         items=frozenset(shown),
         rules=_changed_rules(before.rules, after.rules),

@@ -45,8 +45,8 @@ class ChannelStatus:
     """One channel. stopped: what is not written. orders_lag_seconds: how long ago orders were read completely last.
 
     trouble: why it does not work as it should; empty: it does. budget: units left by bucket, as the account's process
-    said last. due: numbers on the publisher's agenda; drift: that show something else than they should. pushed_today:
-    writes since midnight UTC. provisional: units held without an order.
+    said last. due: numbers on the publisher's agenda; drift: that show something else than they should,
+    and nothing explains it. pushed_today: writes since midnight UTC. provisional: units held without an order.
     """
 
     channel: str
@@ -92,7 +92,7 @@ class Status:
 def status(connection: Connection, setup: Setup, now: datetime) -> Status:
     """How everything stands now. Only reads."""
     began = datetime.combine(now.astimezone(UTC).date(), datetime.min.time(), tzinfo=UTC)
-    stand, states = standing(connection, began), channels.channel_states(connection)
+    stand, states = standing(connection, setup.timings, began), channels.channel_states(connection)
     serving = daemons.serving(connection, now)
     told = _told_of_channels(serving)
     return Status(

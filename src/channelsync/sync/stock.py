@@ -93,11 +93,12 @@ def place(connection: Connection, setup: Setup, sku: str, location: str) -> Plac
     return Place(sku, PositionKey(found.id, location))
 
 
-def unknown_sku(sku: str) -> str:
-    """What to say of a SKU that no item has."""
+def unknown_sku(sku: str, new: str = "") -> str:
+    """What to say of a SKU that no item has. new: how it becomes an item, where whoever reads this can say so."""
+    says_new = f", or say that it is a new one ({new})" if new else ""
     return (
-        f"There is no item with the SKU {sku!r}. Correct it, give it to an item with `channelsync items alias add`, "
-        "or say that it is a new one (--create-items)."
+        f"There is no item with the SKU {sku!r}; `channelsync items list` shows them all. Correct it, "
+        f"{'' if new else 'or '}give it to an item with `channelsync items alias add`{says_new}."
     )
 
 

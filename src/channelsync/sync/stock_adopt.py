@@ -63,11 +63,11 @@ async def adopt(agent: Agent, channel: OpenChannel, location: str, by: By, how: 
         problem = f"{channel.name} does not sell from {location}, but from {', '.join(channel.setup.locations)}."
     if problem:
         raise Refused(problem)
+    if channel.identity or not how.dry_run:
+        await identify(agent, channel)
     asked = agent.clock.now()
     seen = [listing async for listing in channel.channel.listings()]
     if not how.dry_run:
-        if not channel.identity:
-            await identify(agent, channel)
         taken = await poll_orders(agent, channel)
         if taken.failed:
             raise Refused(f"{channel.name}: its orders cannot be read ({taken.failed}); nothing was adopted.")

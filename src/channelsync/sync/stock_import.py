@@ -26,25 +26,42 @@ from channelsync.sync.stock_import_rows import BadRow, Declared, StockRow, under
 from channelsync.sync.stock_incoming import close_incoming
 
 
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """How whoever imports says what is done with rows that are not understood; for what an import that fails says."""
+
+    create_items: str
+    skip_bad_rows: str
+
+
+BY_OPTIONS = Wished("--create-items", "--skip-bad-rows REFUSED")
+BY_CONFIGURATION = Wished("create_items = true in the configuration", 'bad_rows = "skip" in the configuration')
+
+
 class BadRows(Refused):
     """Rows of a file cannot be imported, so that nothing was."""
 
-    def __init__(self, file: FileOfRows, bad: Sequence[BadRow]) -> None:
+    def __init__(self, file: FileOfRows, bad: Sequence[BadRow], wished: Wished) -> None:
         self.bad = tuple(sorted(bad, key=lambda one: one.row))
         first = self.bad[0]
         super().__init__(
             f"{file.name}: {len(self.bad)} of {len(file.rows)} rows cannot be imported, and nothing was. The first is "
-            f"row {first.row} (SKU {first.sku or 'blank'}): {first.reason}. Mend them, or say --skip-bad-rows."
+            f"row {first.row} (SKU {first.sku or 'blank'}): {first.reason.removesuffix('.')}. Mend them, or "
+            f"leave them out ({wished.skip_bad_rows})."
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class How:
-    """How a file is imported. create_items: an unknown SKU becomes an item. skip_bad_rows: the others are imported."""
+    """How a file is imported. create_items: an unknown SKU becomes an item. skip_bad_rows: the others are imported.
+
+    wished: how these two are asked for.
+    """
 
     declared: Declared
     create_items: bool = False
     skip_bad_rows: bool = False
+    wished: Wished = BY_OPTIONS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,7 +141,7 @@ class _Import:
         known = self._items(rows)
         placed = self._unique(self._placed(rows, known))
         if self.done.bad and not self.how.skip_bad_rows:
-            raise BadRows(self.file, self.done.bad)
+            raise BadRows(self.file, self.done.bad, self.how.wished)
         if not placed:
             return
         decide = self._move if self.how.declared.moves else self._count
@@ -152,9 +169,10 @@ class _Import:
         for row in rows:
             item = known.get(row.sku)
             problems = [wrong_location(self.setup, row.location)]
-            problems.append(unknown_sku(row.sku) if item is None else wrong_item(self.setup, row.sku, item.id))
+            new = self.how.wished.create_items
+            problems.append(unknown_sku(row.sku, new) if item is None else wrong_item(self.setup, row.sku, item.id))
             problems.append(self._wrong_times(row))
-            reason = "; ".join(problem for problem in problems if problem)
+            reason = "; ".join(problem for problem in problems if problem).replace(".; ", "; ")
             if item is None or reason:
                 self._refuse(row, reason)
             else:
@@ -244,14 +262,14 @@ class _Import:
                 continue
             if incoming.find_incoming(self.connection, one.position, row.reference) is not None:
                 place = Place(row.sku, one.position)
-                close_incoming(self.connection, self.by, place, row.reference, row.units, complete=False)
+                close_incoming(self.connection, self.setup, self.by, place, row.reference, row.units, complete=False)
 
     def _keep(self, refused: Sequence[tuple[StockRow, str]]) -> None:
         """Takes down rows that only the locked positions showed to be bad."""
         for row, reason in refused:
             self._refuse(row, reason)
         if refused and not self.how.skip_bad_rows:
-            raise BadRows(self.file, self.done.bad)
+            raise BadRows(self.file, self.done.bad, self.how.wished)
 
     def _refuse(self, row: StockRow, reason: str) -> None:
         self.done.bad.append(BadRow(row.row, row.sku, reason))

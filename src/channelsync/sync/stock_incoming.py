@@ -32,12 +32,13 @@ def expect(
     repeated = once(connection, by, f"expect {units} of {place} under {reference} due {due}", [place.key])
     if repeated is not None:
         return repeated
-    save(connection, by, Incoming(position=place.key, reference=reference, units=units, due=due))
-    keys.mark_due(connection, setup.shown_by(place.key.item), by.now)
+    save(connection, setup, by, Incoming(position=place.key, reference=reference, units=units, due=due))
     return StockChanged()
 
 
-def close_incoming(connection: Connection, by: By, place: Place, reference: str, units: int, *, complete: bool) -> None:
+def close_incoming(
+    connection: Connection, setup: Setup, by: By, place: Place, reference: str, units: int, *, complete: bool
+) -> None:
     """Takes received units off those on their way. complete: nothing more comes. Raises Refused: none were."""
     expected = incoming.find_incoming(connection, place.key, reference)
     if expected is None:
@@ -47,15 +48,16 @@ def close_incoming(connection: Connection, by: By, place: Place, reference: str,
             "it out; nothing was changed."
         )
     left = 0 if complete else max(0, expected.units - units)
-    save(connection, by, replace(expected, units=left))
+    save(connection, setup, by, replace(expected, units=left))
 
 
-def save(connection: Connection, by: By, wanted: Incoming) -> None:
-    """Writes what is on its way under a reference, and remembers what was said before."""
+def save(connection: Connection, setup: Setup, by: By, wanted: Incoming) -> None:
+    """Writes what is on its way under a reference, remembers what was said before, and has its numbers looked at."""
     before = incoming.find_incoming(connection, wanted.position, wanted.reference)
     if _plain(before) == _plain(wanted):
         return
     incoming.save_incoming(connection, wanted, by.run)
+    keys.mark_due(connection, setup.shown_by(wanted.position.item), by.now)
     runs.record_change(
         connection,
         Change(
@@ -69,7 +71,7 @@ def save(connection: Connection, by: By, wanted: Incoming) -> None:
     )
 
 
-def restore(connection: Connection, by: By, change: Change) -> bool:
+def restore(connection: Connection, setup: Setup, by: By, change: Change) -> bool:
     """Says again what was said of units on their way before a change; False where it was changed since."""
     item, location, reference = change.subject.split("\n")
     position = PositionKey(item, location)
@@ -77,7 +79,7 @@ def restore(connection: Connection, by: By, change: Change) -> bool:
         return False
     told = change.before or {"units": 0, "due": None}
     due = date.fromisoformat(told["due"]) if told["due"] else None
-    save(connection, by, Incoming(position=position, reference=reference, units=told["units"], due=due))
+    save(connection, setup, by, Incoming(position=position, reference=reference, units=told["units"], due=due))
     return True
 
 

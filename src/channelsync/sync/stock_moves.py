@@ -70,7 +70,7 @@ def receive(connection: Connection, setup: Setup, by: By, receipt: Receipt) -> S
 
     changed = change_positions(connection, setup, by, [place.key], decide)
     if receipt.reference:
-        close_incoming(connection, by, place, receipt.reference, units, complete=receipt.complete)
+        close_incoming(connection, setup, by, place, receipt.reference, units, complete=receipt.complete)
     return changed
 
 

@@ -66,6 +66,9 @@ def change_channel(
     if before.get("mode") != after.get("mode"):
         agenda.forget_rises(connection, name)
         agenda.ask_for(connection, agenda.chosen_keys(connection, channels=[name]), now)
-    agenda.mark_channel_due(connection, name, now)
+    if before.get("zeroed") != after.get("zeroed"):  # rules leave to the others what a channel on holiday does not show
+        agenda.mark_all_due(connection, now)
+    else:
+        agenda.mark_channel_due(connection, name, now)
     runs.record_change(connection, Change(run=run, kind=CHANNEL, subject=name, before=before, after=after, at=now))
     return True

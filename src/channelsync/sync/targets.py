@@ -15,6 +15,7 @@ from channelsync.domain.risk import computed_buffer
 from channelsync.domain.rules import Buffer, Computed, Resolved, Subject
 from channelsync.domain.sourcing import reachable
 from channelsync.store import channels, keys, ledger, listings, sharing
+from channelsync.store.database_errors import DatabaseConflict
 from channelsync.store.keys import KeyRecord
 from channelsync.store.open_units import open_units, unexplained_units
 from channelsync.store.sharing import ShownKey
@@ -86,7 +87,8 @@ def compute_targets(
     themselves (positions first, then keys: the order of locks). Of the other keys only what they mean is looked at;
     who changes that puts these back on the agenda.
     unheld: as if no plan held any of them. less: as if so many units fewer were available at these positions.
-    Keys that are not mapped to an item, or are not ours, have no target.
+    Keys that are not mapped to an item, or are not ours, have no target. Raises DatabaseConflict, with lock, where
+    one was mapped anew before it was locked.
     """
     asked = sorted(set(wanted))
     items = sharing.items_shown(connection, asked)
@@ -97,6 +99,8 @@ def compute_targets(
     parts = used - items if _couple_channels(setup, items) else frozenset[str]()
     shown = sharing.keys_showing(connection, items | parts)
     records = keys.load_keys(connection, asked)
+    if lock and {one.item for one in records.values() if one.ours and one.item} != items:
+        raise DatabaseConflict("listings were mapped anew while we waited for the positions")
     by_item: dict[str, list[ShownKey]] = {item: [] for item in sorted(items | parts)}
     for key in shown:
         if key.channel in setup.channels:

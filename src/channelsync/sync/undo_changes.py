@@ -162,7 +162,7 @@ def _merge(work: TakingBack, change: Change) -> str:
 
 
 def _incoming(work: TakingBack, change: Change) -> str:
-    if restore(work.connection, work.by, change):
+    if restore(work.connection, work.setup, work.by, change):
         return ""
     _, location, reference = change.subject.split("\n")
     return f"what is on its way to {location} under {reference} was changed since; that stays"

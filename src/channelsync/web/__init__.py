@@ -1,1 +1,1 @@
-"""What is served over HTTP: the webhook receiver, the JSON API, the dashboard."""
+"""What is served over HTTP: the webhook receiver, the JSON API, feeds, metrics and health."""

@@ -34,6 +34,11 @@ SECURITY_HEADERS = {
 _RAW_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 
+_NOTHING_HERE = (
+    "Nothing is served here. /healthz and /readyz tell how this process is; the API, if it is on, is /api/v1."
+)
+
+
 def build_app(routes: Sequence[BaseRoute]) -> Starlette:
     """The application: these routes; 404 and 405 for everything else, 500 for what a route did not foresee."""
     app = Starlette(
@@ -60,7 +65,8 @@ async def _refused(_request: Request, error: Exception) -> Response:
     """404, 405 and whatever a route raises as an HTTPException."""
     if not isinstance(error, HTTPException):
         raise error
-    return problem(error.status_code, error.detail, dict(error.headers or {}))
+    known = error.status_code != HTTPStatus.NOT_FOUND or error.detail != HTTPStatus.NOT_FOUND.phrase
+    return problem(error.status_code, error.detail if known else _NOTHING_HERE, dict(error.headers or {}))
 
 
 class _Shared:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -15,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from channelsync.store.database_errors import DatabaseError
 from channelsync.store.feed_files import REFUSED
 from channelsync.sync.agent import Agent
-from channelsync.sync.feed_files import Came, FeedSetup, KeyUsedBefore, take_file
+from channelsync.sync.feed_files import Came, FeedSetup, KeyUsedBefore, digest_of, take_file
 from channelsync.sync.feeds import report_of
 from channelsync.sync.tokens import Gate, NotAuthenticated
 from channelsync.web.app import address_of, problem
@@ -100,10 +99,9 @@ async def _taken(agent: Agent, feed: FeedSetup, request: Request) -> Response:
         body = await read_body(request, feed.bytes_max, BODY_WITHIN)
     except BodyRefused as error:
         raise _Refused(error.status, error.message) from error
-    digest = hashlib.sha256(body).hexdigest()
-    said = "".join(f" {one.isoformat()}" for one in (as_of, up_to) if one is not None)
+    digest = digest_of(body, as_of, up_to)
     file = Came(
-        key=f"key {key}" if key else f"body {digest}{said}",
+        key=f"key {key}" if key else f"body {digest}",
         name=key or digest[:12],
         content=body,
         received_at=agent.clock.now(),

@@ -82,7 +82,7 @@ class SceneReader:
 
         def work(connection: Connection) -> _Look:
             return _Look(
-                standing(connection, began),
+                standing(connection, self._agent.setup.timings, began),
                 channels.channel_states(connection),
                 tuple(daemons.serving(connection, now)),
             )

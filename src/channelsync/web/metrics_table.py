@@ -237,7 +237,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "channelsync_keys_drifting",
         "gauge",
-        "Numbers that show something else than they should.",
+        "Numbers that show something else than they should, and nothing explains it.",
         _C,
         numbers(lambda n: n.drift),
     ),

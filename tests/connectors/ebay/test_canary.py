@@ -43,7 +43,6 @@ CALLS = {
     "subscriptions": lambda channel, _clock: channel.subscriptions(),
     "subscribe": lambda channel, _clock: channel.subscribe("ORDER_CONFIRMATION", "https://seller.example/hooks/x"),
 }
-WRITING = ("push", "subscribe")
 
 
 def echo(request: httpx.Request) -> str:

@@ -31,7 +31,6 @@ from vendor_ebay.notifications import Challenge
 ADDRESS = "https://receiver.example/webhooks/my-ebay"
 STATE = "a-state-that-nobody-guesses"
 SCOPE = "https://api.ebay.com/oauth/api_scope"
-NOTIFICATIONS = "/commerce/notification/v1"
 
 
 class Receiver:

@@ -1,6 +1,7 @@
 """Order files in a folder: each is taken once, none is lost, and no older state comes back."""
 
 import os
+import threading
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from channelsync.sdk.values import OrderSnapshot, OrderStatus
 from channelsync_files import CONNECTOR
 from channelsync_files import order_log as orders_module
 from channelsync_files.order_log import natural
+from channelsync_files.orders import parsed
 from channelsync_files.settings import FilesSettings
 
 HEADER = "Order,Line,SKU,Units,Status,Placed,Changed,Customer\n"
@@ -166,6 +168,27 @@ async def test_a_file_that_cannot_be_read_is_refused_with_its_reason_and_its_nei
     (reason,) = [path for path in (till.inbox / "refused").iterdir() if path.name.endswith(".txt")]
     assert "its header lacks" in reason.read_text()
     assert not [text for text in CANARY if text in repr(pages)]
+
+
+async def test_no_file_is_read_by_the_thread_that_everything_waits_for(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that is taken, nor one that was refused, nor one that waits to be taken."""
+    read: dict[str, threading.Thread] = {}
+
+    def noted(content, how, name, at):
+        read[name] = threading.current_thread()
+        return parsed(content, how, name, at)
+
+    till.drop("orders-1.csv", line("1"))
+    till.drop("orders-2.csv", line("2"), header="Bestellung;Position\n")
+    await till.poll()
+    till.drop("orders-3.csv", line("3"))
+    monkeypatch.setattr(orders_module, "parsed", noted)
+    async with till.opened() as channel:
+        await channel.orders_by_id(["1", "3"])
+    assert sorted(read) == ["orders-1.csv", "orders-2.csv", "orders-3.csv"]
+    assert threading.current_thread() not in read.values()
 
 
 async def test_a_refused_file_that_is_put_back_is_taken_once_the_mapping_fits(inbox: Path, clock) -> None:

@@ -74,7 +74,7 @@ def test_such_a_name_in_a_listing_is_not_seen(name: str) -> None:
 
 
 async def test_a_missing_place_and_a_missing_folder_need_the_seller(base: Path, place: FolderPlace) -> None:
-    with pytest.raises(NeedsSeller, match="Create the folder"):
+    with pytest.raises(NeedsSeller, match=rf"Create the folder {base}/nowhere: .* needs it"):
         await place.entries("nowhere")
     with pytest.raises(NeedsSeller):
         await FolderPlace(str(base / "not-mounted"), "till", 100).make("in/done")

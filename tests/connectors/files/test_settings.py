@@ -62,6 +62,7 @@ def without(section: dict, *path: str) -> dict:
         ({"listings": LISTINGS, "quantities": {**QUANTITIES, "name": "../{number}.csv"}}, "pattern"),
         ({"listings": LISTINGS, "quantities": {**QUANTITIES, "name": "same.csv"}}, "pattern"),
         ({"listings": LISTINGS, "quantities": QUANTITIES, "meaning": "physical"}, "needs a file of numbers"),
+        ({"numbers": NUMBERS, "quantities": QUANTITIES, "meaning": "physical", "cap": 9}, "does not go with `cap`"),
         ({"deducts": "as told"}, "column `deducted_at` of the orders go together"),
         ({"orders": TELLING}, "column `deducted_at` of the orders go together"),
         ({**SFTP, "host_keys": []}, "set `host_keys`"),
@@ -126,7 +127,6 @@ def test_what_is_said_is_declared() -> None:
         "staleness_s": 20,
         "skew_s": 3,
         "never_negative": False,
-        "cap": 99,
         "order_visibility_s": 40,
         "pending_limit_s": None,
         "unique_skus": True,
@@ -138,7 +138,8 @@ def test_what_is_said_is_declared() -> None:
     assert (told.moves, told.zero, told.unique_skus, told.pending_limit) == ("both", "ends", True, None)
     assert told.behaviour.deducts is Deducts.AT_SHIPMENT
     assert told.behaviour.gives_back == frozenset({GivesBack.ON_RESTOCK})
-    assert (told.timing.applies, told.timing.cap, told.timing.never_negative) == (Applies.IN_ORDER, 99, False)
+    assert (told.timing.applies, told.timing.never_negative) == (Applies.IN_ORDER, False)
+    assert capabilities(made(numbers=NUMBERS, quantities=QUANTITIES, cap=99)).timing.cap == 99
     assert told.timing.grace == timedelta(seconds=15), "the wait for an acknowledgement fits in"
     assert (told.timing.staleness, told.timing.skew) == (timedelta(seconds=20), timedelta(seconds=3))
     assert told.order_visibility == timedelta(seconds=40)

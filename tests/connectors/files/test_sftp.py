@@ -246,4 +246,4 @@ async def test_without_the_library_the_extra_is_named(
 
     monkeypatch.setattr(builtins, "__import__", missing)
     error = await failing(settings_of(sftp_server))
-    assert "channelsync[sftp]" in str(error)
+    assert "'.[sftp]'" in str(error)

@@ -99,15 +99,22 @@ def test_every_order_that_the_schema_allows_can_be_read(schema: GraphQLSchema) -
 
 
 def test_every_listing_that_the_schema_allows_can_be_read(schema: GraphQLSchema) -> None:
+    read = 0
     for seed in range(ANSWERS):
         for row in Answering(schema, documents.LISTINGS, seed).data()["productVariants"]["nodes"]:
             assert isinstance(translate_listings.listing_of(wire_listings.Variant.model_validate(row)), Listing)
+            read += 1
+    assert read > ANSWERS / 3
 
 
 def test_every_number_that_the_schema_allows_can_be_read(schema: GraphQLSchema) -> None:
+    read = 0
     for seed in range(ANSWERS):
         for row in Answering(schema, documents.NUMBERS, seed, node="InventoryItem").data()["nodes"]:
-            assert row is None or wire_listings.NumberRow.model_validate(row)
+            if row is not None:
+                wire_listings.NumberRow.model_validate(row)
+                read += 1
+    assert read > ANSWERS / 3
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,9 @@ async def test_the_captured_sixth_bulk_operation_is_refused_and_pages_are_read_i
 
 
 def test_a_captured_bulk_operation_that_started_is_read(capture) -> None:
-    for run in capture("bulk-operation-run-query-concurrency-limit")["successfulRuns"]:
+    runs = capture("bulk-operation-run-query-concurrency-limit")["successfulRuns"]
+    assert runs
+    for run in runs:
         started = wire.BulkStarted.model_validate(run["response"]["data"]["bulkOperationRunQuery"])
         assert started.bulk_operation is not None
         assert started.bulk_operation.status == "CREATED"

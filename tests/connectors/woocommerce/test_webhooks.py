@@ -19,7 +19,6 @@ from channelsync_woocommerce import CONNECTOR
 from channelsync_woocommerce.webhooks import KEPT_AS, WooWebhooks
 
 SECRET = "lab-webhook-secret"
-TRIED = ("new", SECRET, "old")
 NOW = datetime(2026, 11, 21, 16, 8, tzinfo=UTC)
 ORDER = {
     "id": 19,

@@ -18,7 +18,7 @@ from channelsync.lab.faults import FaultPlan
 from channelsync.lab.marketplace_rules import PRESETS
 from channelsync.lab.marketplace_site import Site, open_site
 from channelsync.lab.virtual_time import loopback_server
-from channelsync.runtime.cli import asking, main
+from channelsync.runtime.cli import asking
 from channelsync.sdk.clock import SystemClock
 from channelsync.sync.vault import new_key
 from channelsync_memory.shop import SHOPS, Shop
@@ -51,13 +51,8 @@ settings = {{ shop = "accounts-shop" }}
 PUBLIC = "https://agent.example.com"
 
 
-@dataclass(slots=True)
-class Ran:
-    """How a command ended and what it printed."""
-
-    code: int
-    out: str
-    err: str
+Ran = Any
+"""How a command ended and what it printed; see `Ran` in the conftest.py above."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +63,7 @@ class Account:
     address: str
     folder: Path
     url: str
-    capsys: pytest.CaptureFixture[str]
+    run: Callable[..., Ran]
     answers: list[str] | None = None
     prompts: list[str] = field(default_factory=list)
 
@@ -109,10 +104,7 @@ class Account:
 
     def runs(self, *arguments: str) -> Ran:
         """Runs a command."""
-        self.capsys.readouterr()
-        code = main(["--config", str(self.config), *arguments], {})
-        printed = self.capsys.readouterr()
-        return Ran(code, printed.out, printed.err)
+        return self.run("--config", str(self.config), *arguments)
 
     def connects(self, token: str | None = None) -> Ran:
         """Connects with a token at the prompt; None: the right one."""
@@ -164,14 +156,14 @@ def site() -> Site:
 
 @pytest.fixture
 def account_at(
-    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    site: Site, tmp_path: Path, run_command: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], Account]]:
     """Opens the seller on a database; nothing is connected yet."""
     SHOPS["accounts-shop"] = Shop(SystemClock())
     with served(site) as address:
 
         def opened(url: str) -> Account:
-            account = Account(site=site, address=address, folder=tmp_path, url=url, capsys=capsys)
+            account = Account(site=site, address=address, folder=tmp_path, url=url, run=run_command)
 
             def typed(prompt: str, **_options: object) -> str:
                 account.prompts.append(prompt)

@@ -20,6 +20,7 @@ from channelsync.store.database import Database
 from channelsync.store.items import Item, item_id
 from channelsync.store.listings import SeenListing
 from channelsync.sync.agent import Agent
+from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.measures import measure
 from channelsync.sync.orders_by_hand import by_hand
 from channelsync.sync.setup import BY_HAND, ChannelSetup, Setup
@@ -127,8 +128,8 @@ class Api:
             for name in names
         ]
         listings.save_listings(connection, channel, channel, seen, now)
-        for name, item in items.items_by_sku(connection, names).items():
-            listings.set_mapping(connection, channel, name, item.id, 1, "test", now)
+        wanted = [Wanted(channel, name, item.id) for name, item in items.items_by_sku(connection, names).items()]
+        map_listings(connection, self.agent.setup, wanted, by="test", run="test", now=now)
 
     async def listed(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
         """All entries of a list, page by page."""

@@ -162,7 +162,8 @@ def _told(error: Exception, started: Invocation) -> ExitCode:
             for problem in problems:
                 output.fail(redact_text(str(problem), secrets))
             return code
-    said = redact_text(f"{type(error).__name__}: {error}", secrets)
+    first = next(_causes(error))
+    said = redact_text(f"{type(first).__name__}: {first}", secrets)
     output.fail(f"channelsync met a case it does not know ({said}). Run the command again with --debug and report it.")
     return ExitCode.BUG
 

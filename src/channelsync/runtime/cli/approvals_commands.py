@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -85,7 +86,7 @@ def show(context: typer.Context, plan: PlanId, as_json: AsJson = False) -> None:
     if as_json:
         output.document({"plan": found, "numbers": rows})
         return
-    output.document(found, title=f"Plan {plan}")
+    output.document(_without_unknown(found), title=f"Plan {plan}")
     columns = ("sku", "listing", "before", "planned", "shows", "now", "state", "why")
     if found.kind == "quantities":
         output.rows(rows[:_SHOWN], columns, title="Numbers")
@@ -95,6 +96,13 @@ def show(context: typer.Context, plan: PlanId, as_json: AsJson = False) -> None:
         output.say(f"`channelsync approvals approve {plan}` lets it go out.")
         if found.kind == "quantities":
             output.say(f"`channelsync approvals reject {plan} --undo` takes run {found.run} back.")
+
+
+def _without_unknown(plan: PlanOnView) -> PlanOnView:
+    """Where no number of the channel was known when the plan was made, it says so instead of 0."""
+    if plan.counts.get("units") and plan.counts.get("of_units") == 0:
+        return replace(plan, counts={**plan.counts, "of_units": "none known"})
+    return plan
 
 
 def approve(context: typer.Context, plan: PlanId, reason: Reason = "", as_json: AsJson = False) -> None:

@@ -1,9 +1,12 @@
-"""What arguments of commands mean: times, units by SKU."""
+"""What arguments of commands mean: files, times, units by SKU."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 
@@ -23,14 +26,35 @@ def units_by_sku(given: Sequence[str]) -> dict[str, int]:
     return units
 
 
-def moment(text: str) -> datetime | None:
-    """A time, from ISO 8601 with its time zone; None for an empty text. Raises CommandFailed."""
+def file_bytes(path: Path) -> bytes:
+    """What is in a file, or for `-` what is put in. Raises CommandFailed."""
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
+    existing_file(path)
+    return path.read_bytes()
+
+
+def existing_file(path: Path) -> None:
+    """Raises CommandFailed where there is no such file."""
+    if path.is_dir():
+        raise CommandFailed(f"{path} is a folder. Name a file in it.")
+    if not path.exists():
+        raise CommandFailed(f"There is no file {path}. Correct its name, or go to its folder: this is {Path.cwd()}.")
+
+
+def moment(text: str, time_zone: str = "") -> datetime | None:
+    """A time, from ISO 8601; None for an empty text. Raises CommandFailed.
+
+    time_zone: of a time that names none; empty: it must name one.
+    """
     if not text:
         return None
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
         raise CommandFailed(f"{text!r} is no time such as 2026-03-01T09:00:00Z", ExitCode.USAGE) from error
+    if at.tzinfo is None and time_zone:
+        return at.replace(tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
     if at.tzinfo is None:
         raise CommandFailed(f"{text!r} has no time zone; write it as 2026-03-01T09:00:00Z", ExitCode.USAGE)
     return at

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from channelsync.runtime.backups import backup_folder
+from channelsync.runtime.cli.arguments import existing_file
 from channelsync.runtime.cli.context import Invocation, awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.output import Output
@@ -95,6 +96,7 @@ def verify(file: File, as_json: AsJson = False) -> None:
     It is restored into a file that is thrown away (in the folder that TMPDIR names), so it needs neither the
     configuration nor the database. Ends with 1 when anything is wrong.
     """
+    existing_file(file)
     output = Output(as_json=as_json)
     try:
         proven = awaited(verify_backup(file))
@@ -133,6 +135,7 @@ def restore(
     tokens of the API stay revoked. A damaged SQLite file is put aside under another name. Afterwards no quantity is
     written before the orders since the backup were read.
     """
+    existing_file(file)
     started = invocation(context)
     loaded = started.load()
     with _plain_refusals(), publisher_lock(loaded.config):

@@ -139,7 +139,7 @@ def _print_number(number: NumberWhy, output: Output, *, past: bool) -> None:
 
 def _facts(number: NumberWhy, *, past: bool) -> dict[str, Any]:
     seen = "never read" if number.shown is None else f"{number.shown}, read {as_iso(number.shown_at or _NEVER)}"
-    facts: dict[str, Any] = {"shows": seen, "should show": number.should}
+    facts: dict[str, Any] = {"last read": seen, "should show": number.should}
     if past:
         written = number.in_force
         facts["in force"] = None if written is None else f"write {written.generation} of {written.value}: {written.why}"

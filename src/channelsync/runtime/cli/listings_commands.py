@@ -20,14 +20,14 @@ from channelsync.runtime.wiring import open_agent, open_reading, setup_of
 from channelsync.sdk.discovery import installed
 from channelsync.sdk.errors import ChannelError
 from channelsync.store import items
-from channelsync.store.listings_view import ListingOnView, listing_row, view_listings
+from channelsync.store.listings_view import ListingOnView, ListingRow, listing_row, view_listings
 from channelsync.sync.agent import Agent
 from channelsync.sync.guard import Guarded, guard_run
 from channelsync.sync.items_new import add_new_items
 from channelsync.sync.listings_apply import Applied, apply_proposals, book_waiting, load_catalog
 from channelsync.sync.listings_lint import Problem, lint
 from channelsync.sync.listings_map import Mapped, Wanted, map_listings
-from channelsync.sync.listings_match import Proposal, propose
+from channelsync.sync.listings_match import NO_ITEM, Proposal, propose
 from channelsync.sync.pull_listings import identify, pull_listings
 from channelsync.sync.stock import By
 
@@ -144,19 +144,14 @@ def list_listings(
             return await database.query(lambda c: _views(c, chosen if channel else [], sku, unmapped=unmapped))
 
     rows = [listing_row(one) for one in awaited(work())]
-    columns = (
-        "channel",
-        "listing",
-        "sku",
-        "title",
-        "state",
-        "mapped_to",
-        "multiple",
-        "shows",
-        "should_show",
-        "gone_at",
-    )
-    Output(as_json=as_json).rows(rows, columns, title="Listings")
+    Output(as_json=as_json).rows(rows if as_json else map(_listed, rows), title="Listings")
+
+
+def _listed(one: ListingRow) -> dict[str, object]:
+    """A row of the table."""
+    columns = ("channel", "listing", "sku", "title", "state", "mapped_to", "multiple")
+    told: dict[str, object] = {name: getattr(one, name) for name in columns}
+    return told | {"last_read": one.shows, "should_show": one.should_show, "gone_at": one.gone_at}
 
 
 def _views(connection: Connection, channels: Sequence[str], sku: str, *, unmapped: bool) -> list[ListingOnView]:
@@ -244,6 +239,12 @@ def _tell_match(output: Output, found: Sequence[Proposal], ran: Ran[Applied] | N
         f"{certain} are certain (--apply maps them), {guessed} are guesses (--apply --guesses maps them too), "
         f"{len(found) - certain - guessed} need `channelsync listings map`. Nothing was changed."
     )
+    new = sum(one.why == NO_ITEM for one in found)
+    if new:
+        output.say(
+            f"Of {new} no item has the SKU: `channelsync listings match --create-items` says which of them can become "
+            "items, and with --apply makes and maps them all at once."
+        )
 
 
 def map_one(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help="Placed at this time or later: 2026-03-01T09:00Z.")]
 
 WAITING, UNREADABLE = "waiting", "unreadable"
+_NOT_UNDERSTOOD = "its_latest_version_cannot_be_understood"
 
 
 def register(app: typer.Typer) -> None:
@@ -123,7 +124,10 @@ def show(
     if as_json:
         output.document(one)
         return
-    output.document(one.head, title=f"Order {order}")
+    head = {field.name: getattr(one.head, field.name) for field in fields(one.head)}
+    if head.get(_NOT_UNDERSTOOD) is None:
+        head.pop(_NOT_UNDERSTOOD, None)
+    output.document(head, title=f"Order {order}")
     output.rows(one.lines, title="Lines")
     output.rows(one.legs, title="Served")
     output.rows(one.entries, title="Ledger")

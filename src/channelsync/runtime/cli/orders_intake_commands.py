@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from channelsync.runtime.cli.arguments import moment, units_by_sku
+from channelsync.runtime.cli.arguments import file_bytes, moment, units_by_sku
 from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.output import Output
@@ -79,7 +78,7 @@ def import_file(
     if as_form not in ("", "csv", "jsonl"):
         raise CommandFailed(f"--format can be csv or jsonl, not {as_form!r}", ExitCode.USAGE)
     loaded = invocation(context).load()
-    data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    data = file_bytes(path)
     json_lines = as_form == "jsonl" or (not as_form and path.suffix.lower() in JSON_SUFFIXES)
     locations = locations_by_priority(loaded.config)
     try:
@@ -191,7 +190,7 @@ def book(
         lambda c, agent, now: book_by_hand(c, agent.setup, wanted, now=now, run=agent.run),
     )
     output = Output(as_json=as_json)
-    _tell(output, done, "booked")
+    _tell(output, done, "changed" if change else "booked")
     waiting = sorted({line.sku or line.line for line in done.lines if line.waits and line.open})
     _warn(output, waiting, done.oversold)
     if waiting or done.oversold:
@@ -245,6 +244,9 @@ def _tell(output: Output, done: OrderNow, what: str) -> None:
         done.lines, ("sku", "ordered", "shipped", "cancelled", "open"), title=f"Order {done.order}: {done.status}"
     )
     output.say(f"Order {done.order} was {what}." if done.changed else f"Order {done.order}: nothing was changed.")
+    still = {line.sku or line.line: line.open for line in done.lines if line.open}
+    if still and what != "booked":
+        output.say(f"Still open: {', '.join(f'{units} of {sku}' for sku, units in still.items())}.")
 
 
 def _warn(output: Output, waiting: Sequence[str], oversold: Sequence[tuple[str, str, int]]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from inspect import cleandoc
 from typing import Annotated, Any
 
+import orjson
 import typer
 from pydantic import ValidationError
 from sqlalchemy import Connection
@@ -78,7 +79,7 @@ def list_rules(context: typer.Context, as_json: AsJson = False) -> None:
     loaded = invocation(context).load()
     found, warnings = awaited(_listed(loaded))
     output = Output(as_json=as_json)
-    output.rows(found, title="Rules")
+    output.rows(found if as_json else map(_typed, found), title="Rules")
     if not as_json:
         for warning in warnings:
             output.say(f"warning: {warning}")
@@ -109,6 +110,30 @@ def _viewed(rule: Rule, skus: Mapping[str, str]) -> RuleOnView:
         says=rules.plain_values(rule.values),
         source=rule.source,
     )
+
+
+def _typed(rule: RuleOnView) -> dict[str, object]:
+    """A rule for a table: what it says, as it is typed."""
+    shown = {one.name: getattr(rule, one.name) for one in fields(rule)}
+    return shown | {"says": " ".join(f"{name}={_typed_value(value)}" for name, value in rule.says.items())}
+
+
+def _typed_value(value: object) -> str:
+    match value:
+        case {"fixed": units}:
+            return str(units)
+        case {"percent": percent}:
+            return f"{percent}%"
+        case {"p": p, "at_most": None}:
+            return f"{{ p = {p} }}"
+        case dict():
+            return f"{{ {', '.join(f'{name} = {_toml(one)}' for name, one in value.items() if one is not None)} }}"
+        case _:
+            return _toml(value)
+
+
+def _toml(value: object) -> str:
+    return orjson.dumps(value).decode()
 
 
 def set_rule(  # noqa: PLR0913, PLR0917 - each is an option

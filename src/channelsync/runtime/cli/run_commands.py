@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from channelsync.runtime.garbage import collect_rarely
 from channelsync.sdk.clock import SystemClock
 
 if TYPE_CHECKING:
-    from channelsync.sync.observe import ObserveReport
+    from channelsync.sync.observe import ObservedChannel, ObserveReport
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
@@ -93,14 +94,30 @@ def report(
     if not found.channels:
         output.say(f"Nothing was observed on {asked}. Start `channelsync run --observe`, or set a channel's mode.")
         return
-    output.rows(found.channels, title=f"Observed on {asked} ({loaded.config.seller.time_zone})")
+    output.rows(map(_observed, found.channels), title=f"Observed on {asked} ({loaded.config.seller.time_zone})")
     columns: Sequence[str] = ("at", "channel", "sku", "listing", "shown", "should", "why")
     output.rows(found.pushes[:_PUSHES_SHOWN], columns, title="It would have pushed")
     if len(found.pushes) > _PUSHES_SHOWN:
         output.say(f"... and {len(found.pushes) - _PUSHES_SHOWN} more; --json has them all.")
     columns = ("since", "until", "channel", "sku", "listing", "shown", "orders", "units")
     output.rows(found.oversells, columns, title="Oversells that it would have prevented")
+    for one in found.channels:
+        if one.written:
+            output.say(
+                f"{one.channel}: of {one.written} of its {one.numbers} numbers it is not known, for we wrote them "
+                "ourselves on that day."
+            )
     output.say(_HOW)
+
+
+def _observed(one: ObservedChannel) -> dict[str, object]:
+    """A row of the report; blank is what is not known."""
+    told: dict[str, object] = {field.name: getattr(one, field.name) for field in fields(one)}
+    unknown = one.written == one.numbers
+    return {name: None if unknown and name not in _ALWAYS_KNOWN else value for name, value in told.items()}
+
+
+_ALWAYS_KNOWN = frozenset({"channel", "numbers", "written"})
 
 
 async def _reported(loaded: Loaded, day: date, begin: datetime, end: datetime) -> ObserveReport:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import SecretStr
@@ -21,6 +20,7 @@ from channelsync.runtime.wiring import open_agent, open_reading, open_run, setup
 from channelsync.sdk.clock import Clock, SystemClock
 from channelsync.sdk.discovery import installed
 from channelsync.sdk.redaction import redact_text
+from channelsync.sdk.tasks import first_of
 from channelsync.store import channels
 from channelsync.store.database import Database
 from channelsync.store.database_errors import PublisherRunning
@@ -124,6 +124,7 @@ class _Asked:
     async def _here(self, task: Task) -> ScheduledTask | None:
         """None: another process publishes to the account, or runs the task already."""
         from channelsync.runtime.tasks import tasks_of
+        from channelsync.sync.loops import run_channel
         from channelsync.sync.schedule import Schedule, held_by, plain_reason
         from channelsync.sync.schedule_shown import ask_now, wait_for_run
 
@@ -142,20 +143,23 @@ class _Asked:
                 held=held_by(agent, leases),
                 reason=lambda error: redact_text(plain_reason(error), [SecretStr(one) for one in self.loaded.secrets]),
             )
+            loops = agent.channels.values() if task.beside_loops else ()
             try:
-                await schedule.run_due([self.name])
+                # Loops never end by themselves: where one does, a bug of theirs is told instead of waited out.
+                await first_of(
+                    schedule.run_due([self.name]), *(run_channel(agent, channel, leases) for channel in loops)
+                )
             finally:
                 await schedule.end()
             return await wait_for_run(agent.database, agent.clock, self.name, since, timedelta())
 
     @asynccontextmanager
     async def _leased(self, agent: Agent, task: Task) -> AsyncIterator[Leases | None]:
-        """The leases of this process, and its loops where the task needs them; None: the account is another's."""
-        from channelsync.sync.loops import run_channel
+        """The leases of this process; None: the account is another's."""
         from channelsync.sync.pull_listings import identify
 
         leases = Leases(agent, worker_name(agent.run), self.loaded.config.limits.lease)
-        async with leases.kept(), AsyncExitStack() as stack:
+        async with leases.kept():
             if task.channel:
                 channel = agent.channels[task.channel]
                 if not channel.identity:
@@ -163,9 +167,6 @@ class _Asked:
                 if not await leases.take(channel.identity):
                     yield None
                     return
-            if task.beside_loops:
-                for channel in agent.channels.values():
-                    await stack.enter_async_context(_running(run_channel(agent, channel, leases)))
             yield leases
 
     async def _beside(self) -> ScheduledTask | None:
@@ -177,17 +178,6 @@ class _Asked:
             since = await run.database.transact(lambda c: ask_now(c, task, run.clock.now()))
             await run.wake_others()
             return await wait_for_run(run.database, run.clock, self.name, since, self.within)
-
-
-@asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """The work goes on while the block runs."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def _tasks(loaded: Loaded, database: Database, clock: Clock) -> list[Task]:

@@ -37,8 +37,8 @@ def show(
     """How everything stands: the daemons and receivers, each channel, what is oversold, what waits for you.
 
     Lag is how long ago a channel's orders were read completely last. Due are numbers that the publisher is to look at;
-    drift are those that show something else than they should. Budgets are what the running daemon said last. It only
-    reads, and ends with 1 when no daemon runs.
+    drift are those that show something else than they should, which no sale and no write since the last read explains.
+    Budgets are what the running daemon said last. It only reads, and ends with 1 when no daemon runs.
     """
     loaded = invocation(context).load()
     found = awaited(_printed(loaded, Output(as_json=as_json), watch))
@@ -65,9 +65,14 @@ def _print(output: Output, found: Status) -> None:
         return
     output.rows([_process(one, found.at) for one in found.processes], title="Processes")
     output.rows([_channel(one, found.at) for one in found.channels], title="Channels")
-    troubled = [{"channel": one.channel, "trouble": one.trouble} for one in found.channels if one.trouble]
-    if troubled:
-        output.rows(troubled, title="Trouble")
+    for title, told in (
+        ("Waiting", {one.channel: _waits(one) for one in found.channels}),
+        ("Budgets", {one.channel: _budget(one) for one in found.channels}),
+        ("Trouble", {one.channel: one.trouble for one in found.channels}),
+    ):
+        rows = [{"channel": name, title.lower(): text} for name, text in told.items() if text]
+        if rows:
+            output.rows(rows, title=title)
     output.document(_rest(found), title=f"At {found.at:%Y-%m-%d %H:%M:%S} UTC")
     if not found.alive:
         output.say("No daemon runs: start `channelsync run`.")
@@ -89,18 +94,27 @@ def _channel(one: ChannelStatus, now: datetime) -> Mapping[str, object]:
     return {
         "channel": one.channel,
         "mode": one.mode if not one.stopped else f"{one.mode}, no {one.stopped}",
-        "polled": "never" if one.polled_at is None else f"{_age(now - one.polled_at)} ago",
-        "lag": "" if one.orders_lag_seconds is None else _age(timedelta(seconds=one.orders_lag_seconds)),
+        "lag": "never read" if one.orders_lag_seconds is None else _age(timedelta(seconds=one.orders_lag_seconds)),
         "numbers": one.numbers,
         "due": one.due,
         "drift": one.drift,
         "pushed": one.pushed_today,
-        "held": one.provisional,
-        "inbox": one.inbox,
-        "parked": one.parked,
-        "plans": one.plans_held,
-        "budget": ", ".join(f"{name} {left:g}" for name, left in one.budget.items()),
     }
+
+
+def _waits(one: ChannelStatus) -> str:
+    """What of a channel waits for something, and how much of it."""
+    facts = {
+        "units held without an order": one.provisional,
+        "webhooks to be followed": one.inbox,
+        "webhooks that could not be followed": one.parked,
+        "plans to be approved": one.plans_held,
+    }
+    return ", ".join(f"{name} {many}" for name, many in facts.items() if many)
+
+
+def _budget(one: ChannelStatus) -> str:
+    return ", ".join(f"{name} {left:g}" for name, left in one.budget.items())
 
 
 def _rest(found: Status) -> Mapping[str, object]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
+from channelsync.domain.ledger import COST_DECIMALS, COST_MAX
 from channelsync.runtime.cli.arguments import moment
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.held import end_held
@@ -32,7 +33,7 @@ from channelsync.store import items
 from channelsync.store.positions_view import IncomingOnView, incoming_of
 from channelsync.sync.items_new import add_new_items
 from channelsync.sync.setup import Setup
-from channelsync.sync.stock import By, StockChanged, Worth, place
+from channelsync.sync.stock import By, Refused, StockChanged, Worth, place, unknown_sku
 from channelsync.sync.stock_count import count as count_units
 from channelsync.sync.stock_incoming import expect as expect_units
 from channelsync.sync.stock_moves import Receipt, Transfer
@@ -84,7 +85,9 @@ def receive(  # noqa: PLR0913, PLR0917 - each is an option
     worth = Worth(lot=lot, unit_cost=_cost(unit_cost, currency), currency=currency if unit_cost else "")
 
     def work(connection: Connection, setup: Setup, by: By) -> StockChanged:
-        if create_item and sku not in items.items_by_sku(connection, [sku]):
+        if sku not in items.items_by_sku(connection, [sku]):
+            if not create_item:
+                raise Refused(unknown_sku(sku, "--create-item"))
             add_new_items(connection, by, [sku])
         receipt = Receipt(
             place=place(connection, setup, sku, location),
@@ -300,7 +303,7 @@ def _tell(output: Output, ran: Ran[Changed]) -> None:
     else:
         output.rows(positions, title="Positions")
         _say(output, ran.run, repeated)
-    warn_oversold(output, positions)
+    warn_oversold(output, positions, ran.held)
     end_held(output, ran.held)
 
 
@@ -318,6 +321,9 @@ def _cost(told_cost: str, currency: str) -> Decimal | None:
         cost = Decimal(told_cost)
     except InvalidOperation as error:
         raise CommandFailed(f"--unit-cost is {told_cost!r}, not a number such as 2.50", ExitCode.USAGE) from error
+    if not (cost.is_finite() and 0 <= cost < COST_MAX and cost == round(cost, COST_DECIMALS)):
+        most = f"from 0 to below {COST_MAX}, with at most {COST_DECIMALS} decimals"
+        raise CommandFailed(f"--unit-cost is {told_cost!r}, not a number {most}", ExitCode.USAGE)
     if not (len(currency) == 3 and currency.isascii() and currency.isupper()):
         raise CommandFailed("--unit-cost needs a --currency, a code such as EUR", ExitCode.USAGE)
     return cost

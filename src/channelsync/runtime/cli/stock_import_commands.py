@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -10,13 +9,13 @@ from typing import Annotated, TypeVar
 import typer
 from sqlalchemy import Connection
 
-from channelsync.runtime.cli.arguments import moment
+from channelsync.runtime.cli.arguments import file_bytes, moment
 from channelsync.runtime.cli.channels_commands import known_channels
 from channelsync.runtime.cli.context import Invocation, awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.held import end_held
 from channelsync.runtime.cli.output import Output
-from channelsync.runtime.cli.stock_shared import AsJson, Key, Ran, Reason, say_run, user_of
+from channelsync.runtime.cli.stock_shared import AsJson, Key, Ran, Reason, lowered_to_0, say_run, user_of
 from channelsync.runtime.wiring import open_agent
 from channelsync.sync.guard import Guarded, HeldPlan, guard_run
 from channelsync.sync.items import item_named
@@ -115,7 +114,7 @@ def import_file(  # noqa: PLR0913, PLR0917 - each is an option
     started = invocation(context)
     started.load()
     form: Form | None = None if not as_form else _one_of("--format", as_form, _FORMS)
-    file = read_file(path.name, _bytes(path), encoding=encoding, form=form, ignore=ignore_column or ())
+    file = read_file(path.name, file_bytes(path), encoding=encoding, form=form, ignore=ignore_column or ())
     _refuse_at_once(file, skip_bad_rows, expect_rows)
     declared = Declared(
         basis=_one_of("--basis", basis, _BASES),
@@ -132,10 +131,6 @@ def import_file(  # noqa: PLR0913, PLR0917 - each is an option
         _tell_bad(output, file, refused.bad)
         raise typer.Exit(ExitCode.REFUSED) from refused
     _tell_imported(output, file, ran, skip_bad_rows, dry_run=dry_run)
-
-
-def _bytes(path: Path) -> bytes:
-    return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
 
 
 def _refuse_at_once(file: FileOfRows, refused: Path | None, expect_rows: int | None) -> None:
@@ -216,7 +211,10 @@ def _tell_imported(
             f"{f', {len(done.new_items)} new items' if done.new_items else ''}."
         )
     for sku, location, available in done.oversold:
-        output.say(f"warning: {sku} at {location} is oversold by {-available}: every channel is lowered to 0.")
+        what = f"is oversold by {-available}: {lowered_to_0(ran.held)}"
+        if dry_run:
+            what = f"would be oversold by {-available}"
+        output.say(f"warning: {sku} at {location} {what}.")
     if file.no_line_end:
         last = file.rows[-1]
         output.say(

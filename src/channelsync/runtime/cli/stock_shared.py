@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
@@ -84,13 +84,19 @@ def user_of(started: Invocation) -> str:
     return f"user:{name}" if name else "user"
 
 
-def warn_oversold(output: Output, positions: Iterable[Told]) -> None:
+def warn_oversold(output: Output, positions: Iterable[Told], held: Sequence[HeldPlan]) -> None:
     """Says where more is promised than is there."""
     for one in positions:
         if one.oversold:
-            output.say(
-                f"warning: {one.sku} at {one.location} is oversold by {one.oversold}: every channel is lowered to 0."
-            )
+            output.say(f"warning: {one.sku} at {one.location} is oversold by {one.oversold}: {lowered_to_0(held)}.")
+
+
+def lowered_to_0(held: Sequence[HeldPlan]) -> str:
+    """What follows for the numbers of an item of which more is promised than is there."""
+    waiting = ", ".join(sorted({one.channel for one in held}))
+    if waiting:
+        return f"every channel is lowered to 0, except that {waiting} waits for your approval"
+    return "every channel is lowered to 0"
 
 
 def say_run(output: Output, run: str) -> None:

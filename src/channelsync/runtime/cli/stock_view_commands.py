@@ -111,7 +111,7 @@ def history(
     """The ledger entries of an item, the latest first: what changed, why, by whom and in which run."""
     loaded = invocation(context).load()
     _known_location(loaded, location)
-    from_then = moment(since)
+    from_then = moment(since, loaded.config.seller.time_zone)
 
     def work(connection: Connection) -> Sequence[EntryOnView]:
         item = item_named(connection, sku)

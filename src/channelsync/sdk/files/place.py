@@ -111,7 +111,7 @@ class FolderPlace:
         try:
             return await asyncio.to_thread(work)
         except FileNotFoundError as error:
-            raise NeedsSeller(f"Create the folder that is missing in {self._base}: {what}.") from error
+            raise NeedsSeller(f"Create the folder {error.filename or self._base}: {self._owner} needs it.") from error
         except (PermissionError, NotADirectoryError) as error:
             raise NeedsSeller(
                 f"Give channelsync the right to {what} in {self._base} of {self._owner} ({error.strerror})."

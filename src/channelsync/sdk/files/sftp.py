@@ -44,7 +44,7 @@ def _library() -> Any:
         import asyncssh
     except ImportError as error:
         raise NeedsSeller(
-            "Install the library for SFTP: pip install 'channelsync[sftp]'. This place begins with sftp://."
+            "Install the library for SFTP, in the folder of the clone: pip install '.[sftp]'. This place begins with sftp://."
         ) from error
     return asyncssh
 
@@ -179,7 +179,7 @@ class SftpPlace:
         except ssh.SFTPPermissionDenied as error:
             raise NeedsSeller(f"Give our user the right for it: {what}.") from error
         except (ssh.SFTPNoSuchFile, ssh.SFTPNoSuchPath) as error:
-            raise NeedsSeller(f"Create the folder that is missing in {self._base}: {what}.") from error
+            raise NeedsSeller(f"Create the folder in {self._base} on {self._host} to {what}: it is missing.") from error
         except ssh.SFTPOpUnsupported as error:
             raise ChannelMisbehaved(f"{what}: the server cannot do this") from error
         except (ssh.Error, OSError, TimeoutError) as error:
