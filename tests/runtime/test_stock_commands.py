@@ -339,7 +339,7 @@ def test_an_export_goes_to_the_standard_output(run: Run) -> None:
 
     lines = run("stock", "export").out.splitlines()
 
-    assert lines[0] == "sku,location,units,as_of"
+    assert lines[0] == "sku,location,units,as_of,orders_counted_up_to"
     assert lines[1].startswith("MUG,main,10,20")
 
 

@@ -81,6 +81,16 @@ async def test_what_cannot_be_put_right_is_found_until_it_is(publishing: Any) ->
     assert publishing.shop().items[listing].number == 5
 
 
+async def test_a_comparison_that_leaves_something_open_does_not_say_that_all_is_right(publishing: Any) -> None:
+    listing = await publishing.sells("MUG", 2, units=5)
+    publishing.shop().items[listing].under_review = "somebody looks at it"
+    await compare_channel(publishing.agent, "shop")
+    assert "numbers wrong" in await publishing.kinds()
+    publishing.clock.at += DAY
+    assert (await compare_channel(publishing.agent, "shop", nothing)).endswith("1 wait for approval")
+    assert "numbers wrong" in await publishing.kinds()
+
+
 async def test_what_the_review_holds_is_not_put_on_the_agenda(publishing: Any) -> None:
     listing = await publishing.sells("MUG", 2, units=5)
     table = metadata.tables["quantity_key"]

@@ -8,9 +8,9 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, bindparam, select, tuple_, update
+from sqlalchemy import Connection, Row, Update, bindparam, func, select, tuple_, update
 
-from channelsync.domain.findings import Finding
+from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.store.among import among, values
 from channelsync.store.codec import dump, load
 from channelsync.store.prepared import run
@@ -93,6 +93,16 @@ def list_findings(
     if after is not None:
         statement = statement.where(tuple_(_FINDING.c.opened_at, _FINDING.c.id) < tuple_(*after))
     return [_stored(row) for row in connection.execute(statement)]
+
+
+def last_opened(connection: Connection, kind: FindingKind, *subject: str) -> datetime | None:
+    """When a problem of this kind was last found whose subject begins so, be it closed by now; None: never."""
+    begins = fingerprint(kind, *subject, "")
+    found = select(func.max(_FINDING.c.opened_at)).where(
+        _FINDING.c.kind == kind.value, _FINDING.c.fingerprint.startswith(begins, autoescape=True)
+    )
+    last: datetime | None = connection.execute(found).scalar()
+    return last
 
 
 def get_findings(connection: Connection, ids: Sequence[int]) -> dict[int, StoredFinding]:

@@ -56,7 +56,8 @@ async def compare_channel(agent: Agent, name: str, review: Review | None = None)
         agent.wake_publishers()
     left = await _left(agent, channel, mended[:_EXAMINED_MAX])
     held = len(wrong) - len(mended)
-    await agent.database.transact(lambda c: _find(c, agent, name, left))
+    whole_known = not (unread or held) and len(mended) <= _EXAMINED_MAX
+    await agent.database.transact(lambda c: _find(c, agent, name, left, whole_known=whole_known))
     told = [f"{whole} numbers, {len(wrong)} differed"]
     told += [f"{held} wait for approval"] if held else []
     told += [f"{len(left)} differ still"] if left else []
@@ -101,9 +102,12 @@ async def _left(agent: Agent, channel: OpenChannel, mended: Sequence[int]) -> li
     return left if mended else []
 
 
-def _find(connection: Connection, agent: Agent, name: str, left: Sequence[Planned]) -> None:
+def _find(connection: Connection, agent: Agent, name: str, left: Sequence[Planned], *, whole_known: bool) -> None:
+    """whole_known: every number was read, and none waits for approval: only then are all right where none is left."""
     now = agent.clock.now()
     if not left:
+        if not whole_known:
+            return
         closed = [fingerprint(FindingKind.NUMBERS_WRONG, name)]
         findings.close_findings(connection, closed, "the last comparison found every number right", now)
         return

@@ -15,7 +15,7 @@ Provisional reservations are taken for newer than any count: they stay on top, w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -154,6 +154,25 @@ def add_counts(
     return right
 
 
+def number_now(
+    connection: Connection,
+    basis: CountBasis,
+    asked: Iterable[Count],
+    booked: Mapping[PositionKey, tuple[int, int]],
+) -> dict[PositionKey, int]:
+    """The number that a count of each of these positions must say to find everything as it is booked.
+
+    asked: at which moments; their units say nothing. booked: on hand and withheld.
+    """
+    numbers: dict[PositionKey, int] = {}
+    for (as_of, up_to), alike in _by_moments([replace(one, units=0) for one in asked]).items():
+        since = _Since.read(connection, alike, as_of, up_to, basis, None)
+        for one in alike:
+            on_hand, withheld = booked[one.position]
+            numbers[one.position] = on_hand - since.on_hand(one, withheld)
+    return numbers
+
+
 @dataclass(frozen=True, slots=True)
 class _Since:
     """What has changed since counts of one moment. promised: only where the numbers leave promised units out."""
@@ -192,7 +211,7 @@ class _Since:
         return min(one.orders_up_to, promised.since - _JUST_BEFORE) if promised else one.orders_up_to
 
 
-def _by_moments(wanted: Sequence[Count]) -> dict[tuple[datetime, datetime], list[Count]]:
+def _by_moments(wanted: Iterable[Count]) -> dict[tuple[datetime, datetime], list[Count]]:
     alike: dict[tuple[datetime, datetime], list[Count]] = {}
     for one in wanted:
         alike.setdefault((one.as_of, one.orders_up_to), []).append(one)

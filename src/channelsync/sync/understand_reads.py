@@ -272,9 +272,7 @@ class _Reading:
             return False
         if seen.value != self.timing.written(record.target):
             return False
-        kinds = (FindingKind.DRIFT.value,)
-        drifts = findings.list_findings(self.connection, kinds=kinds, channel=record.channel, only_open=False)
-        last = next((one.opened_at for one in drifts if one.evidence.get("key") == record.id), None)
+        last = findings.last_opened(self.connection, FindingKind.DRIFT, str(record.id))
         return last is None or self.now - last >= CALM
 
     def _change(self, record: KeyRecord, **fields: object) -> None:

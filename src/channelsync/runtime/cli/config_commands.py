@@ -32,7 +32,9 @@ Next:
   2. channelsync config check           names every mistake with its line
   3. channelsync channels connect NAME  asks for a channel's secrets, and checks the account
   4. channelsync listings pull          reads what the channels show
-  5. channelsync run --observe          predicts beside your present tool and writes nothing"""
+  5. channelsync listings match         says which SKU each listing is; with --apply it is so
+  6. channelsync stock adopt            takes a channel's numbers for your stock, or import your own
+  7. channelsync run --observe          predicts beside your present tool and writes nothing"""
 
 
 def register(app: typer.Typer) -> None:

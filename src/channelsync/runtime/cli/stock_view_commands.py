@@ -6,9 +6,9 @@ import csv
 import io
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import orjson
 import typer
@@ -30,6 +30,8 @@ from channelsync.store.positions_view import (
     history_of,
 )
 from channelsync.sync.items import item_named
+from channelsync.sync.stock_count import CountBasis
+from channelsync.sync.stock_export import Exported, exported
 from channelsync.sync.stock_shown import ItemOnView, view_item
 
 Somewhere = Annotated[str, typer.Option("--location", metavar="NAME", help="Only at this location.")]
@@ -136,27 +138,23 @@ def export(
     location: Somewhere = "",
     as_form: Annotated[str, typer.Option("--format", metavar="csv|jsonl", help="How it is written.")] = "csv",
 ) -> None:
-    """Write positions as a file that `stock import` reads: sku, location, units, and as of when. Never overwrites."""
-    kind = _one_of("--basis", basis, ("physical", "available"))
+    """Write positions as a file that `stock import` reads: sku, location, units, as of when, and up to when orders
+    are in it. Never overwrites."""
+    kind = cast("CountBasis", _one_of("--basis", basis, ("physical", "available")))
     form = _one_of("--format", as_form, ("csv", "jsonl"))
     loaded = invocation(context).load()
     _known_location(loaded, location)
     if path is not None and path.exists():
         raise CommandFailed(f"{path} is there already; name another file, or take it away")
 
-    async def read() -> list[PositionOnView]:
+    async def read() -> list[Exported]:
         async with open_reading(loaded) as database:
-            wanted = PositionsWanted(location=location)
-            return await database.query(lambda c: list(find_positions(c, wanted)), snapshot=True)
+            modes = {one.name: one.mode for one in loaded.config.channels}
+            wanted, now = PositionsWanted(location=location), SystemClock().now()
+            return await database.query(lambda c: exported(c, modes, wanted, kind, now), snapshot=True)
 
-    as_of = SystemClock().now().isoformat()
     rows = [
-        {
-            "sku": one.sku,
-            "location": one.location,
-            "units": one.on_hand if kind == "physical" else one.available,
-            "as_of": as_of,
-        }
+        asdict(one) | {name: getattr(one, name).isoformat() for name in ("as_of", "orders_counted_up_to")}
         for one in awaited(read())
     ]
     text = _as_csv(rows) if form == "csv" else _as_json_lines(rows)
@@ -169,7 +167,7 @@ def export(
 
 def _as_csv(rows: Sequence[dict[str, object]]) -> str:
     written = io.StringIO(newline="")
-    writer = csv.DictWriter(written, ("sku", "location", "units", "as_of"), lineterminator="\n")
+    writer = csv.DictWriter(written, [field.name for field in fields(Exported)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return written.getvalue()
