@@ -409,7 +409,6 @@ def test_an_offer_is_never_negative_nor_above_what_may_be_sold(asks: list[Ask]) 
             counted = each.incoming if preorder.at_most is None else min(each.incoming, preorder.at_most)
         limit = sum(each.available.values()) + (said.backorder or 0) + counted
         assert 0 <= offered.units * each.multiple <= max(0, limit)
-        assert offered.units <= (offered.units if each.cap is None else each.cap)
         assert offered.units <= (offered.units if said.maximum_shown is None else said.maximum_shown)
 
 
