@@ -109,7 +109,6 @@ def test_every_step_names_its_rule_and_begins_where_the_one_before_ended() -> No
             Step("maximum shown", 18, 14, "at most 14", "r-maximum_shown"),
             Step("channel cap", 14, 13, "the channel shows at most 13"),
         ),
-        13,
     )
 
 
