@@ -176,12 +176,10 @@ def explained_late(
     return tuple(taken)
 
 
-def decided(
-    released: Iterable[Release], rows: Iterable[Provisional], unsettled: Iterable[Effect]
-) -> tuple[Release, ...]:
-    """Without the rows that a sale may explain of which the next read tells: until it is settled both stand."""
-    by_row, sales = {row.id: row for row in rows}, [effect for effect in unsettled if effect.delta < 0]
-    return tuple(one for one in released if not any(_touches(by_row[one.row], sale) for sale in sales))
+def unsure(rows: Iterable[Provisional], unsettled: Iterable[Effect]) -> frozenset[str]:
+    """The rows that a sale may explain of which the next read tells: until it is settled both stand."""
+    sales = [effect for effect in unsettled if effect.delta < 0]
+    return frozenset(row.id for row in rows if any(_touches(row, sale) for sale in sales))
 
 
 def _touches(row: Provisional, effect: Effect) -> bool:

@@ -352,7 +352,7 @@ def ids_of(connection: Connection, identity: str, names: Iterable[tuple[str, str
 
 
 def want_reads(connection: Connection, ids: Iterable[int]) -> None:
-    """A raise waits for fresh reads of these keys."""
+    """Something waits for fresh reads of these keys: a raise elsewhere, or what was held for a drop."""
     wanted = sorted(set(ids))
     if wanted:
         run(connection, _want_reads(connection.dialect.name), [{"ids": values(connection, wanted)}])

@@ -169,7 +169,7 @@ def _read_or_rest(channel: OpenChannel, record: KeyRecord, decision: Decision, f
     """A key with nothing to send: it is read where that tells more, looked at again later, or taken off the agenda."""
     if decision.action != "read first" and not record.state.writes:
         found.settled += 1
-        found.change(record.id, due_at=None, read_wanted=False)
+        found.change(record.id, due_at=None)
         return
     until = tells_more_from(channel.setup, record, now, any_doubt=decision.action == "read first")
     if until > now:

@@ -18,9 +18,9 @@ from channelsync.domain.provisional import (
     Release,
     TakeOver,
     close_for_rise,
-    decided,
     explained_late,
     to_release,
+    unsure,
 )
 from channelsync.domain.quantities import PositionKey
 from channelsync.domain.rises import Rise, explain_rises, is_judged
@@ -54,6 +54,7 @@ class _Explaining:
     """One pass over the keys of one account. live: we write there; else nothing is concluded from what is left.
 
     covered_to, asked: how far its orders were read, and when that was asked. limit: how late they become visible.
+    unsettled: keys of which a sale or a cancel that is booked may be the cause, and only their next read tells.
     """
 
     connection: Connection
@@ -68,6 +69,7 @@ class _Explaining:
     ended: dict[str, tuple[int, str]] = field(default_factory=dict)
     found: list[Finding] = field(default_factory=list)
     disputed: Counter[int] = field(default_factory=Counter)
+    unsettled: set[int] = field(default_factory=set)
 
     def run(self, held: list[int], risen: list[int]) -> bool:
         setup = self.agent.setup
@@ -86,11 +88,14 @@ class _Explaining:
             else:
                 keys.save_key(self.connection, key, rise=0, rise_from=None, rise_to=None, risen="")
         for key, open_rows in rows.items():
-            still = _as_shown(records[key], self._still_open(open_rows))
+            still = _as_shown(records[key], [row for row in self._still_open(open_rows) if row.open])
+            doubtful = unsure(still, self._effects(records[key], "unsettled"))
+            if doubtful:
+                self.unsettled.add(key)
             # Where it is not our number that repairs it, an order that comes late would count twice.
             early = self.channel.setup.drift == "repair"
             released = to_release(still, self.covered_to, self.asked, self.limit, early=early)
-            self._end_covered(records[key], open_rows, released)
+            self._end_covered(records[key], open_rows, [one for one in released if one.row not in doubtful])
         before = {key: position.available for key, position in positions.items()}
         entries = ledger.write(self.connection, self.movements, positions, self.now)
         report_oversold(self.connection, before, positions, self.now)
@@ -100,6 +105,7 @@ class _Explaining:
         keys.mark_due(self.connection, shown, self.now)
         ended = {row.key for some in rows.values() for row in some if row.id in self.ended}
         keys.mark_keys_due(self.connection, ended, self.now)  # of a blind one no unit moved, but its raises waited
+        keys.want_reads(self.connection, self.unsettled)  # one that shows 0 as it must is read for nothing else
         findings.open_findings(self.connection, self.found, self.now)
         return bool(entries)
 
@@ -107,10 +113,9 @@ class _Explaining:
         """The rows as this pass has left them so far."""
         return [replace(row, open=row.open - self.ended.get(row.id, (0, ""))[0]) for row in rows]
 
-    def _end_covered(self, record: KeyRecord, rows: Sequence[Provisional], released: Sequence[Release]) -> None:
+    def _end_covered(self, record: KeyRecord, rows: Sequence[Provisional], ended: Sequence[Release]) -> None:
         """All orders that could explain these units were read: one does after all, or none does."""
         named = {row.id for row in rows if row.named}
-        ended = decided(released, rows, self._effects(record, "unsettled"))
         taken = explained_late([one for one in ended if one.row not in named], rows, self._effects(record, "in"))
         self._take_over_late(record, rows, taken)
         late = Counter[str]()
@@ -222,7 +227,12 @@ class _Explaining:
         return {"rise": 0, "rise_from": None, "rise_to": None}
 
     def _is_judged(self, record: KeyRecord, rise: Rise) -> bool:
-        return is_judged(rise, self.covered_to, self.limit, self._effects(record, "unsettled"))
+        if not is_judged(rise, self.covered_to, self.limit, ()):
+            return False
+        judged = is_judged(rise, self.covered_to, self.limit, self._effects(record, "unsettled"))
+        if not judged:
+            self.unsettled.add(record.id)
+        return judged
 
     def _ask(self, record: KeyRecord, units: int, why: str = "") -> None:
         """Opens a question, or widens one that is open, by so many units, signed. why: empty: it says how many."""

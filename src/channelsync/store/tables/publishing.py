@@ -16,7 +16,7 @@ class QuantityKeyRow(Row, table=True):
     unreadable: why its number could not be read the last time; empty: it could.
     page: the name whose writes the channel counts together; empty: it counts those of this key by themselves. Further
     ones are in `quantity_key_page`.
-    read_at: when its number was last asked for. read_wanted: a raise elsewhere waits for a fresh read of it.
+    read_at: when its number was last asked for. read_wanted: something waits for a fresh read of it.
     hot: more of it may be sold than is available before we hear of it; it is read every tick.
     due_at: when the publisher must look at it; None: nothing to do. urgency: 0 first; see `key_writes.UNSEEN` for 2.
     value: W, in units a buyer may buy; committed: units in the channel's own open orders, where its number is physical.
