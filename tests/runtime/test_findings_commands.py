@@ -29,7 +29,7 @@ Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
 
 @pytest.fixture
 def run(tmp_path: Path, sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command on a seller with two findings: order P-1 oversold MUG, and sells LAMP, which is no item."""
+    """Runs a command on a seller with two findings: order P-1 oversold MUG by 2, and sells LAMP, which is no item."""
     config = tmp_path / "config.toml"
     config.write_text(CONFIG.format(url=sqlite_url))
 
@@ -38,7 +38,8 @@ def run(tmp_path: Path, sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> 
         printed = capsys.readouterr()
         return code, [json.loads(line) for line in printed.out.splitlines() if line.startswith("{")], printed.err
 
-    command("orders", "book", "P-1", "MUG=2", "LAMP=1")
+    command("stock", "receive", "MUG", "1", "--location", "main")
+    command("orders", "book", "P-1", "MUG=3", "LAMP=1")
     return command
 
 

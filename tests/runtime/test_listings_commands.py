@@ -139,8 +139,9 @@ def test_map_says_what_follows_and_the_second_time_that_it_was_so_already(mugs: 
     again = mugs("listings", "map", "shop", "item-1", "MUG", "--multiple", "6")
 
     assert (ran.code, again.code) == (0, 0)
-    said, run_said = ran.err.splitlines()
+    said, left, run_said = ran.err.splitlines()
     assert said == "shop listing item-1 is 6 of MUG from now on. 1 numbers behind it start anew."
+    assert left.startswith("shop: nobody has said yet how many units there are of MUG, so")
     assert run_said.startswith("Run ")
     assert again.err == "shop listing item-1 was mapped to 6 of MUG already.\n"
 
@@ -152,7 +153,10 @@ def test_an_order_that_waited_for_an_item_is_booked_when_a_mapping_makes_it(mugs
     ran = mugs("listings", "map", "shop", "item-2", "LAMP", "--create-item")
 
     assert "1 orders that had waited were booked" in ran.err
+    assert "shop: nobody has said yet how many units there are of LAMP, so" in ran.err
     assert mugs("orders", "list", "--only", "waiting", "--json").rows == []
+    assert mugs("findings", "list", "--json").rows == []
+    mugs("stock", "count", "LAMP", "0", "--location", "main")
     assert [row["kind"] for row in mugs("findings", "list", "--json").rows] == ["oversold"]
 
 
@@ -263,7 +267,15 @@ def test_lint_ends_with_1_when_something_is_wrong_and_with_0_when_nothing_is(mug
     assert found.code == ExitCode.FOUND_WRONG
     assert {row["kind"] for row in found.rows} == {"not mapped"}
 
-    mugs("listings", "match", "--create-items", "--apply")
+    applied = mugs("listings", "match", "--create-items", "--apply")
+    assert "shop: nobody has said yet how many units there are of LAMP, MUG, so" in applied.err
+    unstated = mugs("listings", "lint", "--json").rows
+    assert {(row["kind"], row["channel"]) for row in unstated} == {
+        ("nobody said how many", "market"),
+        ("nobody said how many", "shop"),
+    }
+    for sku in ("MUG", "LAMP"):
+        mugs("stock", "count", sku, "2", "--location", "main")
     clean = mugs("listings", "lint", "--json")
     assert (clean.code, clean.rows) == (0, [])
 

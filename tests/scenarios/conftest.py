@@ -256,6 +256,7 @@ class World:
                 cause=Cause(actor="story", run=agent.run, reason="counted"),
             )
             ledger.write(connection, [movement] if units else [], positions, now)
+            ledger.state(connection, [key], positions, agent.run)
             keys.mark_due(connection, agent.setup.shown_by(key.item), now)
 
         await agent.database.transact(unit)

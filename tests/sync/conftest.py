@@ -81,15 +81,17 @@ class Seller:
             items.add_items(connection, [Item(id=key.item, sku=sku)], now)
             ledger.open_positions(connection, [key])
             positions = ledger.lock_positions(connection, [key.item])
-            movement = Movement(
-                id=entry_id("receipt", sku, location, positions[key].entries),
-                position=key,
-                kind=EntryKind.RECEIPT,
-                on_hand=units,
-                at=now,
-                cause=Cause(actor="test", run=self.agent.run, reason="received"),
-            )
-            ledger.write(connection, [movement] if units else [], positions, now)
+            if units:
+                movement = Movement(
+                    id=entry_id("receipt", sku, location, positions[key].entries),
+                    position=key,
+                    kind=EntryKind.RECEIPT,
+                    on_hand=units,
+                    at=now,
+                    cause=Cause(actor="test", run=self.agent.run, reason="received"),
+                )
+                ledger.write(connection, [movement], positions, now)
+            ledger.state(connection, [key], positions, self.agent.run)
 
         await self.database.transact(unit)
         return key.item

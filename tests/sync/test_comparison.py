@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from channelsync.store import agenda, key_reads, keys
+from channelsync.domain.quantities import PositionKey
+from channelsync.store import agenda, items, key_reads, keys, ledger
+from channelsync.store.items import Item, item_id
 from channelsync.store.tables import metadata
 from channelsync.sync.agent import Agent
 from channelsync.sync.compare_all import Step, compare_all
@@ -128,3 +130,21 @@ async def test_what_is_in_question_of_one_number_says_nothing_of_others_that_are
 
     wrong = [(step.key, step.decision.action) for page in pages for step in page.steps]
     assert (wrong, sum(page.right for page in pages)) == ([(asked, "wait")], 2)
+
+
+async def test_of_units_that_nobody_said_nothing_is_wrong_beside_others_of_which_there_are_none(seller: Any) -> None:
+    await seller.sells("MUG", 5, units=0)
+    (out,) = await seller.database.query(agenda.chosen_keys)
+    left = await seller.lists("CUP", 5)
+    cup = Item(id=item_id("CUP"), sku="CUP")
+    await seller.database.transact(lambda c: items.add_items(c, [cup], seller.clock.now()))
+    await seller.database.transact(lambda c: ledger.open_positions(c, [PositionKey(cup.id, "main")]))
+    await seller.pull()
+    await seller.map(left, "CUP")
+    await seller.pull()  # a number is read anew when its listing is mapped
+    setup, measures, now = seller.agent.setup, seller.agent.measures, seller.clock.now()
+
+    pages = await seller.database.query(lambda c: list(compare_all(c, setup, measures, now)))
+
+    wrong = [(step.key, step.decision.action, step.decision.value) for page in pages for step in page.steps]
+    assert (wrong, sum(page.right for page in pages)) == ([(out, "lower", 0)], 1)

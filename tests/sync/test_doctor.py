@@ -107,7 +107,8 @@ def test_our_clock_is_judged_by_what_channels_told_the_daemon(ahead: float | Non
 
 
 def status_of(**fields: Any) -> Status:
-    plain: dict[str, Any] = dict.fromkeys(("numbers", "due", "drift", "hot", "pushed_today", "provisional"), 0)
+    names = ("numbers", "due", "drift", "hot", "unstated", "pushed_today", "provisional")
+    plain: dict[str, Any] = dict.fromkeys(names, 0)
     plain |= {"channel": "shop", "mode": "live", "stopped": "", "polled_at": NOW, "orders_lag_seconds": 60.0}
     plain |= {"newest_order_at": NOW, "inbox": 0, "parked": 0, "plans_held": 0, "audit_missing": 0, "budget": {}}
     one = ChannelStatus(**{**plain, "trouble": "", **fields})

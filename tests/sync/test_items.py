@@ -22,6 +22,7 @@ from channelsync.store import (
     items,
     items_view,
     keys,
+    ledger,
     listings,
     positions_view,
     provisionals,
@@ -214,6 +215,46 @@ async def test_a_merged_item_s_units_go_on_under_the_other_and_its_sku_leads_the
     assert found.sku == "MUG"
     history = await office.do(lambda c: positions_view.history_of(c, item_id("CUP")))
     assert {entry.reason for entry in history} >= {"received", "CUP was merged into MUG"}
+
+
+async def stated_at(office: Office, sku: str) -> list[str]:
+    """The locations at which somebody said how many units there are of the item that had this SKU first."""
+    found = await office.do(lambda c: ledger.read_positions(c, [item_id(sku)]))
+    return [key.location for key, position in found.items() if position.stated_by]
+
+
+async def test_what_was_said_of_an_item_that_is_merged_goes_on_for_the_other(office: Office) -> None:
+    await office.do(lambda c: add_new_items(c, office.by(), ["PAN", "POT", "LID"]))
+    pan = Place("PAN", PositionKey(item_id("PAN"), "annex"))
+    await office.do(lambda c: count(c, office.seller.agent.setup, office.by(), pan, 0))
+    await office.merges("POT", "LID")
+    assert await stated_at(office, "LID") == []
+    await office.merges("PAN", "LID")
+    assert await stated_at(office, "LID") == ["annex"]
+
+
+async def test_what_is_promised_beyond_none_is_found_when_a_merge_says_that_there_are_none(office: Office) -> None:
+    await office.do(lambda c: add_new_items(c, office.by(), ["PAN", "POT"]))
+    pot = await office.seller.lists("POT", 3)
+    await office.seller.pull()
+    await office.seller.map(pot, "POT")
+    await office.order("A-1", pot, 2)
+    assert await office.seller.kinds() == []
+    pan = Place("PAN", PositionKey(item_id("PAN"), "main"))
+    await office.do(lambda c: count(c, office.seller.agent.setup, office.by(), pan, 0))
+    await office.merges("PAN", "POT")
+    assert await office.seller.kinds() == ["oversold"]
+
+
+async def test_of_an_item_that_was_split_off_with_units_it_is_known_how_many_there_are(office: Office) -> None:
+    await office.splits("MUG", SplitOff(sku="MUG-BLUE", units={"main": 4}))
+    assert await stated_at(office, "MUG-BLUE") == ["main"]
+
+
+async def test_of_an_item_that_was_split_off_without_units_it_is_known_that_there_are_none(office: Office) -> None:
+    (listing,) = await office.do(lambda c: [one.listing for one in listings.get_listings(c, item=item_id("MUG"))])
+    await office.splits("MUG", SplitOff(sku="MUG-BLUE", listings=[("shop", listing)]))
+    assert await stated_at(office, "MUG-BLUE") == ["main"]
 
 
 async def test_listings_and_keys_follow_a_merge_and_keys_keep_their_watermarks(office: Office) -> None:

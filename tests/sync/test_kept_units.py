@@ -139,6 +139,16 @@ async def test_what_the_channel_tells_is_on_hand_and_what_no_buyer_may_buy_is_wi
     assert (await seller.position("MUG")).on_hand == 1, "none of it is at a location of ours"
 
 
+async def test_what_the_channel_counts_itself_says_nothing_of_units_elsewhere(seller: Any, north: Warehouse) -> None:
+    north.there[await listed(seller, "MUG")] = (7, 0, 0)
+    await counts(seller)
+    assert await lies(seller, "MUG") == (7, 0, 7)
+    assert ((await seller.position("MUG", "theirs-north")).stated_by, (await seller.position("MUG")).stated_by) == (
+        "",
+        seller.agent.run,
+    )
+
+
 async def test_the_same_told_again_leaves_no_entry(seller: Any, north: Warehouse) -> None:
     mug = await listed(seller, "MUG")
     north.there[mug] = (7, 2, 0)
@@ -352,11 +362,11 @@ async def test_a_check_says_where_they_are_counted_and_which_are_not(seller: Any
 async def test_lint_names_what_is_not_mapped_or_counted_nowhere(seller: Any, north: Warehouse) -> None:
     await listed(seller, "MUG", mapped=False)
     seller.agent.setup = replace(seller.agent.setup, recipes={})
-    found = await seller.database.query(lambda c: lint(c, seller.agent.setup))
+    found = await seller.database.query(lambda c: lint(c, seller.agent.setup, seller.clock.now()))
     assert [(one.kind.value, "at N, S is not counted" in one.text) for one in found] == [("not mapped", True)]
     channel = replace(seller.agent.setup.channels["shop"], kept={"S": "theirs-south"})
     setup = replace(seller.agent.setup, channels={**seller.agent.setup.channels, "shop": channel})
-    (found,) = await seller.database.query(lambda c: lint(c, setup))
+    (found,) = await seller.database.query(lambda c: lint(c, setup, seller.clock.now()))
     assert "its units at N, and no location of yours counts them" in found.text
 
 

@@ -56,7 +56,7 @@ async def seller(open_shop: Any, shows: Any) -> Any:
 
 async def problems(seller: Any, **setup: Any) -> list[Problem]:
     looked = replace(seller.agent.setup, **setup)
-    found: list[Problem] = await seller.database.query(lambda c: lint(c, looked))
+    found: list[Problem] = await seller.database.query(lambda c: lint(c, looked, seller.clock.now()))
     return found
 
 

@@ -333,7 +333,8 @@ async def test_applying_maps_some_at_a_time_and_makes_items_with_title_and_barco
 
     assert (len(done.mapped), sorted(done.items), done.booked) == (3, ["CUP", "LAMP", "MUG"], 1)
     assert (await seller.position("MUG")).reserved == 2
-    assert await seller.kinds() == ["oversold"]
+    assert await seller.kinds() == []
+    assert [(one.channel, one.skus) for one in done.left_alone] == [("shop", ("CUP", "LAMP", "MUG"))]
     stored = await seller.database.query(listings.get_listings)
     assert [one.item for one in stored] == [item_id(sku) for sku in ("MUG", "CUP", "LAMP")]
     known = await seller.database.query(items.all_items)

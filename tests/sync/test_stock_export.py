@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from channelsync.store import channels
+from channelsync.store import channels, items
+from channelsync.store.items import Item, item_id
 from channelsync.store.positions_view import PositionsWanted
 from channelsync.sync.stock import By
 from channelsync.sync.stock_count import CountBasis
@@ -82,3 +83,18 @@ async def test_orders_are_counted_up_to_where_every_channel_that_is_not_off_was_
     await seller.database.transact(lambda c: channels.save_channel(c, "shop", mode="off"))
     (row,) = await exports(seller, "physical")
     assert row.orders_counted_up_to == began
+
+
+async def test_what_nobody_said_is_in_no_file(seller: Any) -> None:
+    await seller.sells("MUG", 10)
+    cup = Item(id=item_id("CUP"), sku="CUP")
+    await seller.database.transact(lambda c: items.add_items(c, [cup], seller.clock.now()))
+    listing = await seller.lists("CUP", 5)
+    await seller.pull()
+    await seller.map(listing, "CUP")
+    shop = seller.shop()
+    shop.buy((shop.items[listing], 2))
+    seller.clock.at += timedelta(minutes=1)
+    await poll_orders(seller.agent, seller.channel())
+    assert (await seller.position("CUP")).available == -2
+    assert [one.sku for one in await exports(seller, "available")] == ["MUG"]

@@ -44,6 +44,9 @@ class EntryKind(StrEnum):
     WRITE_OFF = "write-off"
 
 
+_STATING = frozenset({EntryKind.RECEIPT, EntryKind.ADJUST, EntryKind.PRODUCE})
+"""By which somebody says how many units there are, where neither an order nor a read does. The others move units."""
+
 # Legal signs of (on hand, reserved, withheld) per kind: "+" more, "-" less, "0" unchanged; several may be legal.
 _LEGAL: dict[EntryKind, frozenset[str]] = {
     EntryKind.RECEIPT: frozenset({"+00", "+0+"}),
@@ -185,6 +188,7 @@ def append(position: Position, movement: Movement, recorded_at: datetime) -> tup
         withheld=position.withheld + movement.withheld,
         entries=entry.number,
         head=entry.hash,
+        stated_by=position.stated_by or _stated_by(movement, entry),
     )
     if after.reserved < 0 or after.withheld < 0:
         raise BadEntry(
@@ -192,6 +196,12 @@ def append(position: Position, movement: Movement, recorded_at: datetime) -> tup
             f"{after.reserved} reserved and {after.withheld} withheld units; neither can be below 0."
         )
     return after, entry
+
+
+def _stated_by(movement: Movement, entry: LedgerEntry) -> str:
+    cause = movement.cause
+    says = movement.kind in _STATING and not cause.order and not cause.actor.startswith("read:")
+    return (cause.run or entry.hash) if says else ""
 
 
 def replay(key: PositionKey, entries: Iterable[LedgerEntry]) -> Position:

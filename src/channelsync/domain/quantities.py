@@ -25,6 +25,8 @@ class Position:
         feed said so). None: every shipment counts.
     entries: how many ledger entries made these sums; the next entry has this number plus one.
     head: hash of the last entry, the link that the next one carries. Empty before the first.
+    stated_by: the run in which somebody first said how many units there are; empty: nobody has. Orders do not say it,
+        nor does what is read of a channel. What was said stays said, whatever becomes of it.
     """
 
     key: PositionKey
@@ -34,6 +36,7 @@ class Position:
     counted_up_to: datetime | None = None
     entries: int = 0
     head: str = ""
+    stated_by: str = ""
 
     @property
     def available(self) -> int:

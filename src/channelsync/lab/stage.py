@@ -222,6 +222,7 @@ def _stock_up(connection: Connection, wares: Wares, run: str, clock: Clock) -> N
         if units > 0
     ]
     ledger.write(connection, movements, positions, now)
+    ledger.state(connection, keys, positions, run)
     _map(connection, wares, run, clock)
 
 

@@ -25,9 +25,6 @@ _RUN = metadata.tables["run"]
 COUNTED = "counted"
 """The kind of a `Change` that remembers which positions a run counted; see `record_counts`."""
 
-BY_HAND = ("receipt", "adjust", "transfer", "consume", "produce", "write-off", "withhold", "unwithhold")
-"""Kinds of entries by which somebody says what is there, where no order does."""
-
 
 def on_hand_since(
     connection: Connection, items: Iterable[str], as_of: datetime, orders_up_to: datetime
@@ -166,14 +163,3 @@ def counts_recorded_since(connection: Connection, since: datetime, *, but: str =
 def set_counted_up_to(connection: Connection, counted: Mapping[PositionKey, datetime | None]) -> None:
     """Says up to which moment shipments and returns are in the on hand of locked positions; None: none is."""
     ledger.set_counted(connection, cast("Mapping[PositionKey, datetime]", counted))
-
-
-def told_by_hand(connection: Connection, items: Iterable[str]) -> set[str]:
-    """Of these items those of which somebody has said what is there: received, counted, moved. Orders do not count."""
-    found = connection.execute(
-        select(_ENTRY.c.item)
-        .where(among(_ENTRY.c.item, "items", connection.dialect.name), _ENTRY.c.order == "", _ENTRY.c.kind.in_(BY_HAND))
-        .distinct(),
-        {"items": values(connection, sorted(set(items)))},
-    )
-    return set(found.scalars())

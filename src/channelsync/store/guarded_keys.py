@@ -21,7 +21,7 @@ _HAS_COST = _ENTRY.c.unit_cost != literal_column("''")
 
 
 class GuardedKey(NamedTuple):
-    """A mapped key of ours. target: as the publisher last saw it, None: never. shown: as last read, None: never."""
+    """A mapped key of ours. target: as the publisher last saw it, None: none yet. shown: as last read, None: never."""
 
     id: int
     channel: str

@@ -41,7 +41,8 @@ _ITEM = metadata.tables["item"]
 class Page(NamedTuple):
     """Some items. rows: (item, the ids of its keys, what they are now), the last two as texts in one order.
 
-    available, incoming: by item, the units at each location as a text; an item that has none is left out.
+    available, incoming: by item, the units at each location as a text (of those that are there with whether anybody has
+    said how many); an item that has none is left out.
     """
 
     rows: Sequence[tuple[str, str, str]]
@@ -52,7 +53,8 @@ class Page(NamedTuple):
 class KeyNow(NamedTuple):
     """What a key's target and next step follow from, beside the units of its item, as long as it is clear.
 
-    clear: its number was read, nothing about it is in doubt, and no question about it is open.
+    begun: it had a target before. clear: its number was read, nothing about it is in doubt, and no question about it is
+    open.
     """
 
     channel: str
@@ -60,6 +62,7 @@ class KeyNow(NamedTuple):
     multiple: int
     value: int | None
     sells_below_zero: bool
+    begun: bool
     clear: bool
 
 
@@ -114,7 +117,8 @@ def _select_last() -> Select[Any]:
 def _select_keys(dialect: str) -> Select[Any]:
     key = _KEY.c
     clear = and_(key.value.is_not(None), key.verified.is_(True), key.rise == 0, key.held == literal_column("''"))
-    now = {name: key[name] for name in KeyNow._fields if name != "clear"} | {"clear": clear}
+    made = {"begun": key.target.is_not(None), "clear": clear}
+    now = {name: key[name] for name in KeyNow._fields if name not in made} | made
     ids, keys = _list(dialect, key.id), _list(dialect, _row(dialect, *(now[name] for name in KeyNow._fields)))
     return select(key.item, ids, keys).where(*_of_page(key.item), key.ours.is_(True)).group_by(key.item)
 
@@ -122,7 +126,8 @@ def _select_keys(dialect: str) -> Select[Any]:
 @cache
 def _select_available(dialect: str) -> Select[Any]:
     place = _POSITION.c
-    units = _list(dialect, _row(dialect, place.location, place.on_hand - place.reserved - place.withheld))
+    stated = place.stated_by != literal_column("''")
+    units = _list(dialect, _row(dialect, place.location, place.on_hand - place.reserved - place.withheld, stated))
     return select(place.item, units).where(*_of_page(place.item)).group_by(place.item)
 
 

@@ -351,6 +351,12 @@ def ids_of(connection: Connection, identity: str, names: Iterable[tuple[str, str
     return {(row.key, row.remote): row.id for row in found if (row.key, row.remote) in wanted}
 
 
+def without_target(connection: Connection, most: int) -> list[int]:
+    """Mapped keys of ours for which there never was a target, at most so many."""
+    mapped = select(_KEY.c.id).where(_KEY.c.ours.is_(True), _KEY.c.item.is_not(None))
+    return list(connection.execute(mapped.where(_KEY.c.target.is_(None)).order_by(_KEY.c.id).limit(most)).scalars())
+
+
 def want_reads(connection: Connection, ids: Iterable[int]) -> None:
     """Something waits for fresh reads of these keys: a raise elsewhere, or what was held for a drop."""
     wanted = sorted(set(ids))

@@ -6,12 +6,13 @@ Locks are taken in one order everywhere: positions (item, then location), then q
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Update, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, Update, and_, bindparam, select, update
 
 from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, append
 from channelsync.domain.quantities import Position, PositionKey
@@ -24,7 +25,8 @@ from channelsync.store.upsert import insert_ignoring
 _POSITION = metadata.tables["position"]
 _ENTRY = metadata.tables["ledger_entry"]
 _RESERVATION = metadata.tables["reservation"]
-_MOVED = Into(_POSITION, keys=("item", "location"), update=("on_hand", "reserved", "withheld", "entries", "head"))
+_CHANGED = ("on_hand", "reserved", "withheld", "entries", "head", "stated_by")
+_MOVED = Into(_POSITION, keys=("item", "location"), update=_CHANGED)
 _ADDED = Into(_ENTRY)
 _OPENED = Into(_RESERVATION, keys=("id",), add=("open",))
 
@@ -117,6 +119,19 @@ def set_counted(connection: Connection, counted: Mapping[PositionKey, datetime])
         )
 
 
+def state(connection: Connection, stated: Iterable[PositionKey], positions: Positions, run: str) -> None:
+    """Somebody has said how many units are at these locked positions, and that is as many as are booked.
+
+    positions: changed in place. One of which it was said before stays as it is.
+    """
+    newly = sorted(key for key in set(stated) if not positions[key].stated_by)
+    rows = [{"b_item": key.item, "b_location": key.location, "b_run": run} for key in newly]
+    positions |= {key: replace(positions[key], stated_by=run) for key in newly}
+    if rows:
+        here = and_(_POSITION.c.item == bindparam("b_item"), _POSITION.c.location == bindparam("b_location"))
+        connection.execute(update(_POSITION).where(here).values(stated_by=bindparam("b_run")), rows)
+
+
 def _known(connection: Connection, ids: list[str]) -> set[str]:
     found = fetch(connection, _select_known(connection.dialect.name), {"ids": values(connection, ids)})
     return {row.id for row in found}
@@ -195,6 +210,7 @@ def _position(row: Row[Any]) -> Position:
         counted_up_to=row.counted_up_to,
         entries=row.entries,
         head=row.head,
+        stated_by=row.stated_by,
     )
 
 
@@ -207,6 +223,7 @@ def _position_row(position: Position) -> dict[str, object]:
         "withheld": position.withheld,
         "entries": position.entries,
         "head": position.head,
+        "stated_by": position.stated_by,
     }
 
 

@@ -340,7 +340,7 @@ def restart_keys(connection: Connection, ids: Sequence[int], item: str | None, m
         connection.execute(
             update(_KEY)
             .where(among(_KEY.c.id, "ids", connection.dialect.name))
-            .values(item=item, multiple=multiple, value=None, target=None, due_at=now, urgency=1)
+            .values(item=item, multiple=multiple, value=None, due_at=now, urgency=1)
             .values(**NO_RISE, held="", disputed=0, failures=0, not_before=None)
             .values(read_at=case((_KEY.c.kept, null()), else_=_KEY.c.read_at)),  # counted anew, and soon
             {"ids": values(connection, ids)},

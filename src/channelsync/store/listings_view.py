@@ -198,9 +198,9 @@ def all_aliases(connection: Connection) -> dict[str, str]:
     return {row.sku: row.item for row in connection.execute(select(_ALIAS.c.sku, _ALIAS.c.item))}
 
 
-def counted_items(connection: Connection) -> set[str]:
-    """The items of which units were ever counted, received, sold or moved."""
-    return set(connection.execute(select(_POSITION.c.item).where(_POSITION.c.entries > 0).distinct()).scalars())
+def stated_items(connection: Connection) -> set[str]:
+    """The items of which somebody has said how many units there are, at whichever location."""
+    return set(connection.execute(select(_POSITION.c.item).where(_POSITION.c.stated_by != "").distinct()).scalars())
 
 
 def skus_when_mapped(connection: Connection) -> dict[tuple[str, str], str | None]:

@@ -107,6 +107,7 @@ class PositionsWanted:
     """Which positions to look at; what is empty does not restrict. items: ids; search: a part of SKU or title.
 
     below: only those with less available; None: whatever is available. everything: also those that never had a unit.
+    only_stated: of items of which somebody has said how many units there are.
     """
 
     items: Collection[str] | None = None
@@ -115,6 +116,7 @@ class PositionsWanted:
     below: int | None = None
     only_withheld: bool = False
     everything: bool = False
+    only_stated: bool = False
 
 
 def find_positions(
@@ -149,6 +151,10 @@ def find_positions(
         statement = statement.where(_POSITION.c.withheld > 0)
     if not wanted.everything:
         statement = statement.where(_POSITION.c.entries > 0)
+    if wanted.only_stated:
+        other = _POSITION.alias("other")
+        said = select(other.c.item).where(other.c.item == _POSITION.c.item, other.c.stated_by != "")
+        statement = statement.where(said.exists())
     if after is not None:
         statement = statement.where(tuple_(_ITEM.c.sku, _POSITION.c.location) > tuple_(*after))
     for row in connection.execute(statement.limit(limit), parameters):

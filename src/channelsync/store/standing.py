@@ -28,6 +28,9 @@ _OUTGOING = metadata.tables["outgoing"]
 _SCHEDULE = metadata.tables["schedule"]
 _PLAN = metadata.tables["guard_plan"]
 
+_LEFT_ALONE = and_(_KEY.c.value.is_not(None), _KEY.c.target.is_(None), _KEY.c.due_at.is_(None))
+"""Of a number: it was read and looked at, and there is none that it should be."""
+
 OPEN_WRITES: Mapping[str, str] = {
     "": "unanswered",
     "accepted": "accepted, not seen yet",
@@ -42,6 +45,7 @@ class NumbersStanding:
 
     due: on the publisher's agenda. hot: read every tick. questions: nothing is raised until the seller answers.
     drift: the channel shows another number than it should, and nothing explains it; see `drifting`. unread: never read.
+    unstated: left as they are, because nobody has said how many units there are.
     """
 
     numbers: int = 0
@@ -50,6 +54,7 @@ class NumbersStanding:
     questions: int = 0
     drift: int = 0
     unread: int = 0
+    unstated: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +181,7 @@ def _numbers(connection: Connection, timings: Mapping[str, Timing]) -> dict[str,
             many("hot", _KEY.c.hot.is_(True)),
             many("questions", _KEY.c.held != ""),
             many("unread", _KEY.c.value.is_(None)),
+            many("unstated", _LEFT_ALONE),
         )
         .where(_KEY.c.ours.is_(True), _KEY.c.item.is_not(None))
         .group_by(_KEY.c.channel)
@@ -260,7 +266,10 @@ def tasks_standing(connection: Connection) -> tuple[TaskStanding, ...]:
 
 
 def _oversold(connection: Connection) -> tuple[int, int]:
+    """Of items of which nobody has said how many units there are nothing is known to be oversold."""
     short = _POSITION.c.reserved + _POSITION.c.withheld - _POSITION.c.on_hand
-    row = connection.execute(select(func.sum(short).label("units"), func.count().label("many")).where(text(OVERSOLD)))
-    found = row.one()
+    other = _POSITION.alias("other")
+    stated = select(other.c.item).where(other.c.item == _POSITION.c.item, other.c.stated_by != "").exists()
+    sums = select(func.sum(short).label("units"), func.count().label("many"))
+    found = connection.execute(sums.where(text(OVERSOLD), stated)).one()
     return int(found.units or 0), found.many

@@ -24,7 +24,7 @@ from channelsync.store import channels, findings, keys, ledger, orders
 from channelsync.store.orders import KeyOfListing, MappedListing, OrderToSave
 from channelsync.store.together import Change, Rows, write_together
 from channelsync.sync import accounts
-from channelsync.sync.oversold import report_oversold
+from channelsync.sync.oversold import available_as_said, report_oversold
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.take_over import take_over_contained
 
@@ -222,7 +222,7 @@ class _Batch:
         Orders come first: one that another transaction has booked meanwhile ends the batch there, before its entries
         meet their like in the ledger.
         """
-        before = {key: position.available for key, position in self.positions.items()}
+        before = available_as_said(self.positions)
         along = [*orders.order_rows(list(self.saves.values()), self.known, self.now), *self._plain_effects()]
         moved = available_moved(self.movements) | self._open_at_blind_channels()
         with orders.booked_by_one():

@@ -71,7 +71,7 @@ _Text = str | None
 _Situation = tuple[_Text, str, _Text, _Text]
 """The class of an item, what its keys are now, and its units, available and incoming."""
 
-_Shape = tuple[_Text, _Text, _Text, tuple[tuple[str, str, int], ...]]
+_Shape = tuple[_Text, _Text, _Text, tuple[tuple[str, str, int, bool], ...]]
 """What offers follow from: the same without the numbers that the keys show."""
 
 
@@ -156,7 +156,7 @@ class _Comparison:
 
     def _decision(self, key: KeyNow, target: Target) -> Decision:
         """The next step of a key of which there is no more to say than the number that it shows."""
-        name = (key.channel, key.value, key.sells_below_zero, target.units, id(target.rules))
+        name = (key.channel, key.value, key.sells_below_zero, target.units, target.unstated, id(target.rules))
         if name not in self.decisions:
             state = KeyState(watermark=Read(key.value or 0, self.now, self.now))
             # Of another key perhaps, about which there may be more to say: only of clear ones is this asked.
@@ -174,4 +174,4 @@ class _Comparison:
 
 def _shape(situation: _Situation, keys: Sequence[KeyNow]) -> _Shape:
     sku_class, _, available, incoming = situation
-    return sku_class, available, incoming, tuple((key.channel, key.remote, key.multiple) for key in keys)
+    return sku_class, available, incoming, tuple((key.channel, key.remote, key.multiple, key.begun) for key in keys)

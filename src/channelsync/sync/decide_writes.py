@@ -36,6 +36,8 @@ from channelsync.sync.write_limits import load_rations, observed_rations, tell_b
 # After so long without an order read a rise is repaired: its cause may be one that no order will ever explain.
 RISE_WAITS_MAX = timedelta(minutes=15)
 
+UNSTATED = "nobody has said how many units there are, so it is left as it is; `listings lint` says how to say it"
+
 _STOPS = {"": 0, "raises": 1, "all": 2}
 
 
@@ -107,8 +109,8 @@ def survey(
         if mode_now(agent.setup.channels[target.key.channel], states.get(target.key.channel)) != "live":
             found.observed.append(target)
             continue
-        if target.key.target != target.units or target.key.hot != target.hot:
-            found.change(key, target=target.units, hot=target.hot)
+        if target.key.target != target.recorded or target.key.hot != target.hot:
+            found.change(key, target=target.recorded, hot=target.hot)
         if decision.action in ("lower", "raise"):
             reference = expected_now(target.key.state, channel.setup.capabilities.timing)[-1]
             due.append(DueKey(str(key), reference.high, target.units, target.hot, target.key.due_at or now))
@@ -141,6 +143,10 @@ def _observe(connection: Connection, agent: Agent, channel: OpenChannel, found: 
     rations = observed_rations(connection, agent.setup, changed, now)
     for target in found.observed:
         record = target.key
+        if target.unstated:
+            found.settled += 1
+            found.change(record.id, target=None, hot=target.hot, due_at=None, read_wanted=False)
+            continue
         if record.target != target.units and (record.read_at is None or record.read_at <= now - quiet):
             found.reads.append(record.id)
             continue
@@ -210,8 +216,8 @@ def prepare(
         rows.append(_row(target, decision, generation, agent.run, now))
         if overtakes(target.key.state, channel.setup.capabilities.timing):
             keys.save_key(connection, key, verified=False)
-        if target.key.target != target.units or target.key.hot != target.hot:
-            keys.save_key(connection, key, target=target.units, hot=target.hot)
+        if target.key.target != target.recorded or target.key.hot != target.hot:
+            keys.save_key(connection, key, target=target.recorded, hot=target.hot)
     key_writes.begin_writes(connection, rows)
     return prepared
 
@@ -244,7 +250,8 @@ def next_steps(
 
 
 def decision_for(setup: Setup, target: Target, states: Mapping[str, ChannelState], now: datetime) -> Decision:
-    """One key's next step, with the switches that hold for it now. Nothing is written to a channel that is not live.
+    """One key's next step, with the switches that hold for it now. Nothing is written to a channel that is not live,
+    nor is a number raised where nobody has said how many units there are.
 
     How often a channel lets a listing be written a day is not looked at; see `next_steps`.
     """
@@ -257,7 +264,7 @@ def decision_for(setup: Setup, target: Target, states: Mapping[str, ChannelState
     asked = orders_read(setup, states, record.channel)[1] if rise else None
     if rise and record.rise_to and now > record.rise_to + RISE_WAITS_MAX and (asked is None or asked < record.rise_to):
         rise = 0
-    return decide(
+    decision = decide(
         record.state,
         target.number,
         capabilities.timing,
@@ -267,6 +274,9 @@ def decision_for(setup: Setup, target: Target, states: Mapping[str, ChannelState
         sells_below_zero=record.sells_below_zero,
         now=now,
     )
+    known = bool(record.state.watermark or record.state.writes)
+    left = target.unstated and known and decision.action not in ("lower", "read first")
+    return Decision(action="none", why=UNSTATED) if left else decision
 
 
 def rested(decision: Decision, record: KeyRecord, now: datetime) -> Decision:

@@ -82,7 +82,8 @@ class Expected:
 class NumberWhy:
     """One number of a channel. Units: what a buyer may buy of the listing; `multiple` base units each.
 
-    shown: as read last, None: never. should: as it should be; None: not known (at a past time without a write).
+    shown: as read last, None: never. should: as it should be; None: not known (at a past time without a write;
+    now where nobody has said how many units there are).
     expected: what it must be showing, all booked orders having had their effect; now only. action, why: the next
     step; at a past time the write in force and why it was sent. in_force: that write; None: none was.
     reads: newest first; at a past time those around it, oldest first; none
@@ -286,7 +287,7 @@ def _number_now(
         multiple=record.multiple,
         shown=seen.shown,
         shown_at=seen.seen_at,
-        should=max(0, timing.written(target.units)),
+        should=None if target.unstated and decision.action == "none" else max(0, timing.written(target.units)),
         steps=_steps(setup, plain_steps(target.offer)),
         expected=tuple(
             Expected(low=one.low, high=one.high, generation=one.write.generation if one.write else None)

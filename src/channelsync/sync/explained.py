@@ -31,7 +31,7 @@ from channelsync.store.codec import dump_risen
 from channelsync.store.keys import KeyRecord
 from channelsync.sync.accounts import orders_read
 from channelsync.sync.agent import Agent, OpenChannel
-from channelsync.sync.oversold import report_oversold
+from channelsync.sync.oversold import available_as_said, report_oversold
 from channelsync.sync.setup import DriftPolicy
 from channelsync.sync.switches import mode_now
 from channelsync.sync.take_over import end_movements, order_came
@@ -96,7 +96,7 @@ class _Explaining:
             early = self.channel.setup.drift == "repair"
             released = to_release(still, self.covered_to, self.asked, self.limit, early=early)
             self._end_covered(records[key], open_rows, [one for one in released if one.row not in doubtful])
-        before = {key: position.available for key, position in positions.items()}
+        before = available_as_said(positions)
         entries = ledger.write(self.connection, self.movements, positions, self.now)
         report_oversold(self.connection, before, positions, self.now)
         provisionals.close_units(self.connection, self.ended, self.now)
@@ -124,7 +124,7 @@ class _Explaining:
         rest = [replace(one, units=one.units - late[one.row]) for one in ended if one.units > late[one.row]]
         self._end(rows, rest, EntryKind.EXPIRE)
         unexplained = [one for one in rest if one.row not in named]
-        if unexplained and self.live:
+        if unexplained and self.live and record.target is not None:
             self._unexplained_drop(record, rows, unexplained)
 
     def _effects(self, record: KeyRecord, how: Relation) -> list[Effect]:
@@ -244,6 +244,8 @@ class _Explaining:
 
     def _drifted(self, record: KeyRecord, units: int, policy: DriftPolicy) -> None:
         """By policy, as for a drop. Of units that were repaired the seller is never asked; those are no more shown."""
+        if record.target is None:  # nobody has said what it should be
+            return
         repairs = record.repairs + 1
         if policy == "repair" and repairs > REPAIRS_MAX:
             self._ask(record, units, "another writer raises it again and again")

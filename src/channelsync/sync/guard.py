@@ -150,6 +150,7 @@ class Looking:
         held = self.work.held(guarded)
         moved = {key.item for key in guarded if self.done.items is None or key.item in changed or key.id in held}
         moved |= {key.item for key in guarded if self.done.shown is not None and key.id in self.done.shown}
+        moved |= {key.item for key in guarded if key.target is None}  # it may have said that there are none
         mine = [key for key in guarded if key.item in moved]
         if not mine:
             return
@@ -169,7 +170,7 @@ class Looking:
                 self.work.moves.setdefault(key.channel, []).append(Move(key, hold))
 
     def _before(self, key: GuardedKey, then: Mapping[int, Offered]) -> Offered | None:
-        """What a key should have shown without the run. One that never had a number of ours shows the channel's."""
+        """What a key should have shown without the run. One that has no number of ours shows the channel's."""
         if self.done.shown is not None and key.id in self.done.shown:
             return Offered(self.done.shown[key.id], self.done.shown[key.id])
         if key.target is None:

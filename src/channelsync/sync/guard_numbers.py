@@ -54,7 +54,10 @@ class Numbers:
         self.by_listing = any(rule.scope.listing is not None for rule in self.setup.rule_book.rules)
 
     def of(self, wanted: Iterable[GuardedKey]) -> dict[int, Offered]:
-        """The numbers of all keys of some items; whoever asks names every key of theirs that is ours."""
+        """The numbers of all keys of some items; whoever asks names every key of theirs that is ours.
+
+        One of which nobody has said how many units there are has no number: it is left as it is.
+        """
         by_item: dict[str, list[GuardedKey]] = {}
         for key in wanted:
             by_item.setdefault(key.item, []).append(key)
@@ -77,10 +80,10 @@ class Numbers:
         return found
 
     def _shapes(self, by_item: Mapping[str, Sequence[GuardedKey]]) -> dict[str, _Shape]:
-        available: dict[str, list[tuple[str, int]]] = {}
+        available: dict[str, list[tuple[str, int, bool]]] = {}
         for place, position in sorted(ledger.read_positions(self.connection, by_item).items()):
             units = position.available - self.less.get(place, 0)
-            available.setdefault(place.item, []).append((place.location, units))
+            available.setdefault(place.item, []).append((place.location, units, bool(position.stated_by)))
         incoming: dict[str, list[tuple[str, int]]] = {}
         for place, units in sorted(listings.incoming_units(self.connection, by_item).items()):
             incoming.setdefault(place.item, []).append((place.location, units))
@@ -89,7 +92,10 @@ class Numbers:
                 self.setup.classes.get(item),
                 tuple(available.get(item, ())),
                 tuple(incoming.get(item, ())),
-                tuple((key.channel, key.remote, key.multiple, key.listing if self.by_listing else "") for key in keys),
+                tuple(
+                    (key.channel, key.remote, key.multiple, key.target is None, key.listing if self.by_listing else "")
+                    for key in keys
+                ),
             )
             for item, keys in by_item.items()
         }
@@ -99,4 +105,5 @@ class Numbers:
             return {}
         ids = [key.id for key in wanted]
         targets = compute_targets(self.connection, self.setup, self.measures, ids, unheld=True, less=self.less)
-        return {key: Offered(target.units, uncut(target.offer)) for key, target in targets.items()}
+        known = {key: target for key, target in targets.items() if not target.unstated}
+        return {key: Offered(target.units, uncut(target.offer)) for key, target in known.items()}

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from channelsync.domain.ledger import EntryKind
 from channelsync.domain.quantities import PositionKey
-from channelsync.store import item_moves, items, keys, runs
+from channelsync.store import item_moves, items, keys, ledger, runs
 from channelsync.store.items import Item
 from channelsync.store.listings import get_listings
 from channelsync.store.runs import Change
@@ -136,8 +136,11 @@ def split(connection: Connection, setup: Setup, by: By, item: Item, wanted: Spli
     """Makes a new item of some listings and units of one.
 
     Orders that are booked stay with the old item, which they hold units of; later ones of these listings take the new
-    one. Raises Refused: a SKU that is taken, listings that mean something else, units that are not available, nothing
-    to split off; and BadListing where a listing shares its number with one that stays.
+    one. Where somebody said how many units of the old item there are, that is said of the new one too: those that are
+    named, and no others.
+
+    Raises Refused: a SKU that is taken, listings that mean something else, units that are not available, nothing to
+    split off; and BadListing where a listing shares its number with one that stays.
     """
     _checked(wanted.sku)
     _must_be_free(connection, wanted.sku)
@@ -153,8 +156,11 @@ def split(connection: Connection, setup: Setup, by: By, item: Item, wanted: Spli
     targets = [Wanted(channel, name, new.id, multiple) for (channel, name), multiple in multiples.items()]
     mapped = map_listings(connection, setup, targets, by=by.actor.removeprefix("user:"), run=by.run, now=by.now)
     pairs = [(PositionKey(item.id, name), PositionKey(new.id, name), units) for name, units in wanted.units.items()]
+    known = ledger.read_positions(connection, [item.id])
+    stated = [PositionKey(new.id, key.location) for key, position in known.items() if position.stated_by]
 
     def decide(moves: Moves) -> None:
+        moves.stated.update(stated, (fresh for _, fresh, _ in pairs))
         for old, fresh, units in pairs:
             available = moves.at(old).available
             if units > available and not wanted.force:
@@ -166,7 +172,7 @@ def split(connection: Connection, setup: Setup, by: By, item: Item, wanted: Spli
             moves.add(old, EntryKind.TRANSFER, reason, on_hand=-units)
             moves.add(fresh, EntryKind.TRANSFER, reason, on_hand=units)
 
-    touched = [key for old, fresh, _ in pairs for key in (old, fresh)]
+    touched = [*stated, *(key for old, fresh, _ in pairs for key in (old, fresh))]
     entries = change_positions(connection, setup, by, touched, decide).entries if touched else 0
     return Split(item=new, entries=entries, listings=len(mapped.changed))
 

@@ -24,6 +24,7 @@ from channelsync.store.incoming import Incoming
 from channelsync.store.items import Item
 from channelsync.store.runs import Change
 from channelsync.sync.items_redirect import HeldUnits, OldLine, Redirected, redirected, taken_back, taking
+from channelsync.sync.oversold import available_as_said
 from channelsync.sync.setup import Setup
 from channelsync.sync.stock import By, Moves, Refused, after_change
 
@@ -105,7 +106,7 @@ class _Merge:
         known = ledger.read_positions(self.connection, both)
         ledger.open_positions(self.connection, (PositionKey(self.target.id, key.location) for key in known))
         self.positions = ledger.lock_positions(self.connection, both)
-        self.before = {key: position.available for key, position in self.positions.items()}
+        self.before = available_as_said(self.positions)
         self.moves = Moves(by=self.by, positions=dict(self.positions))
         self.keys = item_moves.keys_of(self.connection, self.source.id)
         keys.load_keys(self.connection, self.keys, lock=True)
@@ -186,6 +187,9 @@ class _Merge:
 
     def save(self) -> Merged:
         entries = ledger.write(self.connection, self.moves.made, self.positions, self.by.now)
+        told = [key.location for key, one in self.positions.items() if key.item == self.source.id and one.stated_by]
+        stated = [PositionKey(self.target.id, location) for location in told]
+        ledger.state(self.connection, stated, self.positions, self.by.run)
         after_change(self.connection, self.setup, entries, self.before, self.positions, self.by.now)
         shown = {name for item in (self.source.id, self.target.id) for name in self.setup.shown_by(item)}
         keys.mark_due(self.connection, shown, self.by.now)
@@ -202,7 +206,7 @@ def unmerge(connection: Connection, setup: Setup, by: By, source: str, record: M
     as the merge left it names the first item again."""
     target = record["into"]
     positions = ledger.lock_positions(connection, [source, target])
-    before = {key: position.available for key, position in positions.items()}
+    before = available_as_said(positions)
     moves = Moves(by=by, positions=dict(positions))
     keys.load_keys(connection, record["keys"], lock=True)
     was = {(channel, order): _old_lines(lines) for channel, order, lines in record["orders"]}

@@ -19,6 +19,7 @@ from channelsync.sync.listings_match import Catalog, Proposal
 from channelsync.sync.setup import BY_HAND
 from channelsync.sync.stock import By
 from channelsync.sync.take_orders import book_unmapped
+from channelsync.sync.unstated import LeftAlone, left_alone
 
 # Listings mapped in one transaction: locks are short.
 MAPPED_AT_ONCE = 100
@@ -26,12 +27,16 @@ MAPPED_AT_ONCE = 100
 
 @dataclass(slots=True)
 class Applied:
-    """What was done. booked: orders that had waited for these mappings. held: what waits for approval of it."""
+    """What was done. booked: orders that had waited for these mappings. held: what waits for approval of it.
+
+    left_alone: what of these channels stays as it is, because nobody has said how many units there are.
+    """
 
     mapped: list[Proposal] = field(default_factory=list)
     items: list[str] = field(default_factory=list)
     booked: int = 0
     held: list[HeldPlan] = field(default_factory=list)
+    left_alone: list[LeftAlone] = field(default_factory=list)
 
 
 def load_catalog(connection: Connection, *, create: bool) -> Catalog:
@@ -59,7 +64,10 @@ async def apply_proposals(agent: Agent, chosen: Sequence[Proposal]) -> Applied:
     now = agent.clock.now()
     done.held = await agent.database.transact(lambda c: conclude(c, agent.setup, agent.measures, agent.run, now))
     agent.wake_publishers()
-    done.booked = await book_waiting(agent, {one.channel for one in done.mapped}, new_items=bool(done.items))
+    mapped = {one.channel for one in done.mapped}
+    done.booked = await book_waiting(agent, mapped, new_items=bool(done.items))
+    left = await agent.database.query(lambda c: left_alone(c, agent.setup, agent.measures))
+    done.left_alone = [one for one in left if one.channel in mapped]
     return done
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import Connection
@@ -15,7 +16,9 @@ from channelsync.store.items import Item
 from channelsync.store.listings import StoredListing
 from channelsync.store.listings_view import ListingOnView, Sharer
 from channelsync.sync.listings_match import barcode_form
+from channelsync.sync.measures import measure
 from channelsync.sync.setup import ChannelSetup, Setup
+from channelsync.sync.unstated import LeftAlone, left_alone
 
 
 class LintKind(StrEnum):
@@ -25,6 +28,7 @@ class LintKind(StrEnum):
     DUPLICATE_SKU = "duplicate SKU"
     DUPLICATE_BARCODE = "duplicate barcode"
     LOCATIONS = "locations behind one number"
+    NOT_STATED = "nobody said how many"
     MISSING_PART = "bundle with a missing part"
     NOT_MAPPED = "not mapped"
     NOT_REACHED = "nothing reaches it"
@@ -56,7 +60,8 @@ class _Looked:
     listed: Sequence[ListingOnView]
     gone: Sequence[ListingOnView]
     sharers: Sequence[Sharer]
-    counted: set[str]
+    stated: set[str]
+    left_alone: Sequence[LeftAlone]
     skus_then: dict[tuple[str, str], str | None]
 
     def sku(self, item: str) -> str:
@@ -70,7 +75,7 @@ class _Looked:
         return (one.stored for one in self.listed)
 
 
-def lint(connection: Connection, setup: Setup) -> list[Problem]:
+def lint(connection: Connection, setup: Setup, now: datetime) -> list[Problem]:
     """Everything that is wrong, by kind, channel and listing."""
     everything = listings_view.view_listings(connection)
     known = items.all_items(connection, include_merged=True)
@@ -81,7 +86,8 @@ def lint(connection: Connection, setup: Setup) -> list[Problem]:
         listed=[one for one in everything if one.stored.gone_at is None],
         gone=[one for one in everything if one.stored.gone_at is not None],
         sharers=listings_view.listings_on_keys(connection, {key.key for one in everything for key in one.keys}),
-        counted=listings_view.counted_items(connection),
+        stated=listings_view.stated_items(connection),
+        left_alone=left_alone(connection, setup, measure(connection, setup, now)),
         skus_then=listings_view.skus_when_mapped(connection),
     )
     found = [problem for check in _CHECKS for problem in check(looked)]
@@ -179,16 +185,20 @@ def _feeding(setup: Setup, channel: ChannelSetup, one: ListingOnView, remote: st
     return rules.values.locations or feeding, by is not None and by.scope != RuleScope()
 
 
+def _not_stated(looked: _Looked) -> Iterator[Problem]:
+    for one in looked.left_alone:
+        yield Problem(LintKind.NOT_STATED, one.channel, "", str(one))
+
+
 def _bundles(looked: _Looked) -> Iterator[Problem]:
     recipes = looked.setup.recipes
     for bundle, recipe in recipes.items():
         for part in recipe.parts:
-            counted = part.item in looked.counted or (part.item in recipes and recipes[part.item].kind != "prebuilt")
-            if recipe.kind != "prebuilt" and not counted:
-                text = (
-                    f"no unit of {looked.sku(part.item)}, a part of the bundle {looked.sku(bundle)}, was ever counted, "
-                )
-                yield Problem(LintKind.MISSING_PART, "", "", text + "so none can be put together; receive units of it")
+            stated = part.item in looked.stated or (part.item in recipes and recipes[part.item].kind != "prebuilt")
+            if recipe.kind != "prebuilt" and not stated:
+                text = f"no unit of {looked.sku(part.item)}, a part of the bundle {looked.sku(bundle)}, was ever "
+                text += "counted, so nobody knows how many can be put together; receive or count units of it"
+                yield Problem(LintKind.MISSING_PART, "", "", text)
     listed = {(one.channel, one.listing): one for one in looked.stored}
     for one in looked.stored:
         for name, _ in one.parts:
@@ -324,6 +334,7 @@ _CHECKS: Sequence[Callable[[_Looked], Iterator[Problem]]] = (
     _duplicate_skus,
     _duplicate_barcodes,
     _locations,
+    _not_stated,
     _bundles,
     _reach,
     _one_number,

@@ -22,7 +22,7 @@ from channelsync.store.listings import StoredListing
 from channelsync.store.listings_view import MAPPING, Sharer
 from channelsync.store.runs import Change
 from channelsync.sync.guard import HeldPlan
-from channelsync.sync.oversold import report_oversold
+from channelsync.sync.oversold import available_as_said, report_oversold
 from channelsync.sync.setup import Setup
 from channelsync.sync.take_over import end_movements
 
@@ -203,7 +203,7 @@ class _Mapping:
 
         Also the other keys of what a listing meant before: rules may leave them more, now that it shows none of it.
         """
-        before = {key: position.available for key, position in self.positions.items()}
+        before = available_as_said(self.positions)
         entries = ledger.write(self.connection, self.movements, self.positions, self.now)
         self.done.released = -sum(entry.movement.reserved for entry in entries)
         changed = self.left | {entry.movement.position.item for entry in entries}

@@ -12,15 +12,32 @@ from channelsync.domain.quantities import Position, PositionKey
 from channelsync.store import findings, items
 
 
+def available_as_said(positions: Mapping[PositionKey, Position]) -> dict[PositionKey, int]:
+    """What is available, 0 of items of which nobody has said how many units there are: nothing is known to be oversold.
+
+    positions: all of their items.
+    """
+    stated = _stated(positions)
+    return {key: position.available if key.item in stated else 0 for key, position in positions.items()}
+
+
+def _stated(positions: Mapping[PositionKey, Position]) -> set[str]:
+    return {key.item for key, position in positions.items() if position.stated_by}
+
+
 def report_oversold(
     connection: Connection,
     before: Mapping[PositionKey, int],
     positions: Mapping[PositionKey, Position],
     now: datetime,
 ) -> None:
-    """Opens a finding for every position that went below 0, and closes it where it came back."""
-    fell = [key for key, position in positions.items() if position.available < 0 <= before.get(key, 0)]
-    rose = [key for key, position in positions.items() if before.get(key, 0) < 0 <= position.available]
+    """Opens a finding for every position that went below 0, and closes it where it came back.
+
+    before: as `available_as_said` told it. positions: as they are now, all of their items.
+    """
+    now_available = available_as_said(positions)
+    fell = [key for key, available in now_available.items() if available < 0 <= before.get(key, 0)]
+    rose = [key for key, available in now_available.items() if before.get(key, 0) < 0 <= available]
     skus = {name: item.sku for name, item in items.items_by_id(connection, {key.item for key in fell}).items()}
     opened = [
         Finding(

@@ -19,7 +19,7 @@ from channelsync.domain.quantities import PositionKey
 from channelsync.store import agenda, findings, keys, ledger
 from channelsync.store.findings import StoredFinding
 from channelsync.store.keys import KeyRecord
-from channelsync.sync.oversold import report_oversold
+from channelsync.sync.oversold import available_as_said, report_oversold
 from channelsync.sync.setup import Setup
 
 Answer = Literal["repair", "adopt"]
@@ -53,7 +53,7 @@ def answer_questions(
     unlocked = keys.load_keys(connection, held)
     items = {record.item for record in unlocked.values() if record.item}
     positions = ledger.lock_positions(connection, items)
-    before = {key: position.available for key, position in positions.items()}
+    before = available_as_said(positions)
     records = keys.load_keys(connection, unlocked, lock=True)
     asked = _asked(connection, records)
     answered: list[Answered] = []

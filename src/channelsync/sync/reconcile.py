@@ -32,10 +32,10 @@ from channelsync.sync.setup import Setup
 from channelsync.sync.take_orders import poll_orders
 from channelsync.sync.targets import Target, compute_targets, plain_steps, told_steps
 
-State = Literal["right", "on its way", "to do", "waits", "question", "not allowed"]
+State = Literal["right", "on its way", "to do", "waits", "question", "not allowed", "not stated"]
 LEFT: frozenset[State] = frozenset({"on its way", "to do", "waits", "question"})
 """What is not done yet. A number that a rule or a switch keeps from being written is not left: it is as wanted.
-Nor is one that its channel takes no more writes of for hours."""
+Nor is one that its channel takes no more writes of for hours, or of which nobody has said how many units there are."""
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
@@ -51,7 +51,8 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One number. shown: as last read, None: never; should: as it should be, both in units a buyer may buy.
+    """One number. shown: as last read, None: never; should: as it should be, None: nobody has said how many
+    units there are; both in units a buyer may buy.
 
     action: the next step, as `Decision` has it. why: why this step, and how the number came about.
     """
@@ -62,7 +63,7 @@ class Planned:
     remote: str
     sku: str
     shown: int | None
-    should: int
+    should: int | None
     state: State
     action: str
     why: str
@@ -145,7 +146,10 @@ def plan(
 
 def _planned(target: Target, decision: Decision, setup: Setup, shown: int | None, skus: dict[str, str]) -> Planned:
     record = target.key
-    steps = told_steps(plain_steps(target.offer))
+    state = _state(target, decision)
+    left = state == "not stated"
+    steps = "" if left else told_steps(plain_steps(target.offer))
+    timing = setup.channels[record.channel].capabilities.timing
     return Planned(
         key=record.id,
         channel=record.channel,
@@ -153,8 +157,8 @@ def _planned(target: Target, decision: Decision, setup: Setup, shown: int | None
         remote=record.remote,
         sku=skus.get(record.item or "", ""),
         shown=shown,
-        should=max(0, setup.channels[record.channel].capabilities.timing.written(target.units)),
-        state=_state(target, decision),
+        should=None if left else max(0, timing.written(target.units)),
+        state=state,
         action=decision.action,
         why=f"{decision.why}; {steps}" if steps else decision.why,
     )
@@ -162,6 +166,8 @@ def _planned(target: Target, decision: Decision, setup: Setup, shown: int | None
 
 def _state(target: Target, decision: Decision) -> State:
     record = target.key
+    if target.unstated and decision.action == "none":
+        return "not stated"
     if decision.action == "none":
         return "on its way" if record.state.writes else "right"
     if decision.action != "wait":

@@ -22,7 +22,8 @@ ITEMS_AT_ONCE = 1_000
 class NumberMoved:
     """A number that a channel should show, now and under other rules; in its own units. remote: empty where it is one.
 
-    What a plan or a question to the seller holds counts as if nothing held it.
+    What a plan or a question to the seller holds counts as if nothing held it. A number that rules begin to decide, of
+    units of which nobody has said how many there are, is now what was last read.
     """
 
     channel: str
@@ -50,7 +51,8 @@ def _moved(connection: Connection, before: Setup, after: Setup, now: datetime) -
     for some in in_batches(shown, ITEMS_AT_ONCE):
         every = guarded_keys.keys_of_items(connection, some)
         was, will = old.of(every), new.of(every)
-        moved = [key for key in every if key.id in will and was[key.id].units != will[key.id].units]
+        before_it = {key.id: was[key.id].units if key.id in was else key.shown for key in every}
+        moved = [key for key in every if key.id in will and before_it[key.id] not in (None, will[key.id].units)]
         skus = {item: one.sku for item, one in items_by_id(connection, {key.item for key in moved}).items()}
         for key in moved:
             yield NumberMoved(
@@ -58,6 +60,6 @@ def _moved(connection: Connection, before: Setup, after: Setup, now: datetime) -
                 listing=key.listing,
                 remote=key.remote,
                 sku=skus[key.item],
-                now=was[key.id].units,
+                now=before_it[key.id] or 0,
                 then=will[key.id].units,
             )

@@ -46,7 +46,8 @@ class ChannelStatus:
 
     trouble: why it does not work as it should; empty: it does. budget: units left by bucket, as the account's process
     said last. due: numbers on the publisher's agenda; drift: that show something else than they should,
-    and nothing explains it. pushed_today: writes since midnight UTC. provisional: units held without an order.
+    and nothing explains it. unstated: numbers left as they are, because nobody has said how many units there are.
+    pushed_today: writes since midnight UTC. provisional: units held without an order.
     """
 
     channel: str
@@ -59,6 +60,7 @@ class ChannelStatus:
     due: int
     drift: int
     hot: int
+    unstated: int
     pushed_today: int
     provisional: int
     inbox: int
@@ -158,6 +160,7 @@ def _channel(
         due=numbers.due,
         drift=numbers.drift,
         hot=numbers.hot,
+        unstated=numbers.unstated,
         pushed_today=stand.pushed_today.get(name, 0),
         provisional=stand.provisional.get(name, 0),
         inbox=inbox.counts.get("new", 0) if inbox else 0,

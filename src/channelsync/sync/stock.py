@@ -20,7 +20,7 @@ from channelsync.domain.orders import UNITS_MAX
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.store import imported_files, items, keys, ledger
 from channelsync.store.imported_files import TakenIn
-from channelsync.sync.oversold import report_oversold
+from channelsync.sync.oversold import available_as_said, report_oversold
 from channelsync.sync.setup import Setup
 
 # Two machines' clocks differ a little; what happens later than this after now has not happened.
@@ -143,12 +143,14 @@ def happened(at: datetime | None, by: By) -> datetime:
 @dataclass(slots=True, kw_only=True)
 class Moves:
     """Movements on locked positions, decided one after the other. positions: as they were before the first.
-    numbers: how many entries a position has with those that were made."""
+    numbers: how many entries a position has with those that were made. stated: positions of which somebody has said
+    how many units there are, where no movement says so."""
 
     by: By
     positions: Mapping[PositionKey, Position]
     made: list[Movement] = field(default_factory=list)
     numbers: dict[PositionKey, int] = field(default_factory=dict)
+    stated: set[PositionKey] = field(default_factory=set)
 
     def at(self, key: PositionKey) -> Position:
         """A position before any of the movements."""
@@ -196,16 +198,19 @@ def change_positions(
 ) -> StockChanged:
     """Locks positions (all of their items), lets `decide` add movements, writes them and makes keys due.
 
-    Opens a finding where available fell below 0, and closes it where it came back. Raises what `decide` raises, and
-    BadEntry.
+    Opens a finding where available fell below 0, and closes it where it came back; of an item of which nobody had said
+    how many units there are, available was not known before. Raises what `decide` raises, and BadEntry.
     """
     spoken_of = sorted(set(wanted))
     ledger.open_positions(connection, spoken_of)
     positions = ledger.lock_positions(connection, {key.item for key in spoken_of})
-    before = {key: position.available for key, position in positions.items()}
+    before = available_as_said(positions)
     moves = Moves(by=by, positions=dict(positions))
     decide(moves)
     entries = ledger.write(connection, moves.made, positions, by.now)
+    newly = {key for key in moves.stated if not positions[key].stated_by}
+    ledger.state(connection, newly, positions, by.run)
+    keys.mark_due(connection, {name for key in newly for name in setup.shown_by(key.item)}, by.now)
     after_change(connection, setup, entries, before, positions, by.now)
     return StockChanged(positions=tuple(positions[key] for key in spoken_of), entries=len(entries))
 

@@ -201,7 +201,7 @@ class _Adopting:
         done: Adopted,
     ) -> None:
         known = items.items_by_id(connection, shown)
-        told = counts.told_by_hand(connection, shown)
+        told = {key.item for key, position in positions.items() if position.stated_by}
         changed = counts.for_sale_since(connection, shown, self.asked, self.orders_up_to)
         elsewhere = self._elsewhere(connection, shown)
         for item, numbers in shown.items():

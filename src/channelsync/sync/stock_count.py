@@ -148,6 +148,7 @@ def add_counts(
                 moves.add(one.position, EntryKind.ADJUST, at=one.as_of, worth=one.worth, on_hand=missing, cause=cause)
             if not missing:
                 right.append(one)
+                moves.stated.add(one.position)
             taken.append(CountOf(one.position, as_of, before.counted_up_to, since.counted_up_to(one)))
     counts.set_counted_up_to(connection, {one.position: one.up_to for one in taken if one.up_to != one.was})
     counts.record_counts(connection, moves.by.run, taken, moves.by.now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -30,11 +30,12 @@ def exported(
 ) -> list[Exported]:
     """The positions, by SKU and location, in numbers that change nothing when they are imported at once.
 
+    Those of items of which nobody has said how many units there are have no number: a file would say it.
     modes: of the configured channels. Orders are counted up to where those of every channel that is not off were
     read: what left the place since then, and was not heard of yet, must still be taken off such a number.
     """
     heard_to = min(now, _orders_read_to(connection, modes) or now)
-    found = list(find_positions(connection, wanted))
+    found = list(find_positions(connection, replace(wanted, only_stated=True)))
     asked = {
         PositionKey(one.item, one.location): Count(
             position=PositionKey(one.item, one.location),

@@ -174,6 +174,7 @@ def transfer(connection: Connection, setup: Setup, by: By, wanted: Transfer) -> 
         worth = Worth(lot=wanted.lot)
         moves.add(source.key, EntryKind.TRANSFER, reason, at=at, worth=worth, on_hand=-units)
         moves.add(target.key, EntryKind.TRANSFER, reason, at=at, worth=worth, on_hand=units)
+        moves.stated.add(target.key)
 
     return change_positions(connection, setup, by, touched, decide)
 

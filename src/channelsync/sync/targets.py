@@ -23,6 +23,9 @@ from channelsync.sync.holds import HeldNow, Wanted, held_now
 from channelsync.sync.measures import Measures
 from channelsync.sync.setup import Setup
 
+_PLENTY = 1_000_000
+"""More units of anything than a rule would leave nothing of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -32,6 +35,8 @@ class Target:
     offer: every step that led there. rules: which rules hold for the key. hot: more of it may be sold before we hear.
     promised: of a blind key, the units in the channel's own open orders, which its number contains as well.
     held: a plan waits for approval, so it shows another number than it would; None: none does.
+    unstated: nobody has said how many there are of what it stands for, no rule decides without, and there never was a
+    target: it is left alone. units are then the most that it may show, for what is known of its parts.
     """
 
     key: KeyRecord
@@ -41,6 +46,12 @@ class Target:
     hot: bool
     promised: int = 0
     held: HeldNow | None = None
+    unstated: bool = False
+
+    @property
+    def recorded(self) -> int | None:
+        """The target as the key's row has it; None: there is none yet."""
+        return None if self.unstated else self.units
 
     @property
     def number(self) -> int:
@@ -59,7 +70,8 @@ class Target:
 class _Known:
     """What targets follow from. by_item: the keys that show an item. at: available units by location and item.
 
-    selling: the channels that may take units of an item, by themselves or in a bundle.
+    selling: the channels that may take units of an item, by themselves or in a bundle. stated: positions of which
+    somebody has said how many units are there.
     """
 
     setup: Setup
@@ -69,6 +81,7 @@ class _Known:
     incoming: Mapping[PositionKey, int]
     zeroed: frozenset[str]
     selling: Mapping[str, tuple[str, ...]]
+    stated: frozenset[PositionKey]
 
 
 def compute_targets(
@@ -113,6 +126,7 @@ def compute_targets(
         incoming=listings.incoming_units(connection, items),
         zeroed=channels.zeroed(connection),
         selling=_selling(connection, setup, used, by_item),
+        stated=frozenset(key for key, position in positions.items() if position.stated_by),
     )
     found: dict[int, Target] = {}
     for item in sorted(items):
@@ -162,23 +176,64 @@ def _targets_of(item: str, known: _Known, asked: Mapping[int, KeyRecord]) -> dic
     """The targets of those of an item's keys that are asked for; the others matter where rules tie them to these."""
     setup = known.setup
     shown = [key for key in known.by_item[item] if key.id in asked or setup.rule_book.ties_channels]
+    leaves = counted_for(item, setup)
+    asks, offers = _offered(item, shown, known)
+    hot = _hot(leaves, known)
+    found: dict[int, Target] = {}
+    for key in shown:
+        if key.id not in asked:
+            continue
+        ask, holiday = asks[key.id], key.channel in known.zeroed
+        found[key.id] = _target(asked[key.id], ask, offers[key.id], holiday=holiday, hot=hot)
+        unsaid = {one for one in leaves if not any(PositionKey(one, name) in known.stated for name in ask.available)}
+        if unsaid and not holiday and asked[key.id].target is None:
+            most = _most_without(item, key, unsaid, shown, known)
+            if most is not None:
+                found[key.id] = replace(
+                    found[key.id], units=most.units, offer=most, hot=_hot(leaves - unsaid, known), unstated=True
+                )
+    return found
+
+
+def _offered(item: str, shown: Sequence[ShownKey], known: _Known) -> tuple[dict[int, Ask], dict[int, Offer]]:
+    """What these keys of an item ask, and what each is offered beside the others."""
     asks = {key.id: _ask(key, item, known) for key in shown}
     coupled = _coupled(shown, known.zeroed)
-    if _couple_channels(setup, [item]):
+    if _couple_channels(known.setup, [item]):
         for key in coupled:
             asks[key.id] = replace(asks[key.id], reach=_reach(key, item, known))
     offers = offers_for_channels([asks[key.id] for key in coupled])
-    hot = any(
+    return asks, {key.id: offers.get(asks[key.id].key) or alone(asks[key.id]) for key in shown}
+
+
+def _most_without(
+    item: str, key: ShownKey, unsaid: Collection[str], shown: Sequence[ShownKey], known: _Known
+) -> Offer | None:
+    """The most that a key may show, of whose items these were never counted: as many as if there were plenty of them.
+
+    None: it is decided without them. A rule lets it be sold beyond what is available, or lets nothing be shown; or
+    a part of a bundle is out, whatever there is of the others.
+    """
+
+    def offered(units: int) -> Offer:
+        places = {*known.at, *known.setup.locations}
+        at = {name: {**known.at.get(name, {}), **dict.fromkeys(unsaid, units)} for name in places}
+        return _offered(item, shown, replace(known, at=at))[1][key.id]
+
+    most = offered(_PLENTY)
+    return most if offered(0).units == 0 < most.units else None
+
+
+def counted_for(item: str, setup: Setup) -> frozenset[str]:
+    """The items that somebody counts so that it is known how many there are of this one: itself, or its parts."""
+    return frozenset(part for part in reachable(item, setup.recipes) if not _made_of_parts(part, setup))
+
+
+def _hot(parts: Collection[str], known: _Known) -> bool:
+    return any(
         known.measures.hot(part, sum(units.get(part, 0) for units in known.at.values()), known.selling[part])
-        for part in reachable(item, setup.recipes)
-        if not _made_of_parts(part, setup)
+        for part in parts
     )
-    found: dict[int, Target] = {}
-    for key in shown:
-        if key.id in asked:
-            ask, holiday = asks[key.id], key.channel in known.zeroed
-            found[key.id] = _target(asked[key.id], ask, offers.get(ask.key) or alone(ask), holiday=holiday, hot=hot)
-    return found
 
 
 def _selling(

@@ -23,7 +23,7 @@ from channelsync.store.channels import ChannelState
 from channelsync.store.keys import KeyRecord
 from channelsync.sync import read_findings
 from channelsync.sync.agent import Agent, OpenChannel
-from channelsync.sync.oversold import report_oversold
+from channelsync.sync.oversold import available_as_said, report_oversold
 from channelsync.sync.switches import mode_now
 from channelsync.sync.take_over import begin_movement, end_movements, end_taken_over
 from channelsync.sync.unseen import rests
@@ -102,7 +102,7 @@ class _Reading:
         shown = sharing.items_shown(self.connection, ids)
         items = {part for item in shown for part in reachable(item, self.agent.setup.recipes)}
         self.positions = ledger.lock_positions(self.connection, items)
-        self.before = {key: position.available for key, position in self.positions.items()}
+        self.before = available_as_said(self.positions)
         self.records = keys.load_keys(self.connection, ids, lock=True)
         self.held = provisionals.open_provisionals(self.connection, self.records)
         self.states = channels.channel_states(self.connection)
@@ -349,7 +349,7 @@ class _Reading:
             picks = tuple(replace(one, takes=()) for one in picks)
         rows = open_for_drop(record.id, picks, plausible, before, seen, self.timing, self.now, named=named)
         provisionals.add_provisionals(self.connection, record.channel, rows)
-        if any(row.excess and row.takes for row in rows):
+        if record.target is not None and any(row.excess and row.takes for row in rows):
             self.found.append(read_findings.implausible(record, rows, self.channel.setup.drift))
         movements = [
             begin_movement(row, record, item, each, self.now, self.agent.run)

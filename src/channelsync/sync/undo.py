@@ -20,6 +20,7 @@ from channelsync.domain.quantities import Position, PositionKey
 from channelsync.store import counts, items, ledger, runs, undoing
 from channelsync.store.runs import Change, Run
 from channelsync.sync.items_merge import MERGE
+from channelsync.sync.oversold import available_as_said
 from channelsync.sync.setup import Setup
 from channelsync.sync.stock import By, Refused, after_change
 from channelsync.sync.undo_changes import UNDONE, TakingBack, in_words
@@ -108,7 +109,7 @@ def _entries(connection: Connection, setup: Setup, by: By, run: Run, changes: Se
     told = _where_they_are_now(connection, [entry.movement for entry in made if _can_be_taken_back(entry)], changes)
     ledger.open_positions(connection, {movement.position for movement in told})
     positions = ledger.lock_positions(connection, {movement.position.item for movement in told})
-    before = {key: position.available for key, position in positions.items()}
+    before, known = dict(positions), available_as_said(positions)
     skus = {name: item.sku for name, item in items.items_by_id(connection, {key.item for key in positions}).items()}
     counted = counts.counts_recorded_since(connection, run.started_at, but=run.id)
     stays = _overtaken(told, counted, merged=any(change.kind == MERGE for change in changes))
@@ -120,12 +121,12 @@ def _entries(connection: Connection, setup: Setup, by: By, run: Run, changes: Se
     if short:
         done.left.append(f"{_named(short, skus)}: fewer units are set aside now than the run set aside; none are left")
     entries = ledger.write(connection, movements, positions, by.now)
-    after_change(connection, setup, entries, before, positions, by.now)
+    after_change(connection, setup, entries, known, positions, by.now)
     done.entries = len(entries)
     done.below = [
         Below(sku=skus[key.item], location=key.location, on_hand=now.on_hand, available=now.available)
         for key, now in sorted(positions.items())
-        if (now.on_hand < 0 or now.available < 0) and now.available < before[key]
+        if (now.on_hand < 0 or now.available < 0) and now.available < before[key].available
     ]
 
 

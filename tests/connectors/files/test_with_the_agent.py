@@ -74,6 +74,7 @@ def opened(sqlite_database, clock, place: Path):
             if units
         ]
         ledger.write(connection, moves, positions, clock.now())
+        ledger.state(connection, keys, positions, "test")
 
     @asynccontextmanager
     async def open_agent(settings: FilesSettings, *, begin: bool = False):

@@ -17,10 +17,13 @@ from channelsync.runtime.cli.output import Output
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_errors import suggestion
 from channelsync.runtime.wiring import open_reading, open_run, setup_of
+from channelsync.sdk.clock import SystemClock
 from channelsync.sdk.discovery import installed
 from channelsync.store import channels
 from channelsync.sync.channels_shown import ChannelOnView, view_channels
+from channelsync.sync.measures import measure
 from channelsync.sync.switches import change_channel
+from channelsync.sync.unstated import LeftAlone, left_alone
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A channel, by its name in the configuration.")]
@@ -114,6 +117,19 @@ def mode(
     changed = _switch(invocation(context), "channels mode", [name], {"mode": "" if mode == "configured" else mode})
     said = "{}: used as configured from now on." if mode == "configured" else f"{{}}: {mode} from now on."
     _tell(changed, said, f"{{}}: {mode} already.")
+    if mode != "off":
+        for one in awaited(_left_alone(invocation(context).load())):
+            if one.channel == name:
+                Output().say(f"{one.channel}: {one}")
+
+
+async def _left_alone(loaded: Loaded) -> list[LeftAlone]:
+    def work(connection: Connection) -> list[LeftAlone]:
+        setup = setup_of(connection, loaded, installed())
+        return left_alone(connection, setup, measure(connection, setup, SystemClock().now()))
+
+    async with open_reading(loaded) as database:
+        return await database.query(work)
 
 
 def _switch(

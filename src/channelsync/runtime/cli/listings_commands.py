@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import typer
@@ -17,6 +17,7 @@ from channelsync.runtime.cli.output import Output
 from channelsync.runtime.cli.stock_shared import Ran, say_run
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.wiring import open_agent, open_reading, setup_of
+from channelsync.sdk.clock import SystemClock
 from channelsync.sdk.discovery import installed
 from channelsync.sdk.errors import ChannelError
 from channelsync.store import items
@@ -30,6 +31,7 @@ from channelsync.sync.listings_map import Mapped, Wanted, map_listings
 from channelsync.sync.listings_match import NO_ITEM, Proposal, propose
 from channelsync.sync.pull_listings import identify, pull_listings
 from channelsync.sync.stock import By
+from channelsync.sync.unstated import LeftAlone, left_alone
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Only = Annotated[
@@ -232,6 +234,8 @@ def _tell_match(output: Output, found: Sequence[Proposal], ran: Ran[Applied] | N
         )
         if done.mapped:
             say_run(output, ran.run)
+        for one in done.left_alone:
+            output.say(f"{one.channel}: {one}")
         return
     certain = sum(one.confidence == "certain" for one in found)
     guessed = sum(one.confidence == "guess" for one in found)
@@ -266,11 +270,13 @@ def map_one(
     loaded = invocation(context).load()
     known_channels(loaded, [channel])
 
-    async def work() -> Ran[tuple[Mapped, int]]:
+    async def work() -> tuple[Ran[tuple[Mapped, int]], list[LeftAlone]]:
         async with open_agent(loaded, "listings map", channels=()) as agent:
-            return await _map(agent, Wanted(channel, listing, sku, multiple), create_item=create_item)
+            done = await _map(agent, Wanted(channel, listing, sku, multiple), create_item=create_item)
+            left = await agent.database.query(lambda c: left_alone(c, agent.setup, agent.measures))
+            return done, [one for one in left if one.channel == channel and sku in one.skus]
 
-    ran = awaited(work())
+    ran, left = awaited(work())
     (mapped, booked), output = ran.result, Output(as_json=as_json)
     what = sku if multiple == 1 else f"{multiple} of {sku}"
     if as_json:
@@ -281,6 +287,8 @@ def map_one(
         output.say(f"{channel} listing {listing} is {what} from now on. {_consequences(mapped, booked)}")
         for other, alone in mapped.alone:
             output.say(f"{other} listing {alone} shares its number and is not mapped: its orders wait. Map it alike.")
+        for one in left:
+            output.say(f"{one.channel}: {replace(one, skus=(sku,))}")
         say_run(output, ran.run)
     end_held(output, ran.held)
 
@@ -373,7 +381,7 @@ def lint_all(context: typer.Context, channel: Only = None, as_json: AsJson = Fal
 
     async def work() -> list[Problem]:
         async with open_reading(loaded) as database:
-            return await database.query(lambda c: lint(c, setup_of(c, loaded, installed())))
+            return await database.query(lambda c: lint(c, setup_of(c, loaded, installed()), SystemClock().now()))
 
     found = [one for one in awaited(work()) if not chosen or one.channel in {"", *chosen}]
     output = Output(as_json=as_json)

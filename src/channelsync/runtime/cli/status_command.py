@@ -109,6 +109,7 @@ def _waits(one: ChannelStatus) -> str:
         "webhooks to be followed": one.inbox,
         "webhooks that could not be followed": one.parked,
         "plans to be approved": one.plans_held,
+        "numbers left as they are until somebody says how many units there are": one.unstated,
     }
     return ", ".join(f"{name} {many}" for name, many in facts.items() if many)
 

@@ -139,7 +139,10 @@ def export(
     as_form: Annotated[str, typer.Option("--format", metavar="csv|jsonl", help="How it is written.")] = "csv",
 ) -> None:
     """Write positions as a file that `stock import` reads: sku, location, units, as of when, and up to when orders
-    are in it. Never overwrites."""
+    are in it. Never overwrites.
+
+    Items of which nobody has said how many units there are have no number, and are left out.
+    """
     kind = cast("CountBasis", _one_of("--basis", basis, ("physical", "available")))
     form = _one_of("--format", as_form, ("csv", "jsonl"))
     loaded = invocation(context).load()

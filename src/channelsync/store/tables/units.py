@@ -38,7 +38,10 @@ class ItemAliasRow(Row, table=True):
 
 
 class PositionRow(Row, table=True):
-    """The cached sums of one item at one location; written only together with its ledger entries."""
+    """The cached sums of one item at one location; written only together with its ledger entries.
+
+    stated_by: see `Position`. Where the sums are older than this column, somebody is taken to have said them.
+    """
 
     __tablename__ = "position"
     __table_args__ = (
@@ -56,6 +59,7 @@ class PositionRow(Row, table=True):
     counted_up_to: datetime | None = None
     entries: int = 0
     head: str = ""
+    stated_by: str = Field(default="", sa_column_kwargs={"server_default": text("'upgrade'")})
 
 
 class LedgerEntryRow(Row, table=True):

@@ -272,6 +272,11 @@ def upgrade() -> None:  # noqa: PLR0915
         batch_op.create_index("ix_ledger_entry_recorded_at", ["recorded_at"], unique=False)
 
     with op.batch_alter_table("position", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "stated_by", sqlmodel.sql.sqltypes.AutoString(), server_default=sa.text("'upgrade'"), nullable=False
+            )
+        )
         batch_op.create_index(
             "ix_position_oversold",
             ["item"],
@@ -330,6 +335,7 @@ def downgrade() -> None:  # noqa: PLR0915
             sqlite_where=sa.text("on_hand - reserved - withheld < 0"),
             postgresql_where=sa.text("on_hand - reserved - withheld < 0"),
         )
+        batch_op.drop_column("stated_by")
 
     with op.batch_alter_table("ledger_entry", schema=None) as batch_op:
         batch_op.drop_index("ix_ledger_entry_recorded_at")
