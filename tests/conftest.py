@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import Engine
 
 from channelsync.store.database import Database, open_database
 from channelsync.store.embedded_postgres import EmbeddedPostgres
@@ -39,6 +41,26 @@ def without_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     """What the developer's shell says to channelsync must not reach a test."""
     for name in [name for name in os.environ if name.startswith("CHANNELSYNC_")]:  # noqa: TID251  # only to clear it
         monkeypatch.delenv(name)
+
+
+class CompiledByDialect(dict[tuple[Any, ...], Any]):
+    """Compiled statements by the name of the dialect, where SQLAlchemy has its object, of which each engine has one."""
+
+    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
+        return super().get((key[0].name, *key[1:]), default)
+
+    def __setitem__(self, key: tuple[Any, ...], compiled: Any) -> None:
+        super().__setitem__((key[0].name, *key[1:]), compiled)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    """What one test has compiled serves the next: SQLAlchemy keeps it by engine, and each database has its own."""
+    shared = CompiledByDialect()
+    with pytest.MonkeyPatch.context() as patch:
+        kept = property(lambda engine: shared, lambda engine, value: None)
+        patch.setattr(Engine, "_compiled_cache", kept, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -133,7 +133,7 @@ async def events(database: Database) -> Counter[str]:
 
 
 @pytest.mark.fault(47, "every event that was answered 2xx is in the inbox exactly once, whenever it was killed")
-@pytest.mark.parametrize("kills", [8, pytest.param(1_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [4, pytest.param(1_000, marks=pytest.mark.soak)])
 async def test_a_receiver_that_is_killed_at_random_has_kept_everything_that_it_acknowledged_once(
     database_url: str, receiver_port: int, tmp_path: Path, kills: int
 ) -> None:
@@ -166,7 +166,7 @@ async def test_a_receiver_that_is_killed_at_random_has_kept_everything_that_it_a
 
 
 @pytest.mark.fault(47, "every event that was acknowledged is followed, and every order booked exactly once")
-@pytest.mark.parametrize("kills", [4, pytest.param(300, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [2, pytest.param(300, marks=pytest.mark.soak)])
 async def test_a_daemon_that_is_killed_while_webhooks_come_books_every_order_once(
     open_day: Any, delivering: Any, database_url: str, kills: int
 ) -> None:
