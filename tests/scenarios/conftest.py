@@ -41,7 +41,7 @@ from channelsync.lab.simulation_checks import while_it_runs
 from channelsync.lab.stage import LOCATION, Stage, StagedListing, StageOptions, Wares, open_stage
 from channelsync.sdk.channel import Capabilities
 from channelsync.sdk.values import KeyRead, PushResult, QuantityKey, QuantityUpdate
-from channelsync.store import agenda, findings, keys, ledger, proof
+from channelsync.store import agenda, findings, keys, ledger, proof, runs
 from channelsync.store.database import open_database
 from channelsync.store.findings import StoredFinding
 from channelsync.store.incoming import Incoming, save_incoming
@@ -53,6 +53,7 @@ from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.publish import Published, publish_tick
 from channelsync.sync.pull_listings import pull_listings
 from channelsync.sync.setup import ChannelSetup, Setup
+from channelsync.sync.stock import By
 from channelsync.sync.take_orders import Taken, poll_orders
 from channelsync.sync.verify import verify
 
@@ -238,6 +239,22 @@ class World:
         """Units are on their way."""
         coming = Incoming(position=PositionKey(item_id(sku), LOCATION), reference="story", units=units)
         await self.agent.database.transact(lambda c: save_incoming(c, coming, self.agent.run))
+
+    def by(self, run: str) -> By:
+        """The seller, in this run."""
+        return By(actor="user:seller", run=run, now=self.clock.now())
+
+    async def as_run(self, run: str, work: Callable[[Any], Any]) -> Any:
+        """The seller does something as a run of its own, in one transaction."""
+
+        def unit(connection: Any) -> Any:
+            runs.begin_run(connection, run, "a story's command", "user:seller", {}, self.clock.now())
+            return work(connection)
+
+        self.passes(seconds=10)
+        done = await self.agent.database.transact(unit)
+        self.agent.wake_publishers()
+        return done
 
     async def receives(self, units: int, sku: str = "tea", location: str = LOCATION) -> None:
         """Units come in, or (negative) were fewer than we thought; with 0 the numbers are only looked at anew."""

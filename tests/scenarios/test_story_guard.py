@@ -10,14 +10,14 @@ import pytest
 
 from channelsync.domain.guard import GuardLimits
 from channelsync.domain.rules import Fixed, Rule, RuleScope, RuleValues
-from channelsync.store import plans, runs
+from channelsync.store import plans
 from channelsync.store.items import item_id
 from channelsync.sync import approvals
 from channelsync.sync.catch_up import mark_restored
 from channelsync.sync.guard import Guarded, HeldPlan, guard_run, with_stored_rules
 from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.rule_changes import change_rule, plain_rule, refresh_rules
-from channelsync.sync.stock import By, place
+from channelsync.sync.stock import place
 from channelsync.sync.stock_import import How, import_rows
 from channelsync.sync.stock_import_file import read_file
 from channelsync.sync.stock_import_rows import Declared
@@ -32,23 +32,6 @@ def nothing(*arguments: Any, **named: Any) -> None:
     """Does nothing."""
 
 
-def by(world: Any, run: str) -> By:
-    return By(actor="user:seller", run=run, now=world.clock.now())
-
-
-async def as_run(world: Any, run: str, work: Any) -> Any:
-    """Does something as a run of its own, in one transaction."""
-
-    def unit(connection: Any) -> Any:
-        runs.begin_run(connection, run, "a story's command", "user:seller", {}, world.clock.now())
-        return work(connection)
-
-    world.passes(seconds=10)
-    done = await world.agent.database.transact(unit)
-    world.agent.wake_publishers()
-    return done
-
-
 def imported(world: Any, run: str, numbers: Mapping[str, int]) -> Any:
     """Importing a file of physical numbers, and its guard."""
 
@@ -58,7 +41,7 @@ def imported(world: Any, run: str, numbers: Mapping[str, int]) -> Any:
         file = read_file(f"{run}.csv", f"sku,units\n{rows}".encode())
         how = How(declared=Declared(basis="physical", as_of=now, location="main"))
         touched: set[str] = set()
-        import_rows(connection, agent.setup, by(world, run), file, how, touched)
+        import_rows(connection, agent.setup, world.by(run), file, how, touched)
         return guard_run(connection, agent.setup, agent.measures, Guarded(run=run, now=now, items=touched))
 
     return work
@@ -66,7 +49,7 @@ def imported(world: Any, run: str, numbers: Mapping[str, int]) -> Any:
 
 async def imports(world: Any, run: str, numbers: Mapping[str, int]) -> list[HeldPlan]:
     """A file of physical numbers is imported, as `channelsync stock import` does it."""
-    held: list[HeldPlan] = await as_run(world, run, imported(world, run, numbers))
+    held: list[HeldPlan] = await world.as_run(run, imported(world, run, numbers))
     return held
 
 
@@ -75,10 +58,10 @@ async def decides(world: Any, run: str, plan: str, how: str = "approve") -> Any:
     agent = world.agent
 
     def work(connection: Any) -> Any:
-        said = (connection, agent.setup, agent.measures, by(world, run), plan)
+        said = (connection, agent.setup, agent.measures, world.by(run), plan)
         return approvals.approve(*said) if how == "approve" else approvals.reject(*said, undoing=how == "undo")
 
-    return await as_run(world, run, work)
+    return await world.as_run(run, work)
 
 
 async def plan_of(world: Any, name: str) -> Any:
@@ -153,12 +136,12 @@ async def test_an_approved_plan_goes_out_less_what_the_world_has_overtaken(open_
     await world.poll()
 
     def arrives(connection: Any) -> Any:
-        setup, said = world.agent.setup, by(world, "r-receipt")
+        setup, said = world.agent.setup, world.by("r-receipt")
         receive(connection, setup, said, Receipt(place=place(connection, setup, "sku-01", "main"), units=50, at=None))
         guarded = Guarded(run="r-receipt", now=said.now, relative=True)
         return guard_run(connection, setup, world.agent.measures, guarded)
 
-    assert await as_run(world, "r-receipt", arrives) == []
+    assert await world.as_run("r-receipt", arrives) == []
     await world.lives(2)
     assert (world.shows("shop", "sku-00"), world.shows("shop", "sku-01")) == (6, 8)
 
@@ -179,14 +162,14 @@ async def test_what_was_overtaken_by_too_much_waits_anew(open_world) -> None:
     (held,) = await imports(world, "r-big", dict.fromkeys(SKUS, 100))
 
     def arrive(connection: Any) -> Any:
-        setup, said = world.agent.setup, by(world, "r-receipts")
+        setup, said = world.agent.setup, world.by("r-receipts")
         for sku in SKUS[:10]:
             wanted = Receipt(place=place(connection, setup, sku, "main"), units=50, at=None)
             receive(connection, setup, said, wanted)
         guarded = Guarded(run="r-receipts", now=said.now, relative=True)
         return guard_run(connection, setup, world.agent.measures, guarded)
 
-    await as_run(world, "r-receipts", arrive)
+    await world.as_run("r-receipts", arrive)
     done = await decides(world, "r-yes", held.id)
     assert (done.released, len(done.overtaken), [one.listings for one in done.again]) == (10, 10, [10])
     await world.lives(3)
@@ -247,8 +230,8 @@ async def test_orders_that_sell_everything_out_are_never_held(open_world) -> Non
 async def test_a_held_channel_that_is_stopped_gets_no_lowering(open_world) -> None:
     world = await guarded_world(open_world)
     await imports(world, "r-shifted", dict.fromkeys(SKUS, 8000))
-    await as_run(
-        world, "r-stop", lambda c: change_channel(c, "shop", {"stop": "all"}, run="r-stop", now=world.clock.now())
+    await world.as_run(
+        "r-stop", lambda c: change_channel(c, "shop", {"stop": "all"}, run="r-stop", now=world.clock.now())
     )
     world.sells("market", 3, "sku-00")
     await world.poll()
@@ -268,7 +251,7 @@ async def test_a_rule_that_hides_everything_waits_for_approval(open_world) -> No
         guarded = Guarded(run="r-rule", now=now, items=None, before=before)
         return guard_run(connection, after, world.agent.measures, guarded)
 
-    held = await as_run(world, "r-rule", ruled)
+    held = await world.as_run("r-rule", ruled)
     assert [(one.channel, one.zeroed) for one in held] == [("shop", 20)]
     await refresh_rules(world.agent)
     await world.lives(3)
@@ -282,13 +265,13 @@ async def test_a_rule_that_hides_everything_waits_for_approval(open_world) -> No
 async def test_mappings_that_would_move_everything_wait_though_each_transaction_moves_little(open_world) -> None:
     world = await guarded_world(open_world)
     for sku in SKUS:
-        await as_run(world, "r-0", lambda c, sku=sku: maps(world, c, "r-0", [Wanted("shop", f"shop-{sku}", None)]))
+        await world.as_run("r-0", lambda c, sku=sku: maps(world, c, "r-0", [Wanted("shop", f"shop-{sku}", None)]))
         world.edits("shop", 3, sku)
     world.passes(minutes=1)
     await world.pulls("shop")
     for number in range(0, 20, 2):
         wanted = [Wanted("shop", f"shop-{sku}", item_id(sku)) for sku in SKUS[number : number + 2]]
-        await as_run(world, "r-match", lambda c, wanted=wanted: maps(world, c, "r-match", wanted))
+        await world.as_run("r-match", lambda c, wanted=wanted: maps(world, c, "r-match", wanted))
         await world.tick("shop")
     agent = world.agent
     held = await agent.database.transact(
@@ -335,7 +318,7 @@ async def test_a_run_that_cannot_be_judged_changes_nothing(open_world) -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        await as_run(world, "r-shifted", killed)
+        await world.as_run("r-shifted", killed)
     await world.lives(2)
     assert (shows(world, "shop"), shows(world, "market")) == ({8}, {8})
     assert await world.agent.database.query(plans.list_plans) == []

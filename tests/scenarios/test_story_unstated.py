@@ -11,12 +11,11 @@ import pytest
 from channelsync.domain.demand import DemandRate
 from channelsync.domain.guard import GuardLimits
 from channelsync.lab.marketplace_values import Offer
-from channelsync.store import items, keys, runs
+from channelsync.store import items, keys
 from channelsync.store.items import Item, item_id
 from channelsync.store.standing import standing
 from channelsync.sync.guard import Guarded, HeldPlan, guard_run
 from channelsync.sync.reconcile import planned_now
-from channelsync.sync.stock import By
 from channelsync.sync.stock_import import How, import_rows
 from channelsync.sync.stock_import_file import read_file
 from channelsync.sync.stock_import_rows import Declared
@@ -28,23 +27,6 @@ NOBODY = {"shop": 7, "market": 9}
 """What the marketplaces show of the mug, of which nobody has said how many there are."""
 
 
-def by(world: Any, run: str) -> By:
-    return By(actor="user:seller", run=run, now=world.clock.now())
-
-
-async def as_run(world: Any, run: str, work: Any) -> Any:
-    """Does something as a run of its own, in one transaction."""
-
-    def unit(connection: Any) -> Any:
-        runs.begin_run(connection, run, "a story's command", "user:seller", {}, world.clock.now())
-        return work(connection)
-
-    world.passes(seconds=10)
-    done = await world.agent.database.transact(unit)
-    world.agent.wake_publishers()
-    return done
-
-
 async def says(world: Any, run: str, units: int, basis: str = "physical", sku: str = "mug") -> list[HeldPlan]:
     """The seller says how many there are, by a file."""
 
@@ -53,10 +35,10 @@ async def says(world: Any, run: str, units: int, basis: str = "physical", sku: s
         file = read_file(f"{run}.csv", f"sku,units\n{sku},{units}\n".encode())
         how = How(declared=Declared(basis=basis, as_of=now, location="main"))
         touched: set[str] = set()
-        import_rows(connection, agent.setup, by(world, run), file, how, touched)
+        import_rows(connection, agent.setup, world.by(run), file, how, touched)
         return guard_run(connection, agent.setup, agent.measures, Guarded(run=run, now=now, items=touched))
 
-    held: list[HeldPlan] = await as_run(world, run, work)
+    held: list[HeldPlan] = await world.as_run(run, work)
     return held
 
 
@@ -94,6 +76,15 @@ async def test_listings_of_which_nobody_said_how_many_there_are_stay_as_they_are
     now = await world.agent.database.query(lambda c: standing(c, world.agent.setup.timings, world.clock.now()))
     assert {name: one.unstated for name, one in now.numbers.items()} == {"shop": 1, "market": 1}
     assert (now.oversold, now.numbers["market"].drift) == (0, 0)
+
+
+@pytest.mark.fails_without("sync.targets._PLENTY", 1_000_000)
+async def test_however_many_it_shows_and_in_whichever_packs_it_stays(open_world) -> None:
+    world = await open_world(["shop", "market"])
+    await maps_the_mug(world, {"shop": 9_999_999})
+    await world.maps("shop", "shop-mug", "mug", 50)
+    await world.lives(20)
+    assert world.shows("shop", "mug") == 9_999_999
 
 
 @pytest.mark.fails_without("domain.ledger._stated_by", lambda movement, entry: "")
@@ -135,7 +126,7 @@ async def test_what_was_said_stays_said_and_its_undoing_is_shown_as_any_other(op
     await says(world, "r-first", 5)
     await says(world, "r-right", 5)
     await world.lives(10)
-    await as_run(world, "r-undo", lambda c: undo(c, world.agent.setup, by(world, "r-undo"), "r-first"))
+    await world.as_run("r-undo", lambda c: undo(c, world.agent.setup, world.by("r-undo"), "r-first"))
     world.sells("shop", 4, "mug")
     await world.lives(20)
     assert (world.shown("mug"), await world.available("mug")) == ([1, 1], 1)
@@ -165,7 +156,6 @@ async def test_a_number_that_we_have_set_is_never_left_alone(open_world) -> None
     await world.lives(10)
     assert world.shown("mug") == [5, 9]
     world.agent.setup = replace(world.agent.setup, rules=())
-    await world.receives(0, "tea")
     marked = world.agent.setup.shown_by(item_id("mug"))
     await world.agent.database.transact(lambda c: keys.mark_due(c, marked, world.clock.now()))
     await world.lives(20)
@@ -240,8 +230,7 @@ async def test_a_channel_on_holiday_shows_none_of_it_and_stays_there_afterwards(
     await maps_the_mug(world)
 
     async def switches(zeroed: bool) -> None:
-        await as_run(
-            world,
+        await world.as_run(
             f"r-{zeroed}",
             lambda c: change_channel(c, "shop", {"zeroed": zeroed}, run=f"r-{zeroed}", now=world.clock.now()),
         )

@@ -351,9 +351,9 @@ def ids_of(connection: Connection, identity: str, names: Iterable[tuple[str, str
     return {(row.key, row.remote): row.id for row in found if (row.key, row.remote) in wanted}
 
 
-def without_target(connection: Connection, most: int) -> list[int]:
-    """Mapped keys of ours for which there never was a target, at most so many."""
-    mapped = select(_KEY.c.id).where(_KEY.c.ours.is_(True), _KEY.c.item.is_not(None))
+def without_target(connection: Connection, channel: str, most: int) -> list[int]:
+    """Mapped keys of ours on a channel for which there never was a target, at most so many."""
+    mapped = select(_KEY.c.id).where(_KEY.c.channel == channel, _KEY.c.ours.is_(True), _KEY.c.item.is_not(None))
     return list(connection.execute(mapped.where(_KEY.c.target.is_(None)).order_by(_KEY.c.id).limit(most)).scalars())
 
 

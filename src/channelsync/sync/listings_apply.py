@@ -66,8 +66,7 @@ async def apply_proposals(agent: Agent, chosen: Sequence[Proposal]) -> Applied:
     agent.wake_publishers()
     mapped = {one.channel for one in done.mapped}
     done.booked = await book_waiting(agent, mapped, new_items=bool(done.items))
-    left = await agent.database.query(lambda c: left_alone(c, agent.setup, agent.measures))
-    done.left_alone = [one for one in left if one.channel in mapped]
+    done.left_alone = await agent.database.query(lambda c: left_alone(c, agent.setup, agent.measures, mapped))
     return done
 
 

@@ -23,8 +23,8 @@ from channelsync.sync.holds import HeldNow, Wanted, held_now
 from channelsync.sync.measures import Measures
 from channelsync.sync.setup import Setup
 
-_PLENTY = 1_000_000
-"""More units of anything than a rule would leave nothing of."""
+_PLENTY = 10**12
+"""More units of anything than a channel shows, also in packs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -15,7 +16,7 @@ from channelsync.sync.targets import compute_targets
 
 KEYS_AT_ONCE = 1_000
 LOOKED_AT_MAX = 5_000
-"""Of a catalogue that is just being mapped no more numbers are looked at: that there are many is told by these."""
+"""Of a channel's catalogue that is just being mapped no more numbers are looked at: these tell that there are many."""
 _NAMED_MAX = 3
 
 
@@ -38,10 +39,23 @@ class LeftAlone:
         )
 
 
-def left_alone(connection: Connection, setup: Setup, measures: Measures) -> list[LeftAlone]:
-    """Of every channel what is left alone, as the publisher would; one where nothing is, is left out. Reads only."""
+def left_alone(
+    connection: Connection, setup: Setup, measures: Measures, channels: Collection[str] | None = None
+) -> list[LeftAlone]:
+    """Of these channels, None: of all, what is left alone, as the publisher would; one where nothing is, is left out.
+
+    Reads only.
+    """
+    wanted = [name for name in sorted(setup.channels) if channels is None or name in channels]
+    asked = {name: keys.without_target(connection, name, LOOKED_AT_MAX) for name in wanted}
+    found = {name: left_among(connection, setup, measures, some) for name, some in asked.items()}
+    return [one for some in found.values() for one in some]
+
+
+def left_among(connection: Connection, setup: Setup, measures: Measures, ids: Sequence[int]) -> list[LeftAlone]:
+    """Of these keys what is left alone, by channel. Reads only."""
     found: dict[str, set[str]] = {}
-    for some in in_batches(keys.without_target(connection, LOOKED_AT_MAX), KEYS_AT_ONCE):
+    for some in in_batches(ids, KEYS_AT_ONCE):
         targets = [one for one in compute_targets(connection, setup, measures, some).values() if one.unstated]
         skus = {item: one.sku for item, one in items_by_id(connection, {one.key.item for one in targets}).items()}
         for target in targets:

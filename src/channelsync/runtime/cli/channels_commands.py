@@ -118,15 +118,14 @@ def mode(
     said = "{}: used as configured from now on." if mode == "configured" else f"{{}}: {mode} from now on."
     _tell(changed, said, f"{{}}: {mode} already.")
     if mode != "off":
-        for one in awaited(_left_alone(invocation(context).load())):
-            if one.channel == name:
-                Output().say(f"{one.channel}: {one}")
+        for one in awaited(_left_alone(invocation(context).load(), name)):
+            Output().say(f"{one.channel}: {one}")
 
 
-async def _left_alone(loaded: Loaded) -> list[LeftAlone]:
+async def _left_alone(loaded: Loaded, channel: str) -> list[LeftAlone]:
     def work(connection: Connection) -> list[LeftAlone]:
         setup = setup_of(connection, loaded, installed())
-        return left_alone(connection, setup, measure(connection, setup, SystemClock().now()))
+        return left_alone(connection, setup, measure(connection, setup, SystemClock().now()), [channel])
 
     async with open_reading(loaded) as database:
         return await database.query(work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import typer
@@ -31,7 +31,7 @@ from channelsync.sync.listings_map import Mapped, Wanted, map_listings
 from channelsync.sync.listings_match import NO_ITEM, Proposal, propose
 from channelsync.sync.pull_listings import identify, pull_listings
 from channelsync.sync.stock import By
-from channelsync.sync.unstated import LeftAlone, left_alone
+from channelsync.sync.unstated import LeftAlone, left_among
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Only = Annotated[
@@ -273,8 +273,8 @@ def map_one(
     async def work() -> tuple[Ran[tuple[Mapped, int]], list[LeftAlone]]:
         async with open_agent(loaded, "listings map", channels=()) as agent:
             done = await _map(agent, Wanted(channel, listing, sku, multiple), create_item=create_item)
-            left = await agent.database.query(lambda c: left_alone(c, agent.setup, agent.measures))
-            return done, [one for one in left if one.channel == channel and sku in one.skus]
+            keys = done.result[0].restarted
+            return done, await agent.database.query(lambda c: left_among(c, agent.setup, agent.measures, keys))
 
     ran, left = awaited(work())
     (mapped, booked), output = ran.result, Output(as_json=as_json)
@@ -288,7 +288,7 @@ def map_one(
         for other, alone in mapped.alone:
             output.say(f"{other} listing {alone} shares its number and is not mapped: its orders wait. Map it alike.")
         for one in left:
-            output.say(f"{one.channel}: {replace(one, skus=(sku,))}")
+            output.say(f"{one.channel}: {one}")
         say_run(output, ran.run)
     end_held(output, ran.held)
 
