@@ -35,7 +35,8 @@ from channelsync.store.leases import Lease
 from channelsync.store.tables import metadata
 from channelsync.sync import loops
 from channelsync.sync.agent import Agent, OpenChannel
-from channelsync.sync.publish import Published, publish_tick
+from channelsync.sync.publish import publish_tick
+from channelsync.sync.read_numbers import Published
 from channelsync.sync.setup import ChannelSetup, Setup
 
 _ENTRY = metadata.tables["ledger_entry"]

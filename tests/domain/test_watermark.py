@@ -133,6 +133,17 @@ def test_a_number_that_was_read_above_the_declared_cap_is_what_it_says() -> None
     assert spans(key(8, writes=(wrote(1, 5, 10),)), capped) == [(8, 8), (5, 5)]
 
 
+@pytest.mark.parametrize("at", [96, 105], ids=["its clock is late", "its clock is early"])
+def test_a_sale_near_a_write_may_have_come_before_it_or_after_as_far_as_the_clocks_differ(at: float) -> None:
+    skewed = Timing(skew=seconds(5))
+    state = key(9, sold(1, at), writes=(wrote(1, 4, 100, answered=101),))
+    for shown in (3, 4):
+        found = understand(state, shows(shown, 200), skewed)
+        assert (found.meaning, found.units) == (Meaning.AS_EXPECTED, 0)
+    beyond = key(9, sold(1, 94 if at < 100 else 107), writes=state.writes)
+    assert spans(beyond, skewed) == [(4, 4) if at < 100 else (3, 3)]
+
+
 def test_an_unconfirmed_write_adds_its_value_with_any_part_of_what_sold_since_it_was_sent() -> None:
     state = key(9, sold(1, 50), sold(2, 150), writes=(wrote(1, 4, 100),))
     assert expected_now(state, IN_ORDER) == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -325,6 +326,8 @@ def test_observing_writes_to_no_channel_and_the_next_start_without_it_does(play:
             await stand.minutes(30)
             stand.shops["shop"].buy((next(iter(stand.shops["shop"].items.values())), 1))
             await stand.minutes(30)
+            (row,) = await stand.rows("SELECT told FROM daemon")
+            assert json.loads(row.told)["only_observe"] is True
         assert not any(call.startswith("push") for call in DEEDS.calls)
         (position,) = await stand.rows("SELECT reserved FROM position")
         assert position.reserved == 1

@@ -53,6 +53,17 @@ def test_list_shows_open_findings_with_skus_instead_of_ids(run: Run) -> None:
     assert oversold["evidence"] == {"location": "main", "available": -2}
 
 
+def test_an_open_finding_follows_the_sku_of_its_item_and_back(run: Run) -> None:
+    def told() -> str:
+        (row,) = run("findings", "list", "--kind", "oversold", "--json")[1]
+        return str(row["summary"])
+
+    (renamed,) = run("items", "rename", "MUG", "BECHER", "--json")[1]
+    assert told().startswith("BECHER at main: 2 units more are promised")
+    assert run("undo", renamed["run"])[0] == 0
+    assert told().startswith("MUG at main: 2 units more are promised")
+
+
 @pytest.mark.parametrize("kind", ["unmapped line", "unmapped-line", "Unmapped_Line"])
 def test_list_takes_a_kind_however_it_is_spelt(run: Run, kind: str) -> None:
     _, rows, _ = run("findings", "list", "--kind", kind, "--json")
@@ -94,6 +105,18 @@ def test_close_ends_findings_once_with_the_reason(run: Run) -> None:
     assert run("findings", "list", "--json")[1] == []
     assert {row["closed_why"] for row in run("findings", "list", "--all", "--json")[1]} == {"counted again"}
     assert "was closed already" in run("findings", "close", ids[0])[2]
+
+
+def test_closing_says_as_json_what_was_closed(run: Run) -> None:
+    _, rows, _ = run("findings", "list", "--json")
+    ids = sorted(row["id"] for row in rows)
+    run("findings", "close", str(ids[0]))
+    _, (done,), _ = run("findings", "close", *map(str, ids), "--json")
+
+    assert (done["closed"], done["closed_before"]) == (ids[1:], ids[:1])
+    refused, _, told = run("undo", done["run"])
+    assert refused == ExitCode.REFUSED
+    assert "stays closed" in told
 
 
 def test_close_of_an_unknown_finding_closes_none(run: Run) -> None:

@@ -83,6 +83,16 @@ def test_a_renamed_item_is_found_by_both_skus(run: Run) -> None:
     assert [one["listing"] for one in shown["listings"]] == ["item-1"]
 
 
+def test_a_name_that_an_item_has_already_changes_nothing(run: Run) -> None:
+    code, _, err = run("items", "rename", "MUG", "MUG")
+
+    assert (code, err) == (ExitCode.DONE, "MUG is the item's SKU already; nothing was changed.\n")
+    shown = json.loads(run("items", "show", "MUG", "--json")[1])
+    assert (shown["item"]["sku"], shown["item"]["aliases"]) == ("MUG", [])
+    assert json.loads(run("items", "rename", "MUG", "MUG", "--json")[1])["changed"] is False
+    assert json.loads(run("items", "rename", "MUG", "BECHER", "--json")[1])["changed"] is True
+
+
 def test_two_items_become_one_and_the_first_still_tells_what_it_was(run: Run) -> None:
     code, out, _ = run("items", "merge", "CUP", "MUG", "--json")
 

@@ -70,7 +70,7 @@ def test_pull_says_what_it_brought_of_each_channel(run: Run, shops: dict[str, Sh
     ran = run("listings", "pull", "--json")
 
     assert ran.code == 0
-    rest = {"gone": 0, "missing": 0, "plan": "", "kept": 0, "failed": ""}
+    rest = {"gone": 0, "missing": 0, "plan": "", "went_on": 0, "kept": 0, "failed": ""}
     assert ran.rows == [
         {"channel": "shop", "listings": 1, "states": {"active": 1}, **rest},
         {"channel": "market", "listings": 0, "states": {}, **rest},

@@ -76,6 +76,7 @@ def test_an_order_is_booked_even_when_units_are_short_and_the_command_says_so(ru
         "open",
         True,
     )
+    assert run("undo", document["run"]).code == ExitCode.REFUSED, "orders stay, so nothing says that undo takes it back"
     assert document["oversold"] == [{"sku": "MUG", "location": "main", "available": -2}]
     assert "MUG at main is oversold: 2 units more are promised than are there." in ran.err
 
@@ -149,13 +150,26 @@ def test_a_part_shipment_says_what_is_open_and_a_change_that_it_was_changed(run:
     assert "Order P-2 was changed." in run("orders", "book", "P-2", "MUG=2", "--change").err
 
 
+def test_shipping_what_is_not_there_ends_as_booking_does(run: Run) -> None:
+    run("stock", "receive", "MUG", "1", "--location", "main")
+    assert run("orders", "book", "P-1", "MUG=1", "--location", "main").code == ExitCode.DONE
+
+    shipped = run("orders", "ship", "P-1", "--location", "outlet")
+
+    assert shipped.code == ExitCode.FOUND_WRONG
+    assert "MUG at outlet is oversold: 1 unit more is promised than is there." in shipped.err
+    run("stock", "receive", "MUG", "1", "--location", "outlet")
+    assert run("orders", "ship", "P-1").code == ExitCode.DONE
+
+
 def test_a_whole_order_is_cancelled_once(run: Run) -> None:
     run("orders", "book", "P-1", "MUG=5")
 
-    assert run("orders", "cancel", "P-1").err == "Order P-1 was cancelled.\n"
+    assert run("orders", "cancel", "P-1").err.startswith("Order P-1 was cancelled.\nRun ")
     again = run("orders", "cancel", "P-1")
     assert (again.code, again.err) == (0, "Order P-1: nothing was changed.\n")
     assert run("orders", "ship", "P-1").code == ExitCode.REFUSED
+    assert run("orders", "cancel", "P-1", "MUG=99").code == ExitCode.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -167,6 +181,9 @@ def test_a_whole_order_is_cancelled_once(run: Run) -> None:
         (("ship", "P-1", "MUG=3"), "MUG: 3 cannot be shipped: 2 were ordered"),
         (("ship", "P-1", "--location", "moon"), "There is no location moon; there is main, outlet."),
         (("book", "P-2", "MUG=1", "--location", "moon"), "There is no location moon; there is main, outlet."),
+        (("book", "P-2", "MUG=1", "--placed-at", "2936-01-01T00:00:00Z"), "Order P-2: placed_at 2936-01-01T00:00:00"),
+        (("book", " P-1", "MUG=2"), "Order  P-1: order ' P-1' has blanks at its ends"),
+        (("book", "P-2", "MUG=0"), "Order P-2: 0 is no number of units to order of MUG; name 1 or more"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name_and_changes_nothing(run: Run, arguments: tuple[str, ...], told: str) -> None:

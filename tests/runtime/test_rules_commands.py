@@ -88,6 +88,58 @@ def test_values_are_written_as_in_the_configuration(
     assert stored(shopkeeper)[0]["says"] == says
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "buffer=2",
+        "buffer=10%",
+        "buffer={ p = 0.05, at_most = 9 }",
+        "do_not_touch=true",
+        "may_raise=false",
+        "preorder_from_incoming=true",
+        "preorder_from_incoming=5",
+        "preorder_from_incoming=false",
+        'locations=["main"]',
+    ],
+)
+def test_a_rule_that_is_set_is_told_as_it_is_typed(shopkeeper: Shopkeeper, typed: str) -> None:
+    first = shopkeeper.runs("rules", "set", "--channel", "shop", typed)
+    assert f": {typed}. Take it away" in first.err
+    assert f"would say: {typed}." in shopkeeper.runs("rules", "set", "--channel", "shop", typed, "--dry-run").err
+
+
+def test_a_rule_that_reaches_no_listing_is_warned_of_at_once_and_named_by_lint(shopkeeper: Shopkeeper) -> None:
+    shopkeeper.sells("MUG", 5)
+    warning = "warning: it reaches no listing: no listing nope is mapped to an item"
+    looked = shopkeeper.runs("rules", "set", "maximum_shown=1", "--listing", "nope", "--dry-run")
+    ran = shopkeeper.runs("rules", "set", "maximum_shown=1", "--listing", "nope")
+    assert warning in looked.err
+    assert (ran.code, warning in ran.err) == (0, True)
+    assert "no listing" not in shopkeeper.runs("rules", "set", "maximum_shown=1", "--sku", "MUG").err
+
+    (rule,) = [one for one in stored(shopkeeper) if one["applies_to"].startswith("listing")]
+    found = shopkeeper.runs("listings", "lint", "--json")
+    assert found.code == ExitCode.FOUND_WRONG
+    (problem,) = [one for one in found.rows if one["kind"] == "rule reaches nothing"]
+    assert f"rule {rule['id']}: it reaches no listing" in problem["text"]
+    assert f"`channelsync rules remove {rule['id']}` takes it away" in problem["text"]
+
+
+def test_a_rule_that_was_left_behind_by_a_new_name_is_named_by_lint(shopkeeper: Shopkeeper) -> None:
+    shopkeeper.sells("MUG", 5)
+    shopkeeper.runs("rules", "set", "maximum_shown=3", "--channel", "market")
+    shopkeeper.runs("rules", "set", 'last_units={ at_or_below = 2, preferred = ["market"] }')
+    assert shopkeeper.runs("listings", "lint").code == 0
+    config = shopkeeper.config.read_text()
+    shopkeeper.config.write_text(config.replace('name = "market"', 'name = "bazaar"'))
+
+    idle = [one["text"] for one in shopkeeper.runs("listings", "lint", "--json").rows]
+    assert len(idle) == 2
+    assert any("it reaches no listing: the configuration has no channel market" in one for one in idle)
+    assert any("`channelsync rules set maximum_shown=3` with other options" in one for one in idle)
+    assert any("it names channel market, which the configuration does not have" in one for one in idle)
+
+
 def test_last_units_are_set_for_everything(shopkeeper: Shopkeeper) -> None:
     ran = shopkeeper.runs("rules", "set", 'last_units={ at_or_below = 2, preferred = ["market"] }')
 

@@ -81,6 +81,31 @@ def test_received_units_are_told_with_the_run_that_can_be_taken_back(run: Run) -
     assert position(run, "MUG") == (0, 0, 0, 0)
 
 
+@pytest.fixture
+def one_location(run: Run) -> None:
+    """The seller counts units at main only."""
+    config = Path("config.toml")
+    config.write_text(config.read_text().replace('[[location]]\nname = "annex"\n', ""))
+
+
+def test_where_there_is_one_location_none_needs_to_be_named(run: Run, one_location: None, tmp_path: Path) -> None:
+    assert run("stock", "receive", "MUG", "5").code == ExitCode.DONE
+    assert run("stock", "adjust", "MUG", "-1", "--reason", "broken").code == ExitCode.DONE
+    assert run("stock", "count", "SET", "3").code == ExitCode.DONE
+    (tmp_path / "more.csv").write_text("sku,units\nMUG,2\nSET,1\n")
+    assert run("stock", "import", "more.csv", "--basis", "delta").code == ExitCode.DONE
+
+    assert (position(run, "MUG"), position(run, "SET")) == ((6, 0, 0, 6), (4, 0, 0, 4))
+
+
+def test_where_there_are_several_the_location_has_to_be_named(run: Run) -> None:
+    ran = run("stock", "receive", "MUG", "5")
+
+    assert ran.code == ExitCode.REFUSED
+    assert "Say at which location (--location): there is main, annex." in ran.err
+    assert run("stock", "adopt", "--from", "shop").err.count("Say at which location") == 1
+
+
 def test_lot_cost_reason_and_who_said_so_are_in_the_history(run: Run) -> None:
     cost = ("--lot", "L7", "--unit-cost", "2.50", "--currency", "EUR")
     run("stock", "receive", "MUG", "5", "--location", "main", *cost, "--reason", "from Dresden", "--at", AN_HOUR_AGO)
@@ -150,6 +175,14 @@ def test_counting_moving_setting_aside_and_writing_off(run: Run) -> None:
         (("produce", "SET", "6", "--location", "main"), "12 units are needed to make 6 of SET, 10 are available"),
         (("receive", "MUG", "1", "--location", "main", "--reference", "PO-9"), "nothing is on its way under PO-9"),
         (("count", "MUG", "1", "--location", "main", "--at", "2999-01-01T00:00:00Z"), "is in the future"),
+        (("receive", "MUG", "-5", "--location", "main"), "receives: -5 is no number of units from 1 to"),
+        (("count", "--location", "main", "MUG", "-4"), "-4 is no number of units from 0 to"),
+        (("transfer", "MUG", "-1", "--from", "main", "--to", "annex"), "-1 is no number of units from 1 to"),
+        (("withhold", "MUG", "-1", "--location", "main"), "-1 is no number of units from 1 to"),
+        (("unwithhold", "MUG", "-1", "--location", "main"), "-1 is no number of units from 1 to"),
+        (("write-off", "MUG", "-1", "--location", "main"), "-1 is no number of units from 1 to"),
+        (("produce", "SET", "-1", "--location", "main"), "-1 is no number of units from 1 to"),
+        (("expect", "MUG", "-1", "--location", "main", "--reference", "PO"), "-1 is no number of units from 0 to"),
     ],
 )
 def test_what_is_refused_is_one_sentence_and_changes_nothing(run: Run, command: tuple[str, ...], said: str) -> None:
@@ -167,11 +200,11 @@ def test_what_is_refused_is_one_sentence_and_changes_nothing(run: Run, command: 
     "command",
     [
         ("receive", "MUG", "many", "--location", "main"),
-        ("receive", "MUG", "5"),
         ("receive", "MUG", "5", "--location", "main", "--at", "yesterday"),
         ("receive", "MUG", "5", "--location", "main", "--at", "2026-03-01T09:00:00"),
         ("receive", "MUG", "5", "--location", "main", "--unit-cost", "2,50", "--currency", "EUR"),
         ("receive", "MUG", "5", "--location", "main", "--unit-cost", "2.50"),
+        ("receive", "MUG", "5", "--lokation", "main"),
         ("adjust", "MUG", "1", "--location", "main"),
         ("expect", "MUG", "5", "--location", "main", "--reference", "PO-1", "--due", "soon"),
         ("list", "--location", "mian"),
@@ -334,6 +367,25 @@ def test_what_was_exported_can_be_imported_and_changes_nothing(run: Run, form: s
     assert "is there already" in run("stock", "export", f"physical.{form}").err
 
 
+@pytest.mark.parametrize("basis", ["physical", "available"])
+def test_a_number_below_0_is_left_out_of_an_export_and_named(run: Run, basis: str) -> None:
+    received(run, "MUG", 2)
+    received(run, "CUP", 3)
+    run("orders", "book", "P-1", "MUG=1")
+    run("orders", "ship", "P-1", "--location", "annex")
+
+    ran = run("stock", "export", "stock.csv", "--basis", basis)
+
+    assert ran.code == ExitCode.FOUND_WRONG
+    assert "Wrote 2 positions to stock.csv." in ran.err
+    what = "on hand" if basis == "physical" else "not promised"
+    assert f"warning: MUG at annex is left out of the file: -1 units are {what} by the ledger" in ran.err
+    done = run("stock", "import", "stock.csv", "--basis", basis, "--json").document["done"]
+    assert (done["rows"], done["entries"], done["unchanged"]) == (2, 0, 2)
+    assert run("stock", "export", "--basis", basis).code == ExitCode.FOUND_WRONG
+    assert run("stock", "export", "--basis", basis, "--location", "main").code == ExitCode.DONE
+
+
 def test_an_export_goes_to_the_standard_output(run: Run) -> None:
     received(run)
 
@@ -450,6 +502,7 @@ def test_a_file_without_a_last_line_end_is_imported_with_a_warning(run: Run) -> 
     assert ran.code == ExitCode.DONE
     assert "warning: the last line of stock.csv does not end." in ran.err
     assert "(MUG, main, 12)" in ran.err
+    assert "say how many rows the file has (--expect-rows)" in ran.err
 
 
 def test_the_standard_input_is_imported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

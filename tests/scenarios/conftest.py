@@ -50,8 +50,9 @@ from channelsync.store.keys import KeyRecord
 from channelsync.sync.agent import OpenChannel
 from channelsync.sync.explain import Explanation, explain_now, explain_then
 from channelsync.sync.listings_map import Wanted, map_listings
-from channelsync.sync.publish import Published, publish_tick
+from channelsync.sync.publish import publish_tick
 from channelsync.sync.pull_listings import pull_listings
+from channelsync.sync.read_numbers import Published
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.stock import By
 from channelsync.sync.take_orders import Taken, poll_orders

@@ -14,7 +14,7 @@ from channelsync.lab.marketplace_values import NumberKey
 from channelsync.lab.simulation import Outcome, play
 from channelsync.lab.simulation_plan import STARTS, SimulationPlan, Size, plan_simulation
 from channelsync.sdk.limiter import Grant, Limiter
-from channelsync.sync import decide_writes, explained, publish, take_orders, understand_reads
+from channelsync.sync import book_read, decide_writes, explained, publish, understand_reads
 from channelsync.sync.book_orders import book_orders
 
 SMALL = Size(
@@ -92,12 +92,10 @@ def test_rows_that_are_never_released_break_3(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_raises_that_never_leave_break_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    ready = publish._ready
+    async def lowerings_only(agent: Any, channel: Any, wanted: Any, found: Any) -> list[int]:
+        return [key for key in wanted if key in found.lowerings]
 
-    async def lowerings_only(agent: Any, channel: Any, found: Any) -> list[int]:
-        return [key for key in await ready(agent, channel, found) if key in found.lowerings]
-
-    monkeypatch.setattr(publish, "_ready", lowerings_only)
+    monkeypatch.setattr(publish, "ready", lowerings_only)
     outcome = play(day())
     assert broken(outcome) == {"3"}
     assert any("in the end, and should show" in breach.what for breach in outcome.breaches)
@@ -107,7 +105,7 @@ def test_orders_that_are_passed_over_break_3(monkeypatch: pytest.MonkeyPatch) ->
     def some(connection: Any, setup: Any, arrivals: Sequence[Any], **how: Any) -> Any:
         return book_orders(connection, setup, [a for a in arrivals if int(a.order.order.rpartition("-")[2]) % 3], **how)
 
-    monkeypatch.setattr(take_orders, "book_orders", some)
+    monkeypatch.setattr(book_read, "book_orders", some)
     outcome = play(day())
     assert "3" in broken(outcome)
     assert any("are available, and" in breach.what for breach in outcome.breaches)

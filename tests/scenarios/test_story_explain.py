@@ -30,7 +30,7 @@ async def story(world: Any) -> Any:
     return between
 
 
-@pytest.mark.fails_without("sync.decide_writes.plain_steps", lambda offer: [])
+@pytest.mark.fails_without("sync.decide_writes.plain_steps", lambda offer, unsaid: [])
 async def test_why_a_number_was_shown_at_a_past_time_is_told(open_world) -> None:
     world = await open_world(["shop", "market"])
     between = await story(world)

@@ -10,10 +10,13 @@ import pytest
 
 from channelsync.domain.demand import DemandRate
 from channelsync.lab.marketplace_rules import MarketplaceRules
+from channelsync.lab.stage import StagedListing
 from channelsync.store import key_reads
 
 PLAIN = MarketplaceRules()
 BUSY = DemandRate(30.0)
+BOTH = ("shop", "market")
+FROM_BOTH = {"locations": ("main", "far")}
 
 
 def never_hot(*arguments: Any) -> bool:
@@ -108,3 +111,111 @@ async def test_what_a_raise_elsewhere_waits_for_is_read_at_once_though_its_chann
         world.passes(minutes=1)
         await world.sweeps("market")
     assert len(world.wires["market"].asked) == 3
+
+
+def wherever_it_lies(parts: Any, feeding: Any, takers: Any, at: Any, measures: Any) -> bool:
+    """A unit counts wherever it is."""
+    return any(measures.hot(part, sum(units.get(part, 0) for units in at.values()), BOTH) for part in parts)
+
+
+async def lies_at(world: Any, units: int, location: str, sku: str = "tea") -> None:
+    """So many units are there as well, and the numbers have followed."""
+    await world.receives(units, sku, location)
+    await world.lives(2, poll=False)
+    for wire in world.wires.values():
+        wire.asked.clear()
+
+
+def times_asked(world: Any) -> list[int]:
+    """How often each marketplace was asked for numbers."""
+    return [len(wire.asked) for wire in world.wires.values()]
+
+
+@pytest.mark.fails_without("sync.targets.hot", wherever_it_lies)
+async def test_units_where_no_channel_sells_from_make_a_scarce_number_no_less_scarce(open_world) -> None:
+    world = await open_world(["shop", "market"], 3, prior_demand=BUSY, locations=("main", "far"))
+    await lies_at(world, 5_000, "far")
+    await world.lives(5, poll=False)
+    assert times_asked(world) == [5, 5]
+    world.sells("shop", 3)
+    await world.lives(1, poll=False)
+    assert (await world.held(), world.shown()) == ([3], [0, 0])
+
+
+@pytest.mark.fails_without("sync.targets.hot", wherever_it_lies)
+async def test_units_that_a_channel_keeps_itself_make_a_scarce_number_no_less_scarce(open_world) -> None:
+    kept = {"locations": ("main",), "kept": {"FBA": "theirs"}}
+    world = await open_world(["shop", "market"], 3, prior_demand=BUSY, channel=kept)
+    await lies_at(world, 5_000, "theirs")
+    await world.lives(5, poll=False)
+    assert times_asked(world) == [5, 5]
+
+
+@pytest.mark.fails_without("sync.targets.hot", wherever_it_lies)
+async def test_of_two_channels_with_locations_of_their_own_each_is_as_scarce_as_its_own(open_world) -> None:
+    world = await open_world(["shop", "market"], 3, prior_demand=BUSY, locations=("main", "far"))
+    world.rule(channel="market", locations=("far",))
+    await lies_at(world, 5_000, "far")
+    assert world.shown() == [3, 5_000]
+    await world.lives(5, poll=False)
+    assert times_asked(world) == [5, 0]
+
+
+def by_its_own_units_alone(original: Any) -> Any:
+    """What others sell from the same location is no business of a channel that has more elsewhere."""
+    return lambda parts, feeding, takers, at, measures: original(
+        parts, feeding, {part: {feeding: takers[part][feeding]} for part in parts}, at, measures
+    )
+
+
+@pytest.mark.fails_without("sync.targets.hot", around=by_its_own_units_alone)
+async def test_who_may_take_the_scarce_units_of_another_channel_is_read_though_it_has_plenty_itself(open_world) -> None:
+    world = await open_world(["shop", "market"], 3, prior_demand=BUSY, locations=("main", "far"))
+    world.rule(channel="market", locations=("main", "far"))
+    await lies_at(world, 5_000, "far")
+    assert world.shown() == [3, 5_003]
+    await world.lives(5, poll=False)
+    assert times_asked(world) == [5, 5]
+    world.sells("market", 3)
+    await world.lives(2, poll=False)
+    assert world.shows("shop") == 0
+
+
+def at_each_location(parts: Any, feeding: Any, takers: Any, at: Any, measures: Any) -> bool:
+    """Units of one location do not help out at another."""
+    return any(measures.hot(part, at.get(name, {}).get(part, 0), BOTH) for part in parts for name in feeding)
+
+
+@pytest.mark.fails_without("sync.targets.hot", at_each_location)
+async def test_a_number_that_two_locations_feed_is_as_scarce_as_both_together(open_world) -> None:
+    world = await open_world(["shop", "market"], 3, prior_demand=BUSY, locations=("main", "far"), channel=FROM_BOTH)
+    assert await hot_ones(world, "tea") == [True, True]
+    await lies_at(world, 5_000, "far")
+    await world.lives(5, poll=False)
+    assert times_asked(world) == [0, 0]
+
+
+@pytest.mark.fails_without("sync.targets.hot_bundle", never_hot)
+async def test_a_bundle_whose_parts_lie_apart_is_as_scarce_as_those_that_lie_together(open_world) -> None:
+    world = await open_world(
+        ["shop", "market"],
+        {"tea": 3, "cup": 5_000},
+        listings=[StagedListing(marketplace=name, listing=f"{name}-set", sku="set") for name in BOTH],
+        recipes={"set": {"tea": 1, "cup": 1}},
+        prior_demand=BUSY,
+        locations=("main", "far"),
+        channel=FROM_BOTH,
+    )
+    await lies_at(world, 5_000, "far", "tea")
+    assert world.shown("set") == [3, 3]
+    await world.lives(5, poll=False)
+    assert times_asked(world) == [5, 5]
+    await lies_at(world, 5_000, "far", "cup")
+    assert world.shown("set") == [5_003, 5_003]
+    await world.lives(5, poll=False)
+    assert times_asked(world) == [0, 0]
+
+
+async def hot_ones(world: Any, sku: str) -> list[bool]:
+    """Whether the number of each marketplace is hot."""
+    return [(await world.row(name, sku)).hot for name in BOTH]

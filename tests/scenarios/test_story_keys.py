@@ -313,7 +313,7 @@ async def test_what_is_held_waits_until_every_channel_of_the_account_has_read_it
     assert await world.held() == []
 
 
-@pytest.mark.fails_without("sync.publish.asyncio", SimpleNamespace(Lock=nullcontext))
+@pytest.mark.fails_without("sync.send_writes.asyncio", SimpleNamespace(Lock=nullcontext))
 async def test_no_older_number_leaves_after_a_newer_one_by_another_channel_of_the_account(open_world) -> None:
     world = await open_world(["de", "fr", "shop"], twins={"fr": "de"})
     wire, inner = world.wires["de"], world.wires["de"].inner

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from channelsync.lab.marketplace_rules import MarketplaceRules
-from channelsync.sync.take_orders import take_by_id
+from channelsync.sync.orders_by_id import take_by_id
 
 PLAIN = MarketplaceRules()
 

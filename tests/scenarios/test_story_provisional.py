@@ -13,7 +13,7 @@ from channelsync.lab.faults import orders_down
 from channelsync.lab.marketplace_rules import PRESETS, MarketplaceRules
 from channelsync.store import channels
 from channelsync.sync.explained import after_orders_read
-from channelsync.sync.take_orders import take_by_id
+from channelsync.sync.orders_by_id import take_by_id
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 """When every world opens; a story begins eleven minutes later."""

@@ -60,12 +60,12 @@ async def test_an_urgent_lowering_whose_push_fails_waits_for_no_earlier_refusal(
 
 
 def all_wait(original: Any) -> Any:
-    """Whatever is not urgent waits for the end of the pause, lowerings as well."""
+    """Whatever is due waits for the end of the pause, lowerings as well."""
 
     def due(connection: Connection, identity: str, now: datetime, limit: int) -> dict[int, int]:
         found = original(connection, identity, now, limit)
         pauses = {key: record.not_before for key, record in keys.load_keys(connection, found).items()}
-        return {key: urgency for key, urgency in found.items() if urgency == 0 or (pauses[key] or now) <= now}
+        return {key: urgency for key, urgency in found.items() if (pauses[key] or now) <= now}
 
     return due
 
@@ -139,7 +139,7 @@ def all_or_nothing(original: Any) -> Any:
 
 
 @pytest.mark.fault(32, "the refused row waits alone, the rest is sent again")
-@pytest.mark.fails_without("sync.publish.record_results", around=all_or_nothing)
+@pytest.mark.fails_without("sync.send_writes.record_results", around=all_or_nothing)
 async def test_the_rest_of_a_batch_is_sent_again_after_a_partial_failure(open_world) -> None:
     half = Fault(
         kind=FaultKind.PARTIAL, starts=BEGINS, ends=BEGINS + timedelta(seconds=1), endpoints=frozenset({"push"})
@@ -167,7 +167,7 @@ class OneLane:
 
 
 @pytest.mark.fault(46, "lowerings keep their part of the budget")
-@pytest.mark.fails_without("sync.publish.Lane", OneLane)
+@pytest.mark.fails_without("sync.send_writes.Lane", OneLane)
 async def test_short_of_budget_lowerings_go_and_raises_wait(open_world) -> None:
     small = replace(COMPARES, budget_capacity=50.0, budget_per_second=0.1)
     world = await open_world({"shop": small}, {"tea": 10, "cup": 10})

@@ -185,7 +185,7 @@ async def test_a_channel_on_holiday_keeps_nothing_from_the_others(open_world) ->
     assert world.shown() == [3, 0]
 
 
-@pytest.mark.fails_without("sync.targets._sole", lambda locations: None)
+@pytest.mark.fails_without("sync.targets.sole", lambda locations: None)
 async def test_a_rule_of_a_location_holds_for_a_key_that_a_rule_leaves_to_it_alone(open_world) -> None:
     places = ("main", "outlet")
     world = await open_world(["shop", "market"], channel={"locations": places}, locations=places)

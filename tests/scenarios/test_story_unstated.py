@@ -205,7 +205,7 @@ async def test_a_bundle_never_shows_more_than_its_counted_parts_make(open_world,
     assert world.shown("set") == [shown, shown]
 
 
-@pytest.mark.fails_without("sync.targets._hot", lambda parts, known: False)
+@pytest.mark.fails_without("sync.targets._hot", lambda item, parts, ask, known: False)
 async def test_scarce_parts_of_a_bundle_are_read_every_tick_though_another_was_never_counted(open_world) -> None:
     world = await sets_of(open_world, 5, prior_demand=DemandRate(100.0))
     assert world.shown("set") == [5, 5]

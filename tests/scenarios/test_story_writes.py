@@ -120,7 +120,7 @@ async def test_a_write_is_decided_after_its_call_was_granted(open_world) -> None
 
 
 @pytest.mark.fails_without(
-    "sync.publish.raises_waiting_for_reads", lambda *arguments: Waiting(frozenset(), frozenset())
+    "sync.send_writes.raises_waiting_for_reads", lambda *arguments: Waiting(frozenset(), frozenset())
 )
 async def test_a_raise_is_computed_from_fresh_reads_of_all_keys_of_the_position(open_world) -> None:
     world = await open_world(["shop", "market"], 4)
@@ -134,8 +134,24 @@ async def test_a_raise_is_computed_from_fresh_reads_of_all_keys_of_the_position(
     assert (world.shown(), world.oversold) == ([3, 3], 0)
 
 
+def as_if_all_answered(original: Any) -> Any:
+    """Nobody looks whether a channel can be read."""
+    return lambda connection: {
+        name: replace(state, unreadable_since=None) for name, state in original(connection).items()
+    }
+
+
+@pytest.mark.fails_without("store.channels.channel_states", around=as_if_all_answered)
+async def test_a_channel_that_is_down_holds_no_raise_elsewhere_up(open_world) -> None:
+    down = Fault(kind=FaultKind.OUTAGE, starts=BEGINS, ends=BEGINS + timedelta(hours=2))
+    world = await open_world(["shop", "market"], faults={"shop": [down]})
+    await world.receives(5)
+    await world.lives(10)
+    assert (world.shows("market"), world.shows("shop")) == (15, 10)
+
+
 @pytest.mark.fails_without(
-    "sync.publish.raises_waiting_for_reads", lambda *arguments: Waiting(frozenset(), frozenset())
+    "sync.send_writes.raises_waiting_for_reads", lambda *arguments: Waiting(frozenset(), frozenset())
 )
 async def test_a_raise_of_a_component_waits_for_the_bundles_that_take_it(open_world) -> None:
     world = await open_world(["shop", "market"], {"tea": 4, "cup": 9}, recipes={"set": {"tea": 2, "cup": 1}})
@@ -284,7 +300,7 @@ def unread(agent: Any, channel: Any, wanted: Any, done: Any) -> Any:
     return none()
 
 
-@pytest.mark.fails_without("sync.publish._read_before_write", unread)
+@pytest.mark.fails_without("sync.send_writes._read_before_write", unread)
 async def test_without_compare_and_set_numbers_are_read_just_before_they_are_written(open_world) -> None:
     world = await open_world(["shop", "market"], 5)
     world.sells("market", 3)
@@ -305,7 +321,7 @@ def never_where_stale(original: Any) -> Any:
     return read
 
 
-@pytest.mark.fails_without("sync.publish._read_before_write", around=never_where_stale)
+@pytest.mark.fails_without("sync.send_writes._read_before_write", around=never_where_stale)
 async def test_where_reads_are_stale_too_a_write_swallows_no_sale_that_a_read_can_show(open_world) -> None:
     world = await open_world({"shop": replace(PLAIN, read_lag=(5.0, 5.0)), "market": PLAIN}, 40)
     world.sells("shop", 4)
@@ -351,7 +367,7 @@ async def test_an_answer_that_tells_the_number_is_a_read(open_world) -> None:
 
 @pytest.mark.fault(26, "the number is read before it is sent again")
 @pytest.mark.on_both_databases
-@pytest.mark.fails_without("sync.publish.OutcomeUnknown", AnswerUnreadable)
+@pytest.mark.fails_without("sync.send_writes.OutcomeUnknown", AnswerUnreadable)
 async def test_a_write_whose_answer_was_lost_is_read_before_it_is_sent_again(open_world) -> None:
     lost = Fault(
         kind=FaultKind.NO_ANSWER_AFTER, starts=BEGINS, ends=BEGINS + timedelta(seconds=1), endpoints=frozenset({"push"})

@@ -109,7 +109,7 @@ async def test_whatever_else_it_is_put_on_the_agenda_for_is_kept_and_not_put_off
     assert await agenda_of(database, written) == (due, urgency)
 
 
-@pytest.mark.parametrize("mark", [*CALM, BOOKED])
+@pytest.mark.parametrize("mark", CALM)
 async def test_a_key_that_was_urgent_when_it_was_last_on_the_agenda_is_not_for_ever(
     database: Database, mark: Mark
 ) -> None:
@@ -119,6 +119,16 @@ async def test_a_key_that_was_urgent_when_it_was_last_on_the_agenda_is_not_for_e
     await database.transact(lambda c: mark(c, key, SENT))
 
     assert await agenda_of(database, key) == (SENT, 1)
+
+
+async def test_a_key_of_which_orders_took_is_urgent(database: Database) -> None:
+    key = await database.transact(listed)
+    await database.transact(lambda c: CALM[0].values[0](c, key, EARLIER))
+    assert await agenda_of(database, key) == (EARLIER, 1)
+
+    await database.transact(lambda c: BOOKED.values[0](c, key, SENT))
+
+    assert await agenda_of(database, key) == (SENT, 0)
 
 
 @pytest.mark.parametrize("mark", [*CALM, BOOKED])

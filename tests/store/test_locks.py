@@ -2,17 +2,23 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, select, text
 
+from channelsync.domain.booked import BookedOrder
+from channelsync.domain.orders import OrderLine, OrderSnapshot, OrderStatus
 from channelsync.domain.quantities import PositionKey
-from channelsync.store import items, keys, ledger, listings
+from channelsync.store import account_orders, items, keys, ledger, listings, orders
 from channelsync.store.database import Database
 from channelsync.store.items import Item, item_id
+from channelsync.store.key_writes import UNSEEN
 from channelsync.store.listings import SeenListing
+from channelsync.store.orders import OrderToSave
 from channelsync.store.tables import metadata
+from channelsync.store.together import write_together
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 TEA = item_id("tea")
@@ -53,6 +59,11 @@ def ids(connection: Connection) -> Sequence[int]:
 
 def due(connection: Connection) -> datetime | None:
     found: datetime | None = connection.execute(select(KEY.c.due_at)).scalar_one()
+    return found
+
+
+def urgent(connection: Connection) -> int:
+    found: int = connection.execute(select(KEY.c.urgency)).scalar_one()
     return found
 
 
@@ -114,3 +125,68 @@ async def test_a_key_that_becomes_due_while_it_is_taken_off_the_agenda_is_on_it_
     await seller.transact(changed)
     await running
     assert await seller.query(due) == NOW
+
+
+async def test_what_is_known_of_a_key_stays_true_until_who_loaded_it_has_saved(seller: Database) -> None:
+    """Else a key that is looked at later, for only a write of it is to be seen, is put off with a lowering on it."""
+    (key,) = await seller.query(ids)
+    marked: list[int] = []
+
+    def put_off(connection: Connection) -> None:
+        record = keys.load_keys(connection, [key], lock=True)[key]
+        loaded.set()
+        wait(connection, lambda: bool(marked) or somebody_waits(connection))
+        if record.urgency == UNSEEN:
+            keys.save_key(connection, key, due_at=NOW + timedelta(minutes=2))
+
+    loaded = asyncio.Event()
+    await seller.transact(lambda c: keys.save_key(c, key, due_at=NOW, urgency=UNSEEN))
+    running = asyncio.create_task(seller.transact(put_off))
+    await loaded.wait()
+    await seller.transact(lambda c: keys.mark_due(c, [TEA], NOW))
+    marked.append(key)
+    await running
+    assert (await seller.query(due), await seller.query(urgent)) == (NOW, 1)
+
+
+BOOKED: dict[str, Callable[[Connection], dict[str, BookedOrder]]] = {
+    "of a channel": lambda connection: orders.booked_orders(connection, "shop", ["o"]),
+    "of an account": lambda connection: account_orders.booked_of_account(connection, "shop", ["o"])[1],
+}
+
+
+@pytest.mark.parametrize("read", BOOKED.values(), ids=BOOKED)
+async def test_two_versions_of_an_order_are_booked_one_upon_the_other(
+    seller: Database, read: Callable[[Connection], dict[str, BookedOrder]]
+) -> None:
+    def booked(connection: Connection, content: str) -> None:
+        """One more booking than there was, as both would count who go by the same."""
+        one = replace(read(connection)["o"], content=content)
+        if content == "first":
+            begun.set()
+            wait(connection, lambda: bool(done) or somebody_waits(connection))
+        save(connection, replace(one, bookings=one.bookings + 1))
+
+    begun, done = asyncio.Event(), list[str]()
+    empty = BookedOrder(channel="shop", order="o", version=NOW, content="", status=OrderStatus.OPEN)
+    await seller.transact(lambda c: save(c, empty, new=True))
+    running = asyncio.create_task(seller.transact(lambda c: booked(c, "first")))
+    await begun.wait()
+    await seller.transact(lambda c: booked(c, "second"))
+    done.append("second")
+    await running
+    after = (await seller.query(read))["o"]
+    assert (after.content, after.bookings) == ("second", 2)
+
+
+def save(connection: Connection, booked: BookedOrder, *, new: bool = False) -> None:
+    said = OrderSnapshot(
+        order=booked.order,
+        version=NOW,
+        placed_at=NOW,
+        status=booked.status,
+        lines=(OrderLine(line="1", listing="L", ordered=1),),
+    )
+    one = OrderToSave(said=said, booked=booked, unmapped=0, expires_at=None)
+    known = [] if new else [(booked.channel, booked.order)]
+    write_together(connection, orders.order_rows([one], known, NOW))

@@ -256,7 +256,7 @@ async def test_an_order_is_never_refused_and_an_oversell_opens_one_finding_and_c
     assert (await seller.position("MUG")).available == -2
     (found,) = await seller.findings()
     assert found.kind == FindingKind.OVERSOLD
-    assert found.summary.startswith("MUG at main: 1 units more are promised")
+    assert found.summary.startswith("MUG at main: 2 units more are promised than are there. ")
 
     await book(seller, order_of(seller, mug, 3, name="a", minute=1, status=OrderStatus.CANCELLED))
     assert await seller.findings() == []

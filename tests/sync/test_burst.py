@@ -20,8 +20,8 @@ from channelsync.sdk.webhooks import StandardWebhooks, WebhookHint
 from channelsync.store import inbox
 from channelsync.sync import receiving
 from channelsync.sync.inbox import Inbox, follow_new
+from channelsync.sync.orders_by_id import read_hinted
 from channelsync.sync.receiving import Door, Receiver
-from channelsync.sync.take_orders import read_hinted
 from channelsync.sync.vault import Seals
 from channelsync.web.app import build_app
 from channelsync.web.receiver import ReceiverCounters, receiver_routes

@@ -111,6 +111,7 @@ def status_of(**fields: Any) -> Status:
     plain: dict[str, Any] = dict.fromkeys(names, 0)
     plain |= {"channel": "shop", "mode": "live", "stopped": "", "polled_at": NOW, "orders_lag_seconds": 60.0}
     plain |= {"newest_order_at": NOW, "inbox": 0, "parked": 0, "plans_held": 0, "audit_missing": 0, "budget": {}}
+    plain["mode_by"] = ""
     one = ChannelStatus(**{**plain, "trouble": "", **fields})
     alive = ProcessStatus(
         command="run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -96,6 +97,20 @@ async def test_the_steps_name_the_rule_that_bit_and_its_source(open_seller: Any)
     buffer = next(step for step in found.steps if step.step == "buffer")
     assert (buffer.before, buffer.after, buffer.why) == (6, 4, "2 held back")
     assert buffer.rule == "rule #1 for channel shop (config.toml line 14)"
+
+
+async def test_a_rule_of_an_item_names_its_sku(open_seller: Any) -> None:
+    seller = await open_seller("shop")
+    scope = RuleScope(channel="shop", item=await seller.has("MUG", 0))
+    rule = Rule("r-1", scope, RuleValues(buffer=Fixed(2), may_raise=False), "`channelsync rules set`")
+    seller.agent.setup = replace(seller.agent.setup, rules=(rule,))
+    await seller.sells("MUG", 6, units=9)
+    await tick(seller)
+    found = await number(seller)
+
+    named = "rule r-1 for SKU MUG + channel shop (`channelsync rules set`)"
+    assert next(step.rule for step in found.steps if step.step == "buffer") == named
+    assert found.why == f"raising is switched off: {named}"
 
 
 async def test_a_holiday_is_a_step_of_its_own(seller: Seller) -> None:
@@ -213,6 +228,8 @@ async def test_at_a_past_time_the_write_in_force_tells_its_steps_although_rules_
     assert (await number(seller)).shown == 6
     past = await number(seller, at=then)
     assert (past.shown, past.should, past.action) == (4, 4, "written")
+    assert past.in_force is not None
+    assert past.said_at == past.in_force.sent_at < then
     assert [(step.step, step.after, step.rule) for step in past.steps][-1] == ("buffer", 4, "rule #1")
     assert past.why == "lower from 6 to 4"
     assert [read.value for read in past.reads] == [6, 6, 4, 6]
@@ -226,6 +243,8 @@ async def test_at_a_past_time_of_observing_the_prediction_tells(open_seller: Any
 
     assert (past.shown, past.should, past.action) == (6, 4, "predicted")
     assert past.steps[-1].rule == "rule #1 for channel shop (config.toml line 14)"
+    assert past.said_at is not None
+    assert past.said_at < seller.clock.now()
 
 
 async def test_before_anything_happened_nothing_is_known(seller: Seller) -> None:
@@ -236,6 +255,7 @@ async def test_before_anything_happened_nothing_is_known(seller: Seller) -> None
     assert past.positions == ()
     (found,) = past.numbers
     assert (found.shown, found.should, found.in_force, found.writes, found.steps) == (None, None, None, (), ())
+    assert found.said_at is None
 
 
 async def test_last_units_are_explained_on_the_channel_that_must_leave_them(open_seller: Any) -> None:

@@ -14,17 +14,14 @@ from pydantic import SecretStr
 from sqlalchemy import Connection
 
 from channelsync.domain.findings import FindingKind
-from channelsync.sdk.errors import ChannelMisbehaved
 from channelsync.sdk.values import QuantityKey
 from channelsync.sdk.webhooks import WebhookHint
 from channelsync.store import inbox, keys, orders
 from channelsync.store.inbox import Delivery
 from channelsync.sync.inbox import ATTEMPTS, Inbox, arrived, follow_new, keep_following, prune_inbox, replay
 from channelsync.sync.leasing import Leases
-from channelsync.sync.take_orders import HINT_ATTEMPTS, poll_orders, read_hinted
+from channelsync.sync.orders_by_id import read_hinted
 from channelsync.sync.vault import Seals
-from channelsync_memory import MemoryChannel
-from channelsync_memory.world import memory_connector
 
 SEALS = Seals([SecretStr(Fernet.generate_key().decode())])
 
@@ -322,39 +319,3 @@ async def test_a_burst_of_hints_is_read_to_its_end(seller: Any) -> None:
     assert await read_hinted(seller.agent, seller.channel()) == 180
     assert (await seller.position("MUG")).reserved == 180
     assert await seller.hinted() == []
-
-
-class Moody(MemoryChannel):
-    """A shop that answers nonsense for one order by its id."""
-
-    bad = "poison"
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.calls: list[int] = []
-
-    async def orders_by_id(self, orders: Sequence[str]) -> Any:
-        self.calls.append(len(orders))
-        if self.bad in orders:
-            raise ChannelMisbehaved("nonsense")
-        return await super().orders_by_id(orders)
-
-
-async def test_an_order_that_cannot_be_read_by_its_id_holds_up_neither_its_neighbours_nor_the_poll(
-    open_seller: Any,
-) -> None:
-    seller = await open_seller("shop", connectors={"shop": memory_connector(Moody)})
-    mug = await seller.sells("MUG", 500)
-    shop = seller.shop()
-    sales = [shop.buy((shop.items[mug], 1)).id for _ in range(60)]
-    now = seller.clock.now()
-    named = dict.fromkeys([*sales[:30], "poison", *sales[30:]], "told")
-    await seller.database.transact(lambda c: orders.hint_orders(c, "shop", named, now))
-    for _ in range(HINT_ATTEMPTS):
-        await read_hinted(seller.agent, seller.channel())
-    assert (await seller.position("MUG")).reserved == 60
-    assert await seller.hinted() == []
-    (finding,) = [one for one in await seller.findings() if one.kind == FindingKind.UNREADABLE_ORDER]
-    assert "poison" in finding.summary
-    assert (await poll_orders(seller.agent, seller.channel())).failed == ""
-    assert sum(seller.channel().channel.calls) < 61 + 50 + 12 + 3 + 1 + 1

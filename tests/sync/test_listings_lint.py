@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from channelsync.domain.bundles import Part, Recipe
 from channelsync.domain.rules import Rule, RuleScope, RuleValues
 from channelsync.sdk.values import Listing, ListingState, QuantityKey
 from channelsync.store import items
@@ -177,6 +178,15 @@ async def test_a_bundle_with_a_part_that_was_never_counted_is_named(open_shop: A
     assert await problems(seller) == []
 
 
+async def test_a_bundle_and_a_part_that_are_no_items_yet_are_named_as_the_configuration_has_them(seller: Any) -> None:
+    recipe = Recipe(item_id("SET"), "virtual", (Part(item_id("TEA"), 1),))
+    named = {item_id(sku): sku for sku in ("SET", "TEA")}
+
+    (found,) = await problems(seller, recipes={recipe.item: recipe}, named=named)
+
+    assert found.text.startswith("no unit of TEA, a part of the bundle SET, was ever counted")
+
+
 async def test_a_bundle_of_the_channel_whose_part_is_missing_or_not_mapped_is_named(seller: Any, shows: Any) -> None:
     await seller.has("SET", 3)
     part, bundle = await seller.lists("MUG", 5), await seller.lists("SET", 2)
@@ -268,10 +278,10 @@ async def test_rules_that_contradict_one_another_are_named_by_sku(seller: Any) -
         Rule(name, RuleScope(item=mug), RuleValues(share=share), "config") for name, share in (("#1", 30), ("#2", 40))
     )
 
-    (found,) = await problems(seller, rules=twice)
+    found, *_ = await problems(seller, rules=twice)
 
     assert found.kind is LintKind.RULES
-    assert "item MUG" in found.text
+    assert "for SKU MUG: " in found.text
     assert mug not in found.text
 
 

@@ -55,6 +55,7 @@ async def test_a_mapping_says_what_the_listing_and_its_key_mean(seller: Any) -> 
     assert done.changed == [("shop", pack)]
     stored, key = await listing_of(seller, pack), await key_of(seller, pack)
     assert (stored.item, stored.multiple, stored.mapped_by) == (item_id("MUG"), 6, "eve")
+    assert stored.mapped_at == seller.clock.now()
     assert (key.item, key.multiple, key.due_at) == (item_id("MUG"), 6, seller.clock.now())
 
 

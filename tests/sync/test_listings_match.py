@@ -44,6 +44,7 @@ def listing(sku: str | None, **fields: Any) -> StoredListing:
         "item": None,
         "multiple": 1,
         "mapped_by": "",
+        "mapped_at": None,
         "seen_at": AT,
         "gone_at": None,
         "keys": (number,),

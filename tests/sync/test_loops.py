@@ -365,11 +365,12 @@ def test_a_channel_whose_loops_end_by_a_bug_holds_up_no_raise_elsewhere(
                     await task
         (row,) = await stand.rows("channel")
         assert row.unreadable_since is not None
+        assert row.unreadable_why == "an error of channelsync itself; see its log"
         stand.agent.channels["shop"].unreadable = True  # as it is opened again
         async with stand.running():
             await stand.agent.clock.sleep(60)
         (row,) = await stand.rows("channel")
-        assert row.unreadable_since is None
+        assert (row.unreadable_since, row.unreadable_why) == (None, "")
 
     play(story)
 
@@ -546,3 +547,39 @@ def test_what_ran_out_is_released_as_often_as_the_schedule_says(play: Play, ever
 
 def test_a_finding_kind_exists_for_parts_that_fail() -> None:
     assert FindingKind.TASK_FAILED.value == "task failed"
+
+
+def test_numbers_of_a_channel_that_was_taken_out_are_the_other_ones_of_its_account_at_once(play: Play) -> None:
+    def of_the_other(connection: Any) -> None:
+        columns = "identity, orders_failed, unreadable_why, stop, zeroed, mode, reviewed, budgets, breaker"
+        connection.execute(text(f"INSERT INTO channel (name, {columns}) SELECT 'other', {columns} FROM channel"))
+        connection.execute(text("UPDATE quantity_key SET channel = 'other'"))
+
+    async def story(stand: Stand) -> None:
+        async with stand.running():
+            await stand.agent.clock.sleep(60)  # its listings are pulled, and not again for hours
+        await stand.agent.database.transact(of_the_other)
+        async with stand.running():
+            await stand.set_available(3)
+            await stand.agent.clock.sleep(120)
+        assert stand.number == 3
+        (key,) = await stand.rows("quantity_key")
+        assert key.channel == "shop"
+
+    play(story)
+
+
+def test_a_lowering_that_comes_up_while_a_raise_waits_for_budget_leaves_at_once(play: Play) -> None:
+    async def story(stand: Stand) -> None:
+        clock = stand.agent.clock
+        async with stand.running():
+            await clock.sleep(60)
+            stand.agent.channels["shop"].limiter.observe(150, 0.5)  # of 1,000, of which 200 are kept for what is urgent
+            await stand.set_available(9)
+            await clock.sleep(5)
+            assert stand.number == 5, "this is about a raise that waits"
+            await stand.set_available(2)
+            await clock.sleep(1)
+            assert stand.number == 2
+
+    play(story)

@@ -16,8 +16,9 @@ from channelsync.store.items import item_id
 from channelsync.sync.compare_all import Step, compare_all
 from channelsync.sync.guard_numbers import Numbers
 from channelsync.sync.measures import Measures, measure
+from channelsync.sync.orders_by_id import take_by_id
 from channelsync.sync.publish import publish_tick
-from channelsync.sync.take_orders import poll_orders, take_by_id
+from channelsync.sync.take_orders import poll_orders
 from channelsync.sync.targets import Target, compute_targets
 from channelsync_memory.shop import ShopShut
 

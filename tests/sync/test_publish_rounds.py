@@ -9,7 +9,8 @@ import pytest
 
 from channelsync.sdk.channel import Capabilities
 from channelsync.sync import publish
-from channelsync.sync.publish import ROUNDS_MAX, SURVEYED_AT_ONCE, Published
+from channelsync.sync.publish import ROUNDS_MAX, SURVEYED_AT_ONCE
+from channelsync.sync.read_numbers import Published
 from channelsync.sync.setup import ChannelSetup
 
 FULL = SURVEYED_AT_ONCE

@@ -16,7 +16,8 @@ from channelsync.domain.quantities import PositionKey
 from channelsync.sdk.values import KeyRead, PushResult, QuantityKey, QuantityUpdate
 from channelsync.store import keys, ledger, sent_writes
 from channelsync.store.items import item_id
-from channelsync.sync.publish import Published, publish_tick, read_keys
+from channelsync.sync.publish import publish_tick
+from channelsync.sync.read_numbers import Published, read_keys
 from channelsync_memory import MemoryChannel
 from channelsync_memory.world import memory_connector
 

@@ -111,6 +111,13 @@ async def test_a_channel_that_fails_is_trouble_and_the_seller_comes_first(seller
     await seller.database.transact(lambda c: channels.save_channel(c, "shop", orders_failed="no answer"))
     found = await seller.database.query(lambda c: status(c, seller.agent.setup, now))
     assert found.channels[0].trouble == "orders: no answer"
+    said = {"orders_failed": "", "unreadable_since": now, "unreadable_why": "it answered 503"}
+    await seller.database.transact(lambda c: channels.save_channel(c, "shop", **said))
+    found = await seller.database.query(lambda c: status(c, seller.agent.setup, now))
+    assert (
+        found.channels[0].trouble
+        == f"numbers cannot be read or written since {now:%Y-%m-%d %H:%M} UTC: it answered 503"
+    )
     breaker = b'{"failures":1,"retry_at":null,"pause":0.0,"needs_seller":"renew it"}'
     await seller.database.transact(lambda c: channels.save_channel(c, "shop", breaker=breaker))
     found = await seller.database.query(lambda c: status(c, seller.agent.setup, now))

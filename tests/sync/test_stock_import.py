@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +19,7 @@ from channelsync.sync.book_orders import Arrival, book_orders
 from channelsync.sync.stock import By, Refused
 from channelsync.sync.stock_import import BadRows, How, Imported, import_rows
 from channelsync.sync.stock_import_file import BadFile, read_file
-from channelsync.sync.stock_import_rows import Basis, Declared, refused_rows
+from channelsync.sync.stock_import_rows import Basis, Declared, refused_rows, understood
 from channelsync.sync.verify import verify
 
 HOUR = timedelta(hours=1)
@@ -479,11 +479,37 @@ def test_rows_are_numbered_by_their_first_line() -> None:
     assert [one.number for one in rows] == [2, 4]
 
 
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b" \r\n\t"])
+@pytest.mark.parametrize("encoding", ["", "utf-8"])
+def test_a_json_list_is_known_by_its_first_character(before: bytes, encoding: str) -> None:
+    file = read_file(
+        "stock.txt", before + b'[{"sku": "MUG", "units": 2},\n {"sku": "CUP", "units": 1}]', encoding=encoding
+    )
+
+    assert [row.fields for row in file.rows] == [{"sku": "MUG", "units": "2"}, {"sku": "CUP", "units": "1"}]
+    assert not file.no_line_end, "it ends with its bracket"
+
+
+@pytest.mark.parametrize(
+    ("told", "units", "problem"),
+    [("2", 2, ""), (" 2 ", 2, ""), ("2.0", None, "units is '2.0', not a whole number"), ("", None, "units is blank")],
+)
+def test_units_of_json_may_be_the_text_of_a_whole_number_as_in_csv(told: str, units: int | None, problem: str) -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    declared = Declared(basis="physical", as_of=now, location="main")
+    file = read_file("stock.jsonl", f'{{"sku": "MUG", "units": "{told}"}}\n'.encode())
+
+    good, bad = understood(file, declared, By(actor="import:stock.jsonl", run="test", now=now))
+
+    assert [row.units for row in good] == ([] if units is None else [units])
+    assert [row.reason for row in bad] == ([problem] if problem else [])
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
         ('{"sku":"MUG","units":2.0}', "units is 2.0, not a whole number"),
-        ('{"sku":"MUG","units":"2"}', 'units is "2", not a whole number'),
+        ('{"sku":"MUG","units":[2]}', "units is [2], not a whole number"),
         ('{"sku":"MUG","units":true}', "units is true, not a whole number"),
         ('{"sku":17,"units":2}', "sku is 17, not a text: put it in quotes"),
         ('{"sku":"MUG","units":2,"place":"main"}', "place is unknown"),

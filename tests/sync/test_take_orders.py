@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,22 +11,21 @@ import pytest
 
 from channelsync.domain.findings import FindingKind
 from channelsync.domain.orders import OrderSnapshot, OrderStatus
-from channelsync.sdk.errors import TryLater
-from channelsync.sdk.values import OrderPage, UnreadableOrder
-from channelsync.store import channels, orders, orders_view
+from channelsync.sdk.values import OrderPage
+from channelsync.store import channels, orders_view
 from channelsync.store.items import Item, add_items, item_id
 from channelsync.store.orders_view import OrdersWanted
 from channelsync.sync import take_orders
 from channelsync.sync.book_orders import expire_orders
 from channelsync.sync.housekeeping import keep_house
 from channelsync.sync.orders_by_hand import BookByHand, LineByHand, book_by_hand
-from channelsync.sync.take_orders import book_unmapped, poll_orders, take_by_id
+from channelsync.sync.take_orders import book_unmapped, poll_orders
 from channelsync_memory import MemoryChannel
 from channelsync_memory.shop import ShopShut, ShopSilent
 from channelsync_memory.world import memory_connector
 
 
-class PowerCut(Exception):
+class PowerCut(BaseException):
     """The process dies here."""
 
 
@@ -382,78 +381,6 @@ async def test_two_snapshots_of_one_version_that_differ_are_read_again_by_id(
 
     assert reserved == [4, 2, 2], "the list was believed once, then the order itself was asked for"
     assert await seller.hinted() == []
-
-
-class Forgetful(MemoryChannel):
-    """A channel that is asked for more orders than it can be, or fails when it is asked by id."""
-
-    asked: list[list[str]]
-    trouble: Exception | None = None
-
-    async def orders_by_id(self, wanted: Sequence[str]) -> Sequence[OrderSnapshot | UnreadableOrder]:
-        Forgetful.asked.append(list(wanted))
-        if Forgetful.trouble is not None:
-            raise Forgetful.trouble
-        return await super().orders_by_id(wanted)
-
-
-@pytest.fixture
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(Forgetful, "asked", [], raising=False)
-    monkeypatch.setattr(Forgetful, "trouble", None)
-    return memory_connector(Forgetful)
-
-
-async def hint(seller: Any, *names: str) -> None:
-    now = seller.clock.now()
-    await seller.database.transact(lambda c: orders.hint_orders(c, "shop", dict.fromkeys(names, "a webhook"), now))
-
-
-async def test_hinted_orders_are_read_by_id_as_many_in_a_call_as_go(open_seller: Any, forgetful: Any) -> None:
-    seller = await open_seller("shop", connectors={"shop": forgetful})
-    mug = await seller.sells("MUG", 99)
-    sales = [seller.shop().buy((seller.shop().items[mug], 1)).id for _ in range(60)]
-    await hint(seller, *sales, "unknown-order")
-
-    taken = await poll(seller)
-
-    assert [len(asked) for asked in Forgetful.asked] == [50, 11]
-    assert taken.booked == 60, "the poll brought them already, so the second read changes nothing"
-    assert (await seller.position("MUG")).reserved == 60
-    assert await seller.hinted() == []
-
-
-async def test_a_hint_stays_when_the_channel_cannot_be_asked(open_seller: Any, forgetful: Any) -> None:
-    seller = await open_seller("shop", connectors={"shop": forgetful})
-    await hint(seller, "sale-1")
-    Forgetful.trouble = TryLater("not now")
-
-    taken = await poll(seller)
-
-    assert taken.failed == "not now"
-    assert await seller.kinds() == [FindingKind.CHANNEL_DOWN]
-    assert await seller.hinted() == ["sale-1"]
-
-
-async def test_a_hint_that_comes_while_its_order_is_being_read_is_not_forgotten(
-    open_seller: Any, forgetful: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seller = await open_seller("shop", connectors={"shop": forgetful})
-    mug = await seller.sells("MUG", 9)
-    sale = seller.shop().buy((seller.shop().items[mug], 1))
-    await hint(seller, sale.id)
-    take = take_by_id
-
-    async def take_and_be_told_more(agent: Any, channel: Any, wanted: Sequence[str]) -> int:
-        taken: int = await take(agent, channel, wanted)
-        await seller.clock.sleep(1)
-        await hint(seller, *wanted)
-        return taken
-
-    monkeypatch.setattr(take_orders, "take_by_id", take_and_be_told_more)
-    await poll(seller)
-
-    assert await seller.hinted() == [sale.id]
 
 
 # Time limits

@@ -9,7 +9,7 @@ import pytest
 
 from channelsync.domain.findings import FindingKind
 from channelsync.sdk.errors import ChannelMisbehaved
-from channelsync.store import keys, listings
+from channelsync.store import channels, keys, listings
 from channelsync.sync.publish import publish_tick
 from channelsync.sync.pull_listings import pull_listings
 from channelsync.sync.take_orders import poll_orders
@@ -62,6 +62,8 @@ async def test_a_channel_whose_version_has_ended_is_found_and_none_of_its_listin
     with pytest.raises(ChannelMisbehaved):
         await pull_listings(seller.agent, seller.channel())
 
+    state = await seller.database.query(lambda c: channels.channel_state(c, "shop"))
+    assert (state.orders_failed, state.unreadable_why) == (REASON, REASON)
     (found,) = await seller.findings()
     assert (found.kind, REASON in found.summary) == (FindingKind.CHANNEL_DOWN, True)
     after = await seller.database.query(lambda c: keys.load_keys(c, ids))
@@ -71,3 +73,6 @@ async def test_a_channel_whose_version_has_ended_is_found_and_none_of_its_listin
     monkeypatch.setattr(Ending, "ended", False)
     assert (await poll_orders(seller.agent, seller.channel())).failed == ""
     assert await seller.findings() == []
+    assert (await publish_tick(seller.agent, seller.channel())).failed == ""
+    state = await seller.database.query(lambda c: channels.channel_state(c, "shop"))
+    assert (state.orders_failed, state.unreadable) == ("", "")

@@ -35,6 +35,7 @@ class FindingKind(StrEnum):
     HOOK_FAILING = "hook failing"
     WEBHOOKS = "webhooks"
     NUMBERS_WRONG = "numbers wrong"
+    STRANDED_UNITS = "stranded units"
     CLOCK_WRONG = "clock wrong"
 
 

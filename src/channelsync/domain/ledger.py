@@ -134,10 +134,19 @@ def available_moved(movements: Iterable[Movement]) -> set[str]:
 
     A shipment of what was reserved leaves that as it was.
     """
+    return {key.item for key, units in _available_moved(movements).items() if units}
+
+
+def available_lowered(movements: Iterable[Movement]) -> set[str]:
+    """The items of which some location has fewer available after these."""
+    return {key.item for key, units in _available_moved(movements).items() if units < 0}
+
+
+def _available_moved(movements: Iterable[Movement]) -> dict[PositionKey, int]:
     moved: dict[PositionKey, int] = {}
     for one in movements:
         moved[one.position] = moved.get(one.position, 0) + one.on_hand - one.reserved - one.withheld
-    return {key.item for key, units in moved.items() if units}
+    return moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,6 +124,10 @@ class OrderSnapshot:
         """Units of one of its lines still to be shipped: none once the order is cancelled."""
         return 0 if self.status is OrderStatus.CANCELLED else line.to_ship
 
+    def cancelled(self, line: OrderLine) -> int:
+        """Units of one of its lines that are cancelled: once the order is, also all that were to be shipped."""
+        return total(line.cancelled) + line.to_ship - self.to_ship(line)
+
     @property
     def content(self) -> str:
         """A digest of everything it says: two snapshots of one version with other content are told apart by it.

@@ -236,6 +236,7 @@ class RuleBook:
     """Rules, ready for many look-ups; never changes after it is made. Raises BadRule when two rules have one id.
 
     ties_channels: whether any of them makes what one channel may show depend on what others do.
+    locates_items: whether any of them says of some items, and not of all of a channel, which locations feed them.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -251,6 +252,10 @@ class RuleBook:
             said is not None
             for rule in self.rules
             for said in (rule.values.share, rule.values.ring_fenced, rule.values.last_units)
+        )
+        self.locates_items = any(
+            rule.values.locations and (rule.scope.item or rule.scope.listing or rule.scope.sku_class)
+            for rule in self.rules
         )
         self._items = {rule.scope.item for rule in self.rules}
         self._listings = {rule.scope.listing for rule in self.rules}

@@ -100,13 +100,13 @@ class _TimeSelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> _Ready:
         ready = self.wait(0)
-        if ready or (timeout is not None and timeout <= 0):
-            self.turns = 0 if ready else self.turns + 1
-            if self.turns > TURNS_MAX:
-                raise LabStalled(f"tasks have kept one another busy {TURNS_MAX:,} times, and no time has passed")
-            return ready
-        self.turns = 0
-        return self.when_idle(timeout)
+        turns, self.turns = self.turns + 1, 0  # 0 before an error as well: who winds up then has turns of its own
+        if ready or timeout is None or timeout > 0:
+            return ready or self.when_idle(timeout)
+        if turns > TURNS_MAX:
+            raise LabStalled(f"tasks have kept one another busy {TURNS_MAX:,} times, and no time has passed")
+        self.turns = turns
+        return ready
 
     def wait(self, timeout: float) -> _Ready:
         """What becomes ready within so many real seconds."""

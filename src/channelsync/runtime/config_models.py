@@ -219,7 +219,8 @@ class ChannelConfig(Group):
     """One account of the seller on one marketplace or shop."""
 
     name: Annotated[Name, Field(examples=["shop-uk"])]
-    """Letters, digits, - and _. Stands in orders, logs and findings: never change it."""
+    """Letters, digits, - and _. Stands in orders, logs and findings. Under another name the account's channel goes on
+    where it was; secrets in the vault and rules of the database, which name it, are to be given anew."""
 
     connector: Annotated[str, Field(examples=["memory"])]
     """Which code talks to it: the name of an installed connector; `channelsync config check` lists them."""

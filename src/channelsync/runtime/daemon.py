@@ -23,7 +23,6 @@ from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.runtime.config import Loaded, environment, load
 from channelsync.runtime.config_models import ChannelConfig
 from channelsync.runtime.first_look import look_before_publishing
-from channelsync.runtime.forgotten import close_forgotten
 from channelsync.runtime.hooks import keep_hooks
 from channelsync.runtime.logging import bound, lost_lines
 from channelsync.runtime.pauses import first_of_all, pause_after
@@ -31,6 +30,7 @@ from channelsync.runtime.receiver import refuse_bad_secrets
 from channelsync.runtime.reload import ChannelParts, Reloader
 from channelsync.runtime.reload_wishes import Reread
 from channelsync.runtime.signals import on_signals
+from channelsync.runtime.taken_out import look_at_taken_out
 from channelsync.runtime.tasks import tasks_kept
 from channelsync.runtime.ticker import keep_schedule
 from channelsync.runtime.vitals import daemon_life, keep_beating, keep_showing, publishing_workers, serve_metrics
@@ -107,7 +107,9 @@ async def run_daemon(
         with bound(run=agent.run):
             refuse_bad_secrets(loaded, catalogue, agent.clock)
             listener = stack.enter_context(listener_of(loaded.config))
-            daemon = Daemon(agent=agent, loaded=loaded, catalogue=catalogue, listener=listener)
+            daemon = Daemon(
+                agent=agent, loaded=loaded, catalogue=catalogue, listener=listener, only_observe=only_observe
+            )
             daemon.reloader = Reloader(
                 agent=agent,
                 loaded=loaded,
@@ -132,6 +134,7 @@ class Daemon:
     """The parts of one daemon and how they are kept going.
 
     loaded: the configuration in use; a reload puts another there. listener: of its server; None: it has none.
+    only_observe: it was started with --observe.
     reloader: reads the configuration anew; None: nothing does. running: the parts that keep channels, by channel.
     """
 
@@ -139,14 +142,15 @@ class Daemon:
     loaded: Loaded
     catalogue: Catalogue
     listener: socket.socket | None = None
+    only_observe: bool = False
     reloader: Reloader | None = None
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     begin: Callable[[ChannelConfig], asyncio.Task[None]] | None = None
 
     async def forget(self) -> None:
-        """Closes the findings about what was taken out of the configuration while no daemon ran."""
+        """Looks at what was taken out of the configuration while no daemon ran."""
         now = self.agent.clock.now()
-        await self.agent.database.transact(lambda c: close_forgotten(c, self.loaded.config, now))
+        await self.agent.database.transact(lambda c: look_at_taken_out(c, self.loaded.config, now))
 
     async def say_started(self) -> None:
         """The first line of the log: what runs here, on which database, with which channels in which mode."""
@@ -211,7 +215,11 @@ class Daemon:
         return shared
 
     def _facts(self) -> dict[str, object]:
-        return {"config": str(self.loaded.path.resolve()), "listen": self.loaded.config.web.listen}
+        return {
+            "config": str(self.loaded.path.resolve()),
+            "listen": self.loaded.config.web.listen,
+            "only_observe": self.only_observe,
+        }
 
     @property
     def _file(self) -> Path | None:

@@ -25,6 +25,7 @@ from channelsync.store.database_errors import DatabaseError
 from channelsync.store.inspection import inspect_postgresql, inspect_sqlite, sqlite_session
 from channelsync.store.migrations import check_schema
 from channelsync.store.standing import standing
+from channelsync.store.stranded import stranded_units
 from channelsync.store.vault import sealed_secrets
 from channelsync.sync import doctor
 from channelsync.sync.doctor import Diagnosis
@@ -85,6 +86,7 @@ def _told(connection: Connection, loaded: Loaded, catalogue: Catalogue, clock: C
         *doctor.clock_points(serving),
         *doctor.channel_points(found, setup),
         *_webhooks(loaded, catalogue, stand.events),
+        *doctor.stranded_points(stranded_units(connection, {one.name for one in loaded.config.locations})),
         *doctor.standing_points(stand, now, daemon_runs=found.alive),
         *doctor.sealed_points(sealed_secrets(connection), Seals(loaded.config.secrets.keys), names),
     ]

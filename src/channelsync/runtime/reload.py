@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_models import Config
-from channelsync.runtime.forgotten import close_forgotten
 from channelsync.runtime.logging import set_level
 from channelsync.runtime.reload_plan import Reload, reload_of
 from channelsync.runtime.reload_wishes import (
@@ -28,6 +27,7 @@ from channelsync.runtime.reload_wishes import (
     say_reloaded,
     told,
 )
+from channelsync.runtime.taken_out import look_at_taken_out
 from channelsync.runtime.wiring import setup_of
 from channelsync.sdk.discovery import Catalogue
 from channelsync.store import channels, runs
@@ -173,5 +173,5 @@ class _Begun:
 
 def _end(connection: Connection, begun: _Begun, config: Config, now: datetime) -> None:
     mark_changed(connection, begun.before, begun.after, begun.affected, now)
-    close_forgotten(connection, config, now)
+    look_at_taken_out(connection, config, now)
     runs.end_run(connection, begun.run, "done", now)

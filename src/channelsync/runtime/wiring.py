@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +38,7 @@ from channelsync.sync.open_channels import open_channel
 from channelsync.sync.orders_by_hand import by_hand
 from channelsync.sync.run_ids import new_run_id
 from channelsync.sync.setup import BY_HAND, ChannelSetup, Setup
+from channelsync.sync.status import only_observing
 from channelsync.sync.switches import mode_now
 from channelsync.sync.vault import Safe, Seals, filled
 from channelsync.sync.wake_ups import CHANGED
@@ -273,8 +274,8 @@ def setup_of(
     now: SKUs that the configuration names and that are no items yet become some; None: nothing is written.
     """
     config = loaded.config
-    item_of = _items_named(connection, config, now)
-    skus = classes_of(config)
+    ids, named = _items_named(connection, config, now)
+    item_of, skus = ids.__getitem__, classes_of(config)
     return Setup(
         channels={
             BY_HAND: by_hand(locations_by_priority(config)),
@@ -285,9 +286,18 @@ def setup_of(
         stored_rules=rules.stored_rules(connection),
         recipes=recipes_of(config, item_of),
         classes={item_of(sku): name for sku, name in skus.items()},
+        named=named,
         hot_probability=config.limits.hot_probability,
         housekeeping=config.schedule.housekeeping,
     )
+
+
+def setup_in_use(connection: Connection, loaded: Loaded, catalogue: Catalogue, now: datetime) -> Setup:
+    """The seller as `setup_of` knows it, with channels that are only observed where the daemons that run only observe.
+
+    For commands that show what is done; nothing is written.
+    """
+    return setup_of(connection, loaded, catalogue, only_observe=only_observing(connection, now))
 
 
 def _channel(channel: ChannelConfig, config: Config, catalogue: Catalogue, *, only_observe: bool) -> ChannelSetup:
@@ -316,8 +326,13 @@ def _channel(channel: ChannelConfig, config: Config, catalogue: Catalogue, *, on
     )
 
 
-def _items_named(connection: Connection, config: Config, now: datetime | None) -> Callable[[str], str]:
-    """Looks items up by the SKUs that the configuration names; unknown ones are added, unless now is None."""
+def _items_named(
+    connection: Connection, config: Config, now: datetime | None
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Item by SKU of those that the configuration names, and SKU by item; unknown ones are added, unless now is None.
+
+    The SKU of an item that goes by another one now is that.
+    """
     named = {one.sku for one in config.bundles} | {part.sku for one in config.bundles for part in one.parts}
     named |= {rule.sku for rule in config.rules if rule.sku is not None} | set(classes_of(config))
     known = items.items_by_sku(connection, named)
@@ -325,7 +340,7 @@ def _items_named(connection: Connection, config: Config, now: datetime | None) -
     if now is not None:
         items.add_items(connection, new, now)
     ids: Mapping[str, str] = {sku: item.id for sku, item in known.items()} | {item.sku: item.id for item in new}
-    return ids.__getitem__
+    return ids, {item.id: item.sku for item in (*known.values(), *new)}
 
 
 def worker_name(run: str) -> str:

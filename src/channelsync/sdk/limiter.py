@@ -185,6 +185,16 @@ class _Purse:
 _PURSE: ContextVar[_Purse | None] = ContextVar("channelsync_prepaid", default=None)
 
 
+@contextmanager
+def unpaid() -> Iterator[None]:
+    """Calls made inside a `prepaid` block and in here wait for their own budget, and leave its grant alone."""
+    token = _PURSE.set(None)
+    try:
+        yield
+    finally:
+        _PURSE.reset(token)
+
+
 def _purse_for(bucket: Bucket, cost: float) -> _Purse | None:
     purse = _PURSE.get()
     return purse if purse is not None and purse.bucket is bucket and purse.left >= cost else None

@@ -23,7 +23,8 @@ class ChannelState:
 
     cursor: where the order poll goes on; None: from the beginning. covered_to: orders that the channel had made
     visible up to then are booked; None: never read. orders_failed: why the last poll failed; empty: it did not.
-    unreadable_since: since when its numbers cannot be read; None: they can.
+    unreadable_since: since when its numbers cannot be read or written; None: they can. unreadable_why: what kept them
+    from it then.
     stop: "" | "raises" | "all". zeroed: holiday, everything shows 0. mode: "" as configured, else an override.
     connected_at: when its account was last connected, or found well again after the seller had to act: what a process
     learned of failures before does not count any more, and whoever has the channel open opens it anew.
@@ -44,8 +45,17 @@ class ChannelState:
     connected_at: datetime | None
     catch_up_since: datetime | None = None
     reviewed: str = ""
+    unreadable_why: str = ""
     budgets: bytes
     breaker: bytes
+
+    @property
+    def unreadable(self) -> str:
+        """That its numbers cannot be read or written, since when and why, to go on after "numbers"; empty: they can."""
+        if self.unreadable_since is None:
+            return ""
+        why = f": {self.unreadable_why}" if self.unreadable_why else ""
+        return f"cannot be read or written since {self.unreadable_since:%Y-%m-%d %H:%M} UTC{why}"
 
 
 def channel_state(connection: Connection, name: str) -> ChannelState:
@@ -111,6 +121,7 @@ _EMPTY: dict[str, object] = {
     "orders_asked_at": None,
     "orders_failed": "",
     "unreadable_since": None,
+    "unreadable_why": "",
     "stop": "",
     "zeroed": False,
     "mode": "",

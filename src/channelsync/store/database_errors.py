@@ -147,6 +147,11 @@ def understood(error: BaseException) -> DatabaseError | None:
     return meaning(f"{type(cause).__name__}: {cause}") if meaning else None
 
 
+def is_everybodys(error: Exception) -> bool:
+    """Whether it is the database's as a whole (it cannot be reached, it is full): no smaller unit of work succeeds."""
+    return isinstance(error, DatabaseError) and not isinstance(error, DatabaseConflict)
+
+
 def surely_rolled_back(error: Exception) -> bool:
     """Whether a commit that ended with this error certainly wrote nothing: the database itself answered so."""
     cause = error.orig if isinstance(error, DBAPIError) else error

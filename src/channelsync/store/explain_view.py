@@ -25,7 +25,8 @@ _PROVISIONAL = metadata.tables["provisional"]
 _PREDICTION = metadata.tables["prediction"]
 _FINDING = metadata.tables["finding"]
 
-PlainStep = tuple[str, int, int, str, str | None]
+PlainStep = tuple[str, int | None, int | None, str, str | None]
+"""A step of an offer as `sync.steps` stores it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Findings: opened once, closed once."""
+"""Findings: opened once, closed once, and current while they are open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from channelsync.store.among import among, values
 from channelsync.store.codec import dump, load
 from channelsync.store.prepared import run
 from channelsync.store.tables import metadata
-from channelsync.store.upsert import insert_ignoring
+from channelsync.store.upsert import upsert
 
 _FINDING = metadata.tables["finding"]
 
@@ -37,9 +37,9 @@ class StoredFinding:
 
 
 def open_findings(connection: Connection, findings: Iterable[Finding], now: datetime) -> None:
-    """Opens those that are not open yet."""
-    rows = [
-        {
+    """Opens those that are not open yet, and makes the others say what they say now; see `make_current`."""
+    rows = {
+        finding.fingerprint: {
             "fingerprint": finding.fingerprint,
             "kind": finding.kind.value,
             "channel": finding.channel,
@@ -51,9 +51,42 @@ def open_findings(connection: Connection, findings: Iterable[Finding], now: date
             "closed_why": "",
         }
         for finding in findings
-    ]
+    }
     if rows:
-        connection.execute(insert_ignoring(_FINDING, connection.dialect.name), rows)
+        statement = upsert(
+            _FINDING,
+            connection.dialect.name,
+            keys=("fingerprint",),
+            update=("summary", "evidence"),
+            unique_where="closed_at IS NULL",
+        )
+        connection.execute(statement, [rows[name] for name in sorted(rows)])
+
+
+def make_current(connection: Connection, findings: Iterable[Finding]) -> None:
+    """Gives open findings the summary and evidence of these; those that are not open stay so.
+
+    When they were opened stays as it was, so nobody is told of them again.
+    """
+    rows = {
+        finding.fingerprint: {
+            "b_fingerprint": finding.fingerprint,
+            "b_summary": finding.summary,
+            "b_evidence": dump(dict(finding.evidence)),
+        }
+        for finding in findings
+    }
+    if rows:
+        connection.execute(_make_current(), [rows[name] for name in sorted(rows)])
+
+
+@cache
+def _make_current() -> Update:
+    return (
+        update(_FINDING)
+        .where(_FINDING.c.fingerprint == bindparam("b_fingerprint"), _FINDING.c.closed_at.is_(None))
+        .values(summary=bindparam("b_summary"), evidence=bindparam("b_evidence"))
+    )
 
 
 def close_findings(connection: Connection, fingerprints: Iterable[str], why: str, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -192,17 +192,28 @@ def settle_effects(connection: Connection, effects: Iterable[tuple[str, str]], n
     )
 
 
-def mark_due(connection: Connection, items: Iterable[str], now: datetime, *, urgency: int = 1) -> None:
+URGENT: Final = 0
+"""Urgency of a key whose number may have to be lowered: it is looked at before all that only rises. Else it is 1."""
+
+
+def mark_due(
+    connection: Connection, items: Iterable[str], now: datetime, *, urgency: int = 1, lowered: Collection[str] = ()
+) -> None:
     """Puts every key that shows one of these items on the publisher's agenda.
 
-    Keys that are on it already for as early and as urgently stay as they are.
+    lowered: of the items those of which there is less, or less of their parts; their keys are urgent. Keys that are on
+    the agenda already for as early and as urgently stay as they are.
     They are locked first: one that a publisher is just taking off the agenda, by what it saw before, goes back on.
     """
     wanted = sorted(set(items))
     if not wanted:
         return
     _lock(connection, "item", wanted)
-    run(connection, _mark_due(connection.dialect.name, urgency), [{"items": values(connection, wanted), "b_now": now}])
+    urgent = [one for one in wanted if one in lowered]
+    for how, these in ((urgency, [one for one in wanted if one not in lowered]), (URGENT, urgent)):
+        if these:
+            listed = {"items": values(connection, these), "b_now": now}
+            run(connection, _mark_due(connection.dialect.name, how), [listed])
 
 
 def mark_keys_due(connection: Connection, ids: Iterable[int], at: datetime, *, urgency: int = 1) -> None:
@@ -215,7 +226,7 @@ def mark_keys_due(connection: Connection, ids: Iterable[int], at: datetime, *, u
 
 
 def due_change(connection: Connection, items: Iterable[str], ids: Iterable[int], now: datetime) -> Change:
-    """Puts keys on the agenda: those that show one of these items, and these themselves.
+    """Puts keys on the agenda, urgently: those that show one of these items, which orders took, and these themselves.
 
     The caller holds the positions of the items, which a publisher locks before it decides; so no key is locked first.
     """
@@ -227,7 +238,7 @@ def due_change(connection: Connection, items: Iterable[str], ids: Iterable[int],
 @cache
 def _mark_both_due(dialect: str) -> Update:
     these = or_(among(_KEY.c.item, "due_items", dialect), among(_KEY.c.id, "due_keys", dialect))
-    return update(_KEY).where(these, due_later(1)).values(due_at=bindparam("b_now"), urgency=more_urgent(1))
+    return update(_KEY).where(these, due_later(URGENT)).values(due_at=bindparam("b_now"), urgency=more_urgent(URGENT))
 
 
 @cache

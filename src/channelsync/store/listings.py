@@ -59,7 +59,10 @@ class SeenListing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredListing:
-    """A listing's row. item None: not mapped. gone_at: since when the channel no longer lists it."""
+    """A listing's row. item None: not mapped. gone_at: since when the channel no longer lists it.
+
+    mapped_by, mapped_at: who mapped it (or took that back) last, and when; None: nobody has.
+    """
 
     channel: str
     listing: str
@@ -75,6 +78,7 @@ class StoredListing:
     item: str | None
     multiple: int
     mapped_by: str
+    mapped_at: datetime | None
     seen_at: datetime
     gone_at: datetime | None
     keys: tuple[int, ...]
@@ -379,6 +383,7 @@ def _stored(row: Row[Any], keys: tuple[int, ...]) -> StoredListing:
         item=row.item,
         multiple=row.multiple,
         mapped_by=row.mapped_by,
+        mapped_at=row.mapped_at,
         seen_at=row.seen_at,
         gone_at=row.gone_at,
         keys=keys,

@@ -56,6 +56,7 @@ class ListingOnView:
 class ListingRow:
     """A listing in a list. mapped_to: the SKU of its item; multiple: base units in one of it; both None: not mapped.
 
+    mapped_by, mapped_at: as in `StoredListing`.
     shows, should_show: by its keys, in their order; None where it was never read, or is not computed.
     gone_at: since when the channel no longer lists it.
     """
@@ -72,6 +73,7 @@ class ListingRow:
     mapped_to: str | None
     multiple: int | None
     mapped_by: str
+    mapped_at: datetime | None
     shows: list[int | None]
     should_show: list[int | None]
     keys: list[int]
@@ -94,6 +96,7 @@ def listing_row(one: ListingOnView) -> ListingRow:
         mapped_to=one.item_sku,
         multiple=stored.multiple if one.item_sku else None,
         mapped_by=stored.mapped_by,
+        mapped_at=stored.mapped_at,
         shows=[key.value for key in one.keys],
         should_show=[key.target for key in one.keys],
         keys=[key.key for key in one.keys],

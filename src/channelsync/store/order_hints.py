@@ -38,11 +38,22 @@ def _select_hints() -> Select[Any]:
     )
 
 
-def hints_failed(connection: Connection, channel: str, orders: Sequence[str]) -> None:
-    """These orders could not be read by their ids; they stay on the list."""
+def hints_failed(connection: Connection, channel: str, orders: Sequence[str], asked: datetime, again: datetime) -> None:
+    """These orders could not be read by their ids, asked for at `asked`; they are to be read `again` then at the
+    earliest. What was hinted at since is to be read at once all the same."""
     connection.execute(
         update(_HINT)
-        .where(_HINT.c.channel == channel, among(_HINT.c.order, "orders", connection.dialect.name))
-        .values(attempts=_HINT.c.attempts + 1),
+        .where(
+            _HINT.c.channel == channel,
+            among(_HINT.c.order, "orders", connection.dialect.name),
+            _HINT.c.asked_at <= asked,
+        )
+        .values(attempts=_HINT.c.attempts + 1, asked_at=again),
         {"orders": values(connection, orders)},
     )
+
+
+def failed_hints(connection: Connection, channel: str) -> bool:
+    """Whether there are orders that were hinted at and could not be read by their ids until now."""
+    found = select(_HINT.c.order).where(_HINT.c.channel == channel, _HINT.c.attempts > 0).limit(1)
+    return connection.execute(found).first() is not None

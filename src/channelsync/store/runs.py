@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, or_, select, tuple_, update
 
 from channelsync.store.codec import dump, load
 from channelsync.store.tables import metadata
@@ -86,11 +86,26 @@ def latest_run(connection: Connection) -> tuple[str, datetime | None] | None:
     return None if row is None else (row.id, row.ended_at)
 
 
-def list_runs(connection: Connection, limit: int = 50, *, after: tuple[datetime, str] | None = None) -> list[Run]:
-    """The latest runs, newest first. after: only those behind this (begin, id)."""
+def list_runs(
+    connection: Connection,
+    limit: int = 50,
+    *,
+    after: tuple[datetime, str] | None = None,
+    since: datetime | None = None,
+    command: str = "",
+) -> list[Run]:
+    """The latest runs, newest first. after: only those behind this (begin, id). since: only those begun then or later.
+
+    command: only of this command, or of those that begin with these words; empty: of all.
+    """
     statement = select(_RUN).order_by(_RUN.c.started_at.desc(), _RUN.c.id.desc()).limit(limit)
     if after is not None:
         statement = statement.where(tuple_(_RUN.c.started_at, _RUN.c.id) < tuple_(*after))
+    if since is not None:
+        statement = statement.where(_RUN.c.started_at >= since)
+    if command:
+        begins = _RUN.c.command.startswith(f"{command} ", autoescape=True)
+        statement = statement.where(or_(_RUN.c.command == command, begins))
     return [_run(row) for row in connection.execute(statement)]
 
 
@@ -109,11 +124,6 @@ def record_change(connection: Connection, change: Change) -> None:
             }
         ],
     )
-
-
-def count_changes(connection: Connection, run: str) -> int:
-    """How many changes a run made."""
-    return connection.execute(select(func.count()).select_from(_CHANGE).where(_CHANGE.c.run == run)).scalar_one()
 
 
 def changes_of(connection: Connection, run: str, limit: int | None = None) -> list[Change]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -56,17 +56,3 @@ def items_shown(connection: Connection, ids: Sequence[int]) -> set[str]:
 def _select_items(dialect: str) -> Select[Any]:
     theirs = select(_KEY.c.item).where(among(_KEY.c.id, "ids", dialect))
     return theirs.where(_KEY.c.ours.is_(True), _KEY.c.item.is_not(None)).distinct()
-
-
-def channels_showing(connection: Connection, items: Collection[str]) -> list[tuple[str, str]]:
-    """(item, channel) for every channel with a key of ours that shows one of these items."""
-    if not items:
-        return []
-    listed = {"items": values(connection, sorted(items))}
-    return [(item, channel) for item, channel in fetch(connection, _select_showing(connection.dialect.name), listed)]
-
-
-@cache
-def _select_showing(dialect: str) -> Select[Any]:
-    shown = select(_KEY.c.item, _KEY.c.channel).where(among(_KEY.c.item, "items", dialect), _KEY.c.ours.is_(True))
-    return shown.distinct()

@@ -8,20 +8,27 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, or_
+from sqlalchemy import Table, or_, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
 
 def upsert(
-    table: Table, dialect: str, *, keys: Sequence[str], update: Sequence[str] = (), add: Sequence[str] = ()
+    table: Table,
+    dialect: str,
+    *,
+    keys: Sequence[str],
+    update: Sequence[str] = (),
+    add: Sequence[str] = (),
+    unique_where: str = "",
 ) -> Insert:
     """Inserts rows; one that is there already, by the unique columns `keys`, is changed where it differs.
 
-    update: columns that get the row's value. add: columns to whose number the row's is added. A row that would
-    change nothing writes nothing, not even a dead version in PostgreSQL.
+    update: columns that get the row's value. add: columns to whose number the row's is added. unique_where: the
+    condition of the index that makes `keys` unique; empty: it has none. A row that would change nothing writes
+    nothing, not even a dead version in PostgreSQL.
     """
-    return _upsert(table, dialect, tuple(keys), tuple(update), tuple(add))
+    return _upsert(table, dialect, tuple(keys), tuple(update), tuple(add), unique_where)
 
 
 @cache
@@ -39,14 +46,24 @@ def insert_ignoring(table: Table, dialect: str) -> Insert:
 
 
 @cache
-def _upsert(table: Table, dialect: str, keys: tuple[str, ...], update: tuple[str, ...], add: tuple[str, ...]) -> Insert:
+def _upsert(
+    table: Table,
+    dialect: str,
+    keys: tuple[str, ...],
+    update: tuple[str, ...],
+    add: tuple[str, ...],
+    unique_where: str,
+) -> Insert:
     statement = _insert(table, dialect)
     excluded = statement.excluded
     changes = {name: excluded[name] for name in update} | {name: table.c[name] + excluded[name] for name in add}
     differs = or_(
         *(table.c[name].is_distinct_from(excluded[name]) for name in update), *(excluded[name] != 0 for name in add)
     )
-    changing: Insert = statement.on_conflict_do_update(index_elements=list(keys), set_=changes, where=differs)
+    among = text(unique_where) if unique_where else None
+    changing: Insert = statement.on_conflict_do_update(
+        index_elements=list(keys), index_where=among, set_=changes, where=differs
+    )
     return changing
 
 

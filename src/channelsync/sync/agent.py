@@ -37,6 +37,8 @@ class OpenChannel:
     closing: it is being closed: a push under way may end, and no other is begun.
     wake_orders, wake_publisher: set by whoever knows that there is something to do before the next tick.
     wake_hinted: set by whoever noted orders that are to be read by their ids. hints: see `HintsCounted`.
+    orders_urgent: the next poll of orders explains a number, so it may spend what is kept for urgent calls.
+    rows_at_most: by key, how many rows the call that writes it may have: the outcome of its last one was unknown.
     """
 
     setup: ChannelSetup
@@ -51,6 +53,8 @@ class OpenChannel:
     wake_publisher: asyncio.Event = field(default_factory=asyncio.Event)
     wake_hinted: asyncio.Event = field(default_factory=asyncio.Event)
     hints: HintsCounted = field(default_factory=HintsCounted)
+    orders_urgent: bool = False
+    rows_at_most: dict[int, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -103,9 +107,10 @@ class Agent:
                 return
 
     def wake_orders(self, identity: str) -> None:
-        """Something may have been ordered at this account: all its channels ask for orders now."""
+        """A number of this account moved and no order says why: all its channels ask for orders now, urgently."""
         for channel in self.channels.values():
             if channel.identity == identity:
+                channel.orders_urgent = True
                 channel.wake_orders.set()
 
     def wake_publishers(self) -> None:

@@ -12,7 +12,7 @@ from channelsync.sdk.paging import in_batches
 from channelsync.store import audits, findings
 from channelsync.sync import accounts
 from channelsync.sync.agent import Agent, OpenChannel
-from channelsync.sync.take_orders import IDS_PER_CALL, take_by_id
+from channelsync.sync.orders_by_id import IDS_PER_CALL, take_by_id
 
 
 @dataclass(frozen=True, slots=True)

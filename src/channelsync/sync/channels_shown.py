@@ -10,12 +10,13 @@ from sqlalchemy import Connection
 from channelsync.store import channels
 from channelsync.store.channels_view import ChannelNumbers, channel_numbers
 from channelsync.sync.setup import BY_HAND, Setup
-from channelsync.sync.switches import mode_now, stop_now
+from channelsync.sync.switches import mode_by, mode_now, stop_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelOnView:
-    """One channel as it is now. connector: its code. stopped: "", "raises" or "all".
+    """One channel as it is now. connector: its code. mode_by: "run --observe" where that keeps a live channel from
+    being written to. stopped: "", "raises" or "all".
 
     The rest as in `ChannelState` and `ChannelNumbers`.
     """
@@ -24,6 +25,7 @@ class ChannelOnView:
     connector: str
     identity: str
     mode: str
+    mode_by: str
     stopped: str
     stopped_by: str
     on_holiday: bool
@@ -31,6 +33,7 @@ class ChannelOnView:
     covered_to: datetime | None
     orders_failed: str
     unreadable_since: datetime | None
+    unreadable_why: str
     numbers: int
     waiting: int
     hot: int
@@ -53,6 +56,7 @@ def view_channels(connection: Connection, setup: Setup) -> list[ChannelOnView]:
                 connector=one.connector,
                 identity=state.identity if state else "",
                 mode=mode_now(one, state),
+                mode_by=mode_by(one, state),
                 stopped=stopped,
                 stopped_by=by,
                 on_holiday=bool(state and state.zeroed),
@@ -60,6 +64,7 @@ def view_channels(connection: Connection, setup: Setup) -> list[ChannelOnView]:
                 covered_to=state.covered_to if state else None,
                 orders_failed=state.orders_failed if state else "",
                 unreadable_since=state.unreadable_since if state else None,
+                unreadable_why=state.unreadable_why if state else "",
                 numbers=counted.numbers,
                 waiting=counted.waiting,
                 hot=counted.hot,

@@ -28,8 +28,9 @@ from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.catch_up import behind
 from channelsync.sync.observe import predict
 from channelsync.sync.setup import Setup
+from channelsync.sync.steps import plain_steps
 from channelsync.sync.switches import mode_now, stop_now
-from channelsync.sync.targets import Target, compute_targets, plain_steps
+from channelsync.sync.targets import Target, compute_targets
 from channelsync.sync.unseen import look_for_writes, tells_more_from
 from channelsync.sync.write_limits import load_rations, observed_rations, tell_blocked
 
@@ -45,16 +46,14 @@ _STOPS = {"": 0, "raises": 1, "all": 2}
 class Survey:
     """What the due keys of an account need. writes: in the order in which they go out, lowerings first.
 
-    lowerings: of the writes, those that lower. reads: keys to read first. ready: writes that wait for no read of other
-    keys; filled in by the publisher. waiting: keys looked at again later. blocked: those whose lowering the channel
-    takes no write for, with the time until which that is so.
+    lowerings: of the writes, those that lower. reads: keys to read first. waiting: keys looked at again later.
+    blocked: those whose lowering the channel takes no write for, with the time until which that is so.
     observed: of channels to which nothing is written.
     """
 
     writes: list[int] = field(default_factory=list)
     lowerings: set[int] = field(default_factory=set)
     reads: list[int] = field(default_factory=list)
-    ready: list[int] = field(default_factory=list)
     waiting: int = 0
     settled: int = 0
     decisions: dict[int, Decision] = field(default_factory=dict)
@@ -335,5 +334,5 @@ def _row(target: Target, decision: Decision, generation: int, run: str, now: dat
         "reason": decision.why,
         "visible_at": None,
         "closed_at": None,
-        "why": dump({"decision": decision.why, "steps": plain_steps(target.offer)}),
+        "why": dump({"decision": decision.why, "steps": plain_steps(target.offer, target.unsaid)}),
     }

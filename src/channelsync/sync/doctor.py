@@ -10,6 +10,7 @@ from typing import Literal
 from channelsync.store.daemons import ServingProcess
 from channelsync.store.inspection import PostgresqlFacts, SqliteFacts
 from channelsync.store.standing import Standing
+from channelsync.store.stranded import Stranded
 from channelsync.store.vault import SealedSecret
 from channelsync.sync.readiness import CLOCK_AMBER
 from channelsync.sync.setup import Setup
@@ -243,6 +244,12 @@ def standing_points(stand: Standing, now: datetime, *, daemon_runs: bool) -> Ite
     if stand.findings:
         many = sum(stand.findings.values())
         yield notice("findings", f"{many} are open", "See `channelsync findings list`.")
+
+
+def stranded_points(stranded: Sequence[Stranded]) -> Iterator[Diagnosis]:
+    """Units at locations that are not configured."""
+    for one in stranded:
+        yield wrong("locations", one.found, one.advice)
 
 
 def sealed_points(sealed: Sequence[SealedSecret], seals: Seals, channels: Sequence[str]) -> Iterator[Diagnosis]:

@@ -1,15 +1,15 @@
 """Why this number: for one SKU, every position and every number behind its listings, now or at a past time.
 
-Now: what is there and who has reserved it; per number the target with every step and the rule that bit, what the
-channel last showed, what it must be showing, what is on its way, and the next step. At a past time: the positions
-replayed from the ledger as it was known then, the write that was in force with the steps that were stored with it,
-and the reads around it.
+Now: what is there and who has reserved it; what parts make of a bundle; per number the target with every step and the
+rule that bit, what the channel last showed, what it must be showing, what is on its way, and the next step. At a past
+time: the positions replayed from the ledger as it was known then, the write that was in force with the steps that were
+stored with it when it was sent, and the reads around it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -30,13 +30,16 @@ from channelsync.store.explain_view import (
     StoredRead,
     StoredWrite,
 )
-from channelsync.store.items import Item, items_by_id
+from channelsync.store.items import Item
 from channelsync.store.keys import KeyRecord
 from channelsync.sync.decide_writes import next_steps
+from channelsync.sync.explain_bundles import BundleWhy, bundle_at
+from channelsync.sync.item_names import named, skus_of
 from channelsync.sync.measures import Measures
 from channelsync.sync.setup import Setup
+from channelsync.sync.steps import PlainStep, plain_steps
 from channelsync.sync.switches import mode_now
-from channelsync.sync.targets import PlainStep, Target, compute_targets, plain_steps
+from channelsync.sync.targets import Target, compute_targets
 
 WRITES_SHOWN = 5
 READS_SHOWN = 5
@@ -60,11 +63,14 @@ class PositionWhy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepWhy:
-    """One step from available to shown. rule: the rule that asked for it, with its source; empty: none did."""
+    """One step from available to shown. rule: the rule that asked for it, with its source; empty: none did.
+
+    before, after: None where nobody has said how many units there are.
+    """
 
     step: str
-    before: int
-    after: int
+    before: int | None
+    after: int | None
     why: str
     rule: str
 
@@ -83,7 +89,9 @@ class NumberWhy:
     """One number of a channel. Units: what a buyer may buy of the listing; `multiple` base units each.
 
     shown: as read last, None: never. should: as it should be; None: not known (at a past time without a write;
-    now where nobody has said how many units there are).
+    now where nobody has said how many units there are, and it is not to be lowered). steps: how that came about.
+    said_at: at a past time, when that was computed: the write in force was sent then, or the prediction made, so that
+    units moved since are not in it. None: now, or there was none.
     expected: what it must be showing, all booked orders having had their effect; now only. action, why: the next
     step; at a past time the write in force and why it was sent. in_force: that write; None: none was.
     reads: newest first; at a past time those around it, oldest first; none
@@ -99,6 +107,7 @@ class NumberWhy:
     shown_at: datetime | None
     should: int | None
     steps: tuple[StepWhy, ...]
+    said_at: datetime | None
     expected: tuple[Expected, ...]
     action: str
     why: str
@@ -126,7 +135,8 @@ class ChannelsOwn:
 class Explanation:
     """Why an item's numbers are what they are. past: as of an earlier time. in_bundles: SKUs that are made of it.
 
-    channels_own: see `ChannelsOwn`; as they are now, at a past time too.
+    channels_own: see `ChannelsOwn`; as they are now, at a past time too. bundle: of a bundle, what its parts make of it
+    at each location, by its recipe of now; empty: it is none.
     """
 
     sku: str
@@ -139,6 +149,7 @@ class Explanation:
     numbers: tuple[NumberWhy, ...]
     channels_own: tuple[ChannelsOwn, ...]
     findings: tuple[FindingAbout, ...]
+    bundle: tuple[BundleWhy, ...] = ()
 
 
 def explain_now(
@@ -157,7 +168,7 @@ def explain_now(
     targets = compute_targets(connection, setup, measures, agenda.chosen_keys(connection, only, [item.id]))
     states = channels.channel_states(connection)
     steps = next_steps(connection, setup, targets, states, now)
-    return _explained(
+    found = _explained(
         connection,
         setup,
         item,
@@ -165,10 +176,12 @@ def explain_now(
         past=False,
         positions=[_position(one, skus, reserved) for _, one in sorted(positions.items())],
         numbers=[
-            _number_now(connection, setup, target, steps[key], states, now) for key, target in sorted(targets.items())
+            _number_now(connection, setup, target, steps[key], states, skus, now)
+            for key, target in sorted(targets.items())
         ],
         only=only,
     )
+    return replace(found, bundle=bundle_at(item.id, setup, positions.values(), skus))
 
 
 def explain_then(
@@ -178,16 +191,18 @@ def explain_then(
     skus = _skus(connection, setup, item)
     entries = explain_view.entries_until(connection, sorted(reachable(item.id, setup.recipes)), at)
     records = keys.load_keys(connection, agenda.chosen_keys(connection, only, [item.id]))
-    return _explained(
+    positions = {key: replay(key, rows) for key, rows in sorted(entries.items())}
+    found = _explained(
         connection,
         setup,
         item,
         at,
         past=True,
-        positions=[_position(replay(key, rows), skus, _reserved_then(rows)) for key, rows in sorted(entries.items())],
-        numbers=[_number_then(connection, setup, record, at) for _, record in sorted(records.items())],
+        positions=[_position(one, skus, _reserved_then(entries[key])) for key, one in positions.items()],
+        numbers=[_number_then(connection, setup, record, skus, at) for _, record in sorted(records.items())],
         only=only,
     )
+    return replace(found, bundle=bundle_at(item.id, setup, positions.values(), skus))
 
 
 def _explained(
@@ -222,9 +237,8 @@ def _explained(
 
 
 def _skus(connection: Connection, setup: Setup, item: Item) -> dict[str, str]:
-    """The SKUs of the item, of what it is made of, and of what is made of it."""
-    wanted = reachable(item.id, setup.recipes) | setup.affected.get(item.id, frozenset())
-    return {name: one.sku for name, one in items_by_id(connection, wanted).items()}
+    """The SKUs of the item, of what it is made of, of what is made of it, and of what rules name."""
+    return skus_of(connection, setup, reachable(item.id, setup.recipes) | setup.shown_by(item.id))
 
 
 def _position(position: Position, skus: Mapping[str, str], reserved: Sequence[ReservedUnits]) -> PositionWhy:
@@ -272,6 +286,7 @@ def _number_now(
     target: Target,
     decision: Decision,
     states: Mapping[str, ChannelState],
+    skus: Mapping[str, str],
     now: datetime,
 ) -> NumberWhy:
     record = target.key
@@ -287,14 +302,15 @@ def _number_now(
         multiple=record.multiple,
         shown=seen.shown,
         shown_at=seen.seen_at,
-        should=None if target.unstated and decision.action == "none" else max(0, timing.written(target.units)),
-        steps=_steps(setup, plain_steps(target.offer)),
+        should=target.should_show(decision, timing),
+        steps=_steps(setup, plain_steps(target.offer, target.unsaid), skus),
+        said_at=None,
         expected=tuple(
             Expected(low=one.low, high=one.high, generation=one.write.generation if one.write else None)
             for one in expected_now(record.state, timing)
         ),
         action=decision.action,
-        why=decision.why,
+        why=named(decision.why, skus),
         question=record.held,
         due_at=record.due_at,
         not_before=record.not_before,
@@ -308,7 +324,9 @@ def _number_now(
     )
 
 
-def _number_then(connection: Connection, setup: Setup, record: KeyRecord, at: datetime) -> NumberWhy:
+def _number_then(
+    connection: Connection, setup: Setup, record: KeyRecord, skus: Mapping[str, str], at: datetime
+) -> NumberWhy:
     """What was stored of a number at a past time. The write in force says why; while observing, the prediction does."""
     before = explain_view.reads_until(connection, record.id, at, AROUND)
     after = explain_view.reads_after(connection, record.id, at, AROUND) if before else []
@@ -316,7 +334,7 @@ def _number_then(connection: Connection, setup: Setup, record: KeyRecord, at: da
     in_force = _in_force(sent)
     predicted = explain_view.prediction_at(connection, record.id, at)
     observed = predicted is not None and (in_force is None or predicted.at > in_force.sent_at)
-    should, steps = _said_then(in_force, predicted if observed else None)
+    should, steps, said_at = _said_then(in_force, predicted if observed else None)
     action = "predicted" if observed else "written" if in_force is not None else ""
     return NumberWhy(
         channel=record.channel,
@@ -327,10 +345,11 @@ def _number_then(connection: Connection, setup: Setup, record: KeyRecord, at: da
         shown=before[0].value if before else None,
         shown_at=before[0].answered_at if before else None,
         should=should,
-        steps=_steps(setup, steps),
+        steps=_steps(setup, steps, skus),
+        said_at=said_at,
         expected=(),
         action=action,
-        why=in_force.why if in_force is not None and not observed else "",
+        why=named(in_force.why, skus) if in_force is not None and not observed else "",
         question="",
         due_at=None,
         not_before=None,
@@ -346,10 +365,10 @@ def _number_then(connection: Connection, setup: Setup, record: KeyRecord, at: da
 
 def _said_then(
     written: StoredWrite | None, predicted: StoredPrediction | None
-) -> tuple[int | None, tuple[PlainStep, ...]]:
+) -> tuple[int | None, tuple[PlainStep, ...], datetime | None]:
     if predicted is not None:
-        return predicted.target, predicted.steps
-    return (None, ()) if written is None else (written.value, written.steps)
+        return predicted.target, predicted.steps, predicted.at
+    return (None, (), None) if written is None else (written.value, written.steps, written.sent_at)
 
 
 def _in_force(sent: Sequence[StoredWrite]) -> StoredWrite | None:
@@ -357,8 +376,8 @@ def _in_force(sent: Sequence[StoredWrite]) -> StoredWrite | None:
     return next((one for one in sent if one.outcome in ("", "accepted", "unknown")), None)
 
 
-def _steps(setup: Setup, steps: Sequence[PlainStep]) -> tuple[StepWhy, ...]:
-    rules = {rule.id: str(rule) for rule in setup.rule_book.rules}
+def _steps(setup: Setup, steps: Sequence[PlainStep], skus: Mapping[str, str]) -> tuple[StepWhy, ...]:
+    rules = {rule.id: named(str(rule), skus) for rule in setup.rule_book.rules}
     return tuple(
         StepWhy(step=name, before=before, after=after, why=why, rule=rules.get(rule, f"rule {rule}") if rule else "")
         for name, before, after, why, rule in steps

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection
 
 from channelsync.store.database import Database
-from channelsync.store.database_errors import DatabaseConflict, DatabaseError
+from channelsync.store.database_errors import is_everybodys
 
 log = structlog.get_logger(__name__)
 
@@ -108,8 +108,7 @@ class GroupCommit(Generic[Given, Outcome, Result]):
         try:
             outcome = await self._database.transact(lambda connection: self._unit(connection, given))
         except Exception as error:  # noqa: BLE001 - handed to the caller whose it is
-            everybodys = isinstance(error, DatabaseError) and not isinstance(error, DatabaseConflict)
-            if len(batch) > 1 and not everybodys:
+            if len(batch) > 1 and not is_everybodys(error):
                 for one in batch:
                     await self._commit([one])
                 return

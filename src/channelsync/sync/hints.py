@@ -20,7 +20,7 @@ from channelsync.store import keys, orders
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.leasing import Leases
 from channelsync.sync.needs_seller import waits_for_seller, works_again
-from channelsync.sync.take_orders import read_hinted
+from channelsync.sync.orders_by_id import read_hinted
 
 log = structlog.get_logger(__name__)
 
@@ -73,12 +73,8 @@ async def read_hints(agent: Agent, channel: OpenChannel, leases: Leases) -> None
         await channel.wake_hinted.wait()
         channel.wake_hinted.clear()
         if leases.held(channel.identity):
-            try:
-                booked = await read_hinted(agent, channel)
-            except ChannelError as error:  # they stay noted: the next poll reads them
-                log.warning("hints.not_read", channel=channel.name, reason=str(error))
-            else:
-                log.debug("hints.read", channel=channel.name, booked=booked)
+            booked = await read_hinted(agent, channel)
+            log.debug("hints.read", channel=channel.name, booked=booked)
         await agent.clock.sleep(READ_AT_MOST_EVERY)
 
 

@@ -26,6 +26,7 @@ from channelsync.store import findings, inbox
 from channelsync.store.database import Database
 from channelsync.store.database_errors import DatabaseError
 from channelsync.store.inbox import Arrived, Delivery, Kept
+from channelsync.store.texts import told_briefly
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.group_commit import GroupCommit
 from channelsync.sync.hints import Noted, follow, note_hints
@@ -46,7 +47,7 @@ ATTEMPTS = 5
 KEEP_BODIES, KEEP_DELIVERIES = timedelta(days=7), timedelta(days=30)
 
 _AT_ONCE = 200
-_NAME_MAX, _WHY_MAX = 200, 500
+_NAME_MAX = 200
 _LOOK_EVERY_SECONDS = 2.0
 _REST_SECONDS = 0.1
 _TOGETHER_SECONDS = 0.2
@@ -196,7 +197,7 @@ async def follow_new(agent: Agent, channel: OpenChannel) -> Followed:
         except DatabaseError:
             raise
         except Exception as error:  # noqa: BLE001 - one of them cannot be followed; its neighbours can
-            log.warning("inbox.batch_failed", channel=channel.name, deliveries=len(some), reason=_reason(error))
+            log.warning("inbox.batch_failed", channel=channel.name, deliveries=len(some), reason=told_briefly(error))
             for one in some:
                 outcome = await _follow_alone(agent, channel, one)
                 total = Followed(total.done + outcome.done, total.parked + outcome.parked)
@@ -217,7 +218,7 @@ async def _follow_alone(agent: Agent, channel: OpenChannel, one: Delivery) -> Fo
     except DatabaseError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is this one's own
-        why = _reason(error)
+        why = told_briefly(error)
         now = agent.clock.now()
         parked = await agent.database.transact(lambda c: _failed(c, one, why, now))
         log.warning("inbox.not_followed", channel=channel.name, event_id=one.event, parked=parked, reason=why)
@@ -238,10 +239,6 @@ def _following(agent: Agent, channel: OpenChannel, some: Sequence[Delivery]) -> 
         return noted
 
     return unit
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".replace("\x00", "\\x00")[:_WHY_MAX]
 
 
 def _hint(one: Delivery) -> WebhookHint:

@@ -18,6 +18,7 @@ from channelsync.store.listings import get_listings
 from channelsync.store.runs import Change
 from channelsync.sync.items_new import ITEM, add_new_items
 from channelsync.sync.listings_map import Wanted, map_listings
+from channelsync.sync.oversold import rename_oversold
 from channelsync.sync.setup import Setup
 from channelsync.sync.stock import By, Moves, Refused, change_positions, unknown_sku, whole_units, wrong_location
 
@@ -43,14 +44,14 @@ def item_itself(connection: Connection, sku: str) -> Item:
     return found
 
 
-def rename(connection: Connection, setup: Setup, by: By, item: Item, sku: str) -> None:
+def rename(connection: Connection, setup: Setup, by: By, item: Item, sku: str) -> bool:
     """Gives an item another SKU; the one it had becomes a further one, so that nothing that names it is lost.
 
-    Raises Refused where the text leads to another item, or is none.
+    Returns whether it was another one. Raises Refused where the text leads to another item, or is none.
     """
     _checked(sku)
     if sku == item.sku:
-        return
+        return False
     if item_moves.alias_of(connection, sku) == item.id:
         drop_alias(connection, by, sku)
     _must_be_free(connection, sku)
@@ -58,7 +59,9 @@ def rename(connection: Connection, setup: Setup, by: By, item: Item, sku: str) -
     change = Change(run=by.run, kind=ITEM, subject=item.id, before={"sku": item.sku}, after={"sku": sku}, at=by.now)
     runs.record_change(connection, change)
     _give(connection, by, item.sku, item.id)
+    rename_oversold(connection, item.id)
     keys.mark_due(connection, setup.shown_by(item.id), by.now)
+    return True
 
 
 def add_alias(connection: Connection, by: By, item: Item, sku: str) -> bool:

@@ -15,8 +15,10 @@ from channelsync.store import items, listings_view
 from channelsync.store.items import Item
 from channelsync.store.listings import StoredListing
 from channelsync.store.listings_view import ListingOnView, Sharer
+from channelsync.sync.item_names import named
 from channelsync.sync.listings_match import barcode_form
 from channelsync.sync.measures import measure
+from channelsync.sync.rule_reach import IdleRule, idle_rules
 from channelsync.sync.setup import ChannelSetup, Setup
 from channelsync.sync.unstated import LeftAlone, left_alone
 
@@ -36,6 +38,7 @@ class LintKind(StrEnum):
     UNTRACKED = "untracked"
     GONE = "gone, still mapped"
     RULES = "rules contradict"
+    IDLE_RULE = "rule reaches nothing"
     SKU_CHANGED = "SKU changed"
     ZERO_ENDS = "0 ends it"
 
@@ -63,11 +66,12 @@ class _Looked:
     stated: set[str]
     left_alone: Sequence[LeftAlone]
     skus_then: dict[tuple[str, str], str | None]
+    idle_rules: Sequence[IdleRule]
 
     def sku(self, item: str) -> str:
-        """The SKU of an item."""
+        """The SKU of an item; of one that is no item yet, as the configuration has it."""
         known = self.items.get(item)
-        return known.sku if known else item
+        return known.sku if known else self.setup.named.get(item, item)
 
     @property
     def stored(self) -> Iterator[StoredListing]:
@@ -89,6 +93,7 @@ def lint(connection: Connection, setup: Setup, now: datetime) -> list[Problem]:
         stated=listings_view.stated_items(connection),
         left_alone=left_alone(connection, setup, measure(connection, setup, now)),
         skus_then=listings_view.skus_when_mapped(connection),
+        idle_rules=idle_rules(connection, setup, setup.rule_book.rules),
     )
     found = [problem for check in _CHECKS for problem in check(looked)]
     order = {kind: place for place, kind in enumerate(LintKind)}
@@ -293,12 +298,17 @@ def _gone(looked: _Looked) -> Iterator[Problem]:
 
 
 def _rules(looked: _Looked) -> Iterator[Problem]:
-    named = {rule.scope.item for rule in looked.setup.rules if rule.scope.item}
-    for conflict in conflicts(looked.setup.rules):
-        text = conflict.text
-        for item in named:
-            text = text.replace(f"item {item}", f"item {looked.sku(item)}")
-        yield Problem(LintKind.RULES, "", "", text)
+    rules = looked.setup.rules
+    skus = {rule.scope.item: looked.sku(rule.scope.item) for rule in rules if rule.scope.item}
+    for conflict in conflicts(rules):
+        yield Problem(LintKind.RULES, "", "", named(conflict.text, skus))
+
+
+def _idle_rules(looked: _Looked) -> Iterator[Problem]:
+    for one in looked.idle_rules:
+        named = one.rule.scope.channel or ""
+        text = f"rule {one.rule.id}: {one.what}; {one.remedy}"
+        yield Problem(LintKind.IDLE_RULE, named if named in looked.setup.channels else "", "", text)
 
 
 def _changed_skus(looked: _Looked) -> Iterator[Problem]:
@@ -341,6 +351,7 @@ _CHECKS: Sequence[Callable[[_Looked], Iterator[Problem]]] = (
     _untracked,
     _gone,
     _rules,
+    _idle_rules,
     _changed_skus,
     _zero_ends,
 )

@@ -15,11 +15,12 @@ from typing import Any
 
 import structlog
 
-from channelsync.sdk.budgets import spending
+from channelsync.sdk.budgets import Lane, in_lane, spending
 from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.tasks import set_or_after
 from channelsync.store import agenda, channels, key_reads, keys
 from channelsync.store.database_errors import DatabaseError
+from channelsync.store.former import former_channels, left_behind
 from channelsync.store.leases import LeaseLost
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.beats import WORK_SECONDS, orders_part, publish_part
@@ -30,8 +31,9 @@ from channelsync.sync.leasing import Leases
 from channelsync.sync.measures import measure
 from channelsync.sync.open_channels import save_budgets
 from channelsync.sync.poll_pace import Pace, affordable_pause, pause_for
-from channelsync.sync.publish import Published, publish_tick
-from channelsync.sync.pull_listings import identify
+from channelsync.sync.publish import publish_tick
+from channelsync.sync.pull_listings import identify, pull_listings
+from channelsync.sync.read_numbers import Published
 from channelsync.sync.take_orders import poll_orders
 
 log = structlog.get_logger(__name__)
@@ -60,6 +62,7 @@ async def run_channel(agent: Agent, channel: OpenChannel, leases: Leases) -> Non
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_take_orders(agent, channel, leases), name=f"{channel.name}: orders")
+            tasks.create_task(_go_on(agent, channel), name=f"{channel.name}: numbers of its former name")
             tasks.create_task(_publish(agent, channel, leases), name=f"{channel.name}: publish")
             tasks.create_task(_sweep(agent, channel, leases), name=f"{channel.name}: sweep")
             tasks.create_task(_count_kept(agent, channel, leases), name=f"{channel.name}: units that it keeps")
@@ -70,11 +73,28 @@ async def run_channel(agent: Agent, channel: OpenChannel, leases: Leases) -> Non
         raise
 
 
+async def _go_on(agent: Agent, channel: OpenChannel) -> None:
+    """What stands under a channel of the account that is not configured any more is this one's, once it has listed it.
+
+    Until then nobody writes those numbers; so its listings are pulled at once, and not first tonight.
+    """
+    while await agent.database.query(lambda c: left_behind(c, former_channels(c, channel.name, agent.setup.channels))):
+        try:
+            pulled = await pull_listings(agent, channel)
+        except ChannelError as error:
+            log.warning("channel.not_pulled", channel=channel.name, reason=str(error))
+            await agent.clock.sleep(channel.setup.tick.total_seconds())
+        else:
+            log.warning("channel.goes_on", channel=channel.name, numbers=pulled.went_on)
+            return
+
+
 async def _cannot_be_read(agent: Agent, channel: OpenChannel) -> None:
     """Its loops have ended by a bug: raises elsewhere must not wait for its numbers until somebody has mended it."""
     now = agent.clock.now()
     with suppress(DatabaseError):
-        await agent.database.transact(lambda c: channels.save_channel(c, channel.name, unreadable_since=now))
+        said = {"unreadable_since": now, "unreadable_why": "an error of channelsync itself; see its log"}
+        await agent.database.transact(lambda c: channels.save_channel(c, channel.name, **said))
 
 
 def forget_beats(agent: Agent, channel: OpenChannel) -> None:
@@ -109,7 +129,8 @@ async def _take_orders(agent: Agent, channel: OpenChannel, leases: Leases) -> No
         least = min(POLL_AT_MOST_EVERY, pace.busy).total_seconds()
         channel.wake_orders.clear()  # even where another worker has the account, or this would go round without a pause
         if leases.held(channel.identity):
-            with spending() as spent:
+            lane, channel.orders_urgent = Lane.URGENT if channel.orders_urgent else Lane.NORMAL, False
+            with spending() as spent, in_lane(lane):
                 taken = await poll_orders(agent, channel)
             affordable = _affordable(channel, spent, agent.clock.now())
             if taken.booked:

@@ -31,7 +31,8 @@ from channelsync.store.keys import KeyRecord
 from channelsync.store.predictions import AvailableChange, Prediction
 from channelsync.sync.observed_days import Oversell, Placed, Points, Push, oversells, pushes, together
 from channelsync.sync.setup import Setup
-from channelsync.sync.targets import Target, plain_steps, rules_for, told_steps
+from channelsync.sync.steps import plain_steps, told_steps
+from channelsync.sync.targets import Target, rules_for
 
 
 def predict(connection: Connection, setup: Setup, targets: Sequence[Target], now: datetime) -> None:

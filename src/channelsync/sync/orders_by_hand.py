@@ -11,7 +11,7 @@ every call whose outcome is unknown should be.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -19,13 +19,14 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from channelsync.domain.effects import Deducts, NumberBehaviour
-from channelsync.domain.errors import BadOrder, ShortOfUnits
+from channelsync.domain.errors import BadOrder
 from channelsync.domain.orders import Moved, OrderLine, OrderSnapshot, OrderStatus, total
-from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.sourcing import reachable
 from channelsync.sdk.channel import Capabilities
 from channelsync.store import items, ledger, orders
+from channelsync.sync import orders_short
 from channelsync.sync.book_orders import Arrival, book_orders
+from channelsync.sync.orders_told import wrong_name, wrong_time
 from channelsync.sync.setup import BY_HAND, ChannelSetup, Setup
 from channelsync.sync.stock import wrong_location
 
@@ -90,7 +91,8 @@ class LineNow:
 class OrderNow:
     """An order as it stands after a call. changed False: everything was so already.
 
-    oversold: (SKU, location, available) of what it still takes and of which more is promised than is there.
+    oversold: (SKU, location, available) of what it still takes and of which more is promised than is there, and of
+    what it shipped from a place where fewer than no units are on hand now.
     """
 
     order: str
@@ -103,17 +105,18 @@ class OrderNow:
 def book_by_hand(connection: Connection, setup: Setup, wanted: BookByHand, *, now: datetime, run: str) -> OrderNow:
     """Books an order, in the caller's transaction; the same order again changes nothing.
 
-    Raises BadOrder for what no order can say, and for a key that is taken by other lines or by a cancelled order;
-    ShortOfUnits when `refuse_short` is asked for and units are short, or cannot be counted because no item has
-    the SKU.
+    Raises BadOrder for what no order can say, such as no units or a time that has not come, and for a key that is
+    taken by other lines or by a cancelled order; ShortOfUnits when `refuse_short` is asked for and units are short, or
+    cannot be counted because no item has the SKU.
     """
+    _check_said(wanted, now)
     _check_locations(setup, (line.location for line in wanted.lines))
     before = _said(connection, wanted.order)
     order = _as_wanted(before, wanted, now)
     if before is not None and order == before:
         return _now(connection, setup, order, changed=False)
     if wanted.refuse_short and before is None:
-        _refuse_hopeless(connection, setup, order)
+        orders_short.refuse_hopeless(connection, setup, order)
     return _book(connection, setup, order, now=now, run=run, refuse_short=wanted.refuse_short)
 
 
@@ -147,27 +150,43 @@ def cancel_by_hand(
     """Says what of an order was cancelled so far, by SKU or line; nothing named: all that is not shipped.
 
     Raises BadOrder for an order or line that is not there, for more than can be cancelled, and for less than was
-    cancelled already. What was shipped comes back as a return, not as a cancellation.
+    cancelled already, be it with the whole order. What was shipped comes back as a return, not as a cancellation.
     """
     before = _existing(connection, order)
-    if units and before.status is not OrderStatus.CANCELLED:
-        wanted = _by_line(before, units)
-        lines = tuple(_moved(line, "cancelled", wanted.get(line.line), now, None) for line in before.lines)
-        return _changed(connection, setup, before, lines, now=now, run=run)
+    wanted = _by_line(before, units)
+    stands = tuple(_as_cancelled(before, line) for line in before.lines)
+    lines = tuple(_moved(line, "cancelled", wanted.get(line.line), now, None) for line in stands)
     if before.status is OrderStatus.CANCELLED:
         return _now(connection, setup, before, changed=False)
+    if units:
+        return _changed(connection, setup, before, lines, now=now, run=run)
     if not any(line.to_ship for line in before.lines):
         raise BadOrder(f"Order {order} has nothing left to cancel: everything was shipped or cancelled already.")
     cancelled = replace(before, status=OrderStatus.CANCELLED, cancelled_at=now, version=_later(before, now))
     return _book(connection, setup, cancelled, now=now, run=run)
 
 
-def _as_wanted(before: OrderSnapshot | None, wanted: BookByHand, now: datetime) -> OrderSnapshot:
-    """The order as it is to be told; the very same as before where nothing is new."""
-    skus = [line.sku for line in wanted.lines]
-    twice = sorted({sku for sku in skus if skus.count(sku) > 1})
+def _check_said(wanted: BookByHand, now: datetime) -> None:
+    wrong = [
+        wrong_name("order", wanted.order),
+        wrong_time("placed_at", wanted.placed_at, now),
+        *(wrong_name("sku", line.sku) for line in wanted.lines),
+        *(
+            f"{line.units} is no number of units to order of {line.sku}; name 1 or more, or leave it out"
+            for line in wanted.lines
+            if line.units < 1
+        ),
+    ]
+    if any(wrong):
+        raise BadOrder(f"Order {wanted.order}: {next(filter(None, wrong))}. Nothing was booked.")
+    times = Counter(line.sku for line in wanted.lines)
+    twice = sorted(sku for sku, often in times.items() if often > 1)
     if twice:
         raise BadOrder(f"Order {wanted.order} names {', '.join(twice)} twice; add the units up in one line.")
+
+
+def _as_wanted(before: OrderSnapshot | None, wanted: BookByHand, now: datetime) -> OrderSnapshot:
+    """The order as it is to be told; the very same as before where nothing is new."""
     new = tuple(
         OrderLine(line=line.sku, sku=line.sku, ordered=line.units, location=line.location) for line in wanted.lines
     )
@@ -234,6 +253,12 @@ def _by_line(order: OrderSnapshot, units: Mapping[str, int]) -> dict[str, int]:
 
 def _everything(order: OrderSnapshot) -> dict[str, int]:
     return {line.line: total(line.shipped) + line.to_ship for line in order.lines}
+
+
+def _as_cancelled(order: OrderSnapshot, line: OrderLine) -> OrderLine:
+    """The line with what the cancellation of its order did to it; as it is, where the order is not cancelled."""
+    rest = order.cancelled(line) - total(line.cancelled)
+    return replace(line, cancelled=(*line.cancelled, Moved(units=rest, at=order.cancelled_at))) if rest else line
 
 
 def _moved(
@@ -319,60 +344,20 @@ def _book(
     booked = book_orders(connection, setup, [Arrival(channel=BY_HAND, order=order)], now=now, run=run)
     after = ledger.read_positions(connection, booked.items)
     if refuse_short:
-        _refuse_unknown(order, known)
-        _refuse_short(connection, before, after)
+        orders_short.refuse_unknown(order, known)
+        orders_short.refuse_short(connection, before, after)
     return _now(connection, setup, order, changed=True)
-
-
-def _refuse_hopeless(connection: Connection, setup: Setup, order: OrderSnapshot) -> None:
-    """Raises for a new order that asks for more than there is, by a look without locks; others are judged by booking.
-
-    When many ask for the last units, most are refused: they need not wait for one another. Only items that consist of
-    nothing else are looked at.
-    """
-    known = items.items_by_sku(connection, {line.sku for line in order.lines if line.sku})
-    plain = {sku: item.id for sku, item in known.items() if reachable(item.id, setup.recipes) == {item.id}}
-    positions = ledger.read_positions(connection, plain.values())
-    for line in order.lines:
-        if line.sku in plain:
-            places = (line.location,) if line.location else setup.channels[BY_HAND].locations
-            there = [positions.get(PositionKey(plain[line.sku], one)) for one in places]
-            left = sum(max(one.available, 0) for one in there if one is not None)
-            if line.ordered > left:
-                where = f" at {places[0]}" if len(places) == 1 else ""
-                raise ShortOfUnits(f"{line.sku}{where}", line.ordered, left)
-
-
-def _refuse_unknown(order: OrderSnapshot, known: Collection[str]) -> None:
-    for line in order.lines:
-        if line.sku not in known and line.to_ship:
-            raise ShortOfUnits(str(line.sku), line.to_ship, 0)
-
-
-def _refuse_short(
-    connection: Connection, before: Mapping[PositionKey, Position], after: Mapping[PositionKey, Position]
-) -> None:
-    """Raises for the first position that fell below 0: demand on shared components is added up by then."""
-    for key in sorted(after):
-        was = before[key].available if key in before else 0
-        if after[key].available < min(0, was):
-            sku = items.items_by_id(connection, [key.item])[key.item].sku
-            raise ShortOfUnits(f"{sku} at {key.location}", was - after[key].available, was)
 
 
 def _now(connection: Connection, setup: Setup, order: OrderSnapshot, *, changed: bool) -> OrderNow:
     known = items.items_by_sku(connection, {line.sku for line in order.lines if line.sku})
-    wanted = {known[line.sku].id for line in order.lines if line.sku in known and order.to_ship(line)}
-    parts = {part for item in wanted for part in reachable(item, setup.recipes)}
-    short = [one for one in ledger.read_positions(connection, parts).values() if one.available < 0]
-    names = items.items_by_id(connection, {one.key.item for one in short})
     lines = tuple(
         LineNow(
             line=line.line,
             sku=line.sku,
             ordered=line.ordered,
             shipped=total(line.shipped),
-            cancelled=line.ordered - total(line.shipped) - order.to_ship(line),
+            cancelled=order.cancelled(line),
             open=order.to_ship(line),
             waits=line.sku not in known,
         )
@@ -383,5 +368,5 @@ def _now(connection: Connection, setup: Setup, order: OrderSnapshot, *, changed:
         status=order.status.value,
         changed=changed,
         lines=lines,
-        oversold=tuple((names[one.key.item].sku, one.key.location, one.available) for one in short),
+        oversold=orders_short.oversold_by(connection, setup, order, known),
     )

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from channelsync.domain.orders import UNITS_MAX, OrderStatus
+from channelsync.sync.orders_told import shown, wrong_name
 
 LINE_COLUMNS = ("sku", "units", "line", "location", "shipped", "cancelled")
 ORDER_COLUMNS = ("order", "status", "placed_at", "changed_at")
@@ -26,7 +27,6 @@ REFUSED_COLUMNS = ("refused_row", "refused_because")
 """What a file of refused rows says beside them; left out when it is read again."""
 
 _WHOLE = re.compile(r"[0-9]{1,30}")
-_SHOWN_MAX = 60
 
 
 class FileRefused(Exception):
@@ -200,8 +200,8 @@ def _csv_fault(cells: Sequence[str], header: Sequence[str]) -> str:
     if len(cells) != len(header):
         return f"has {len(cells)} cells where the header has {len(header)}; is the file whole?"
     for name, cell in zip(header, cells, strict=True):
-        if name in ("order", "sku", "line") and cell != cell.strip():
-            return f"{name} {_shown(cell)} has blanks at its ends; remove them"
+        if name in ("order", "sku", "line") and (wrong := wrong_name(name, cell)):
+            return wrong
     return ""
 
 
@@ -213,7 +213,7 @@ def _check_header(header: Sequence[str]) -> None:
     if missing:
         raise FileRefused(f"its first row lacks {', '.join(missing)}; it names the columns: {columns}")
     if unknown:
-        raise FileRefused(f"its first row names {', '.join(map(_shown, unknown))}; columns can be {columns}")
+        raise FileRefused(f"its first row names {', '.join(map(shown, unknown))}; columns can be {columns}")
     if twice:
         raise FileRefused(f"its first row names {', '.join(twice)} twice")
 
@@ -243,13 +243,13 @@ def _json_rows(text: str, file: OrdersFile) -> Iterator[_Row]:
 def _json_fault(fields: Mapping[str, Any]) -> str:
     unknown = sorted(set(fields) - {*ORDER_COLUMNS, *REFUSED_COLUMNS, "lines"})
     if unknown:
-        return f"names {', '.join(map(_shown, unknown))}; an order can have {', '.join(ORDER_COLUMNS)} and lines"
+        return f"names {', '.join(map(shown, unknown))}; an order can have {', '.join(ORDER_COLUMNS)} and lines"
     lines = fields.get("lines")
     if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
         return 'its lines are no list of lines; write "lines": [{"sku": "MUG", "units": 2}]'
     unknown = sorted({name for line in lines for name in line} - set(LINE_COLUMNS))
     if unknown:
-        return f"names {', '.join(map(_shown, unknown))}; a line can have {', '.join(LINE_COLUMNS)}"
+        return f"names {', '.join(map(shown, unknown))}; a line can have {', '.join(LINE_COLUMNS)}"
     return "" if lines else "has no lines; an order has at least one"
 
 
@@ -307,7 +307,7 @@ def _line(fields: Mapping[str, Any], locations: Collection[str]) -> LineInFile:
     sku = _text("sku", fields.get("sku"))
     location = fields.get("location")
     if location is not None and location not in locations:
-        raise _Wrong(f"there is no location {_shown(location)}; there is {', '.join(locations)}")
+        raise _Wrong(f"there is no location {shown(location)}; there is {', '.join(locations)}")
     units = _units("units", fields.get("units"))
     if units is None:
         raise _Wrong(f"units of {sku} are blank; write how many")
@@ -340,9 +340,9 @@ def _text(name: str, value: Any) -> str:
     if value is None or value == "":
         raise _Wrong(f"{name} is blank")
     if not isinstance(value, str):
-        raise _Wrong(f"{name} {_shown(value)} is no text; write it in quotes")
-    if value != value.strip() or not value.isprintable():
-        raise _Wrong(f"{name} {_shown(value)} has blanks at its ends or characters that cannot be seen; remove them")
+        raise _Wrong(f"{name} {shown(value)} is no text; write it in quotes")
+    if wrong := wrong_name(name, value):
+        raise _Wrong(wrong)
     return value
 
 
@@ -353,9 +353,9 @@ def _units(name: str, value: Any) -> int | None:
     whole = isinstance(value, int) and not isinstance(value, bool)
     units = value if whole else int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else None
     if units is None or units < 0:
-        raise _Wrong(f"{name} {_shown(value)} is not a whole number from 0 on; give base units")
+        raise _Wrong(f"{name} {shown(value)} is not a whole number from 0 on; give base units")
     if units > UNITS_MAX:
-        raise _Wrong(f"{name} {_shown(value)} is more than any order can mean ({UNITS_MAX})")
+        raise _Wrong(f"{name} {shown(value)} is more than any order can mean ({UNITS_MAX})")
     return int(units)
 
 
@@ -364,19 +364,14 @@ def _status(value: Any) -> OrderStatus:
         return OrderStatus(value.casefold() if isinstance(value, str) else value)
     except ValueError as error:
         known = ", ".join(status.value for status in OrderStatus)
-        raise _Wrong(f"status {_shown(value)} means nothing; it can be {known}") from error
+        raise _Wrong(f"status {shown(value)} means nothing; it can be {known}") from error
 
 
 def _time(name: str, value: Any) -> datetime:
     try:
         at = datetime.fromisoformat(value)
     except (TypeError, ValueError) as error:
-        raise _Wrong(f"{name} {_shown(value)} is no time such as 2026-03-01T09:00:00Z") from error
+        raise _Wrong(f"{name} {shown(value)} is no time such as 2026-03-01T09:00:00Z") from error
     if at.tzinfo is None:
-        raise _Wrong(f"{name} {_shown(value)} has no time zone; write it as 2026-03-01T09:00:00Z")
+        raise _Wrong(f"{name} {shown(value)} has no time zone; write it as 2026-03-01T09:00:00Z")
     return at
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"

@@ -20,6 +20,7 @@ from channelsync.store.imported_files import TakenIn
 from channelsync.store.orders_view import OrdersWanted
 from channelsync.sync.book_orders import Arrival, book_orders
 from channelsync.sync.orders_file import BadRow, LineInFile, OrderInFile, OrdersFile
+from channelsync.sync.orders_told import wrong_time
 from channelsync.sync.setup import BY_HAND, Setup
 
 # Orders booked with one set of statements; all of a file are one transaction.
@@ -97,9 +98,14 @@ def import_orders(
 
 
 def _arrivals(file: OrdersFile, known: Mapping[str, OrderSnapshot], now: datetime, done: Imported) -> list[Arrival]:
-    """The orders that say something new. Refuses one that contradicts what was said at the same time."""
+    """The orders that say something new. Refuses one of a time that has not come, and one that contradicts what was
+    said at the same time."""
     arrivals = []
     for order in list(file.orders):
+        to_come = wrong_time("placed_at", order.placed_at, now) or wrong_time("changed_at", order.changed_at, now)
+        if to_come:
+            file.refuse(order, f"order {order.order}: {to_come}")
+            continue
         before = known.get(order.order)
         after = _told(order, before, now)
         if before is None:

@@ -239,7 +239,7 @@ def _line(order: OrderSnapshot, line: OrderLine, booked: BookedLine | None, skus
         ordered=line.ordered,
         to_ship=order.to_ship(line),
         shipped=total(line.shipped),
-        cancelled=total(line.cancelled),
+        cancelled=order.cancelled(line),
         lost=total(line.lost),
         returned=total(line.returned),
         set_aside=total(line.withheld),

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from channelsync.domain.findings import Finding, FindingKind, fingerprint
 from channelsync.domain.quantities import Position, PositionKey
-from channelsync.store import findings, items
+from channelsync.store import findings, items, ledger
 
 
 def available_as_said(positions: Mapping[PositionKey, Position]) -> dict[PositionKey, int]:
@@ -25,31 +25,53 @@ def _stated(positions: Mapping[PositionKey, Position]) -> set[str]:
     return {key.item for key, position in positions.items() if position.stated_by}
 
 
+def short_by(units: int) -> str:
+    """How many units are short, in words."""
+    if units == 1:
+        return "1 unit more is promised than is there"
+    return f"{units} units more are promised than are there"
+
+
 def report_oversold(
     connection: Connection,
     before: Mapping[PositionKey, int],
     positions: Mapping[PositionKey, Position],
     now: datetime,
 ) -> None:
-    """Opens a finding for every position that went below 0, and closes it where it came back.
+    """Opens a finding for every position that fell below 0, or further below; makes an open one current where fewer
+    units are short; closes it where the position came back.
 
-    before: as `available_as_said` told it. positions: as they are now, all of their items.
+    One that somebody has closed opens anew where it gets worse, not where it gets better. before: as
+    `available_as_said` told it. positions: as they are now, all of their items.
     """
-    now_available = available_as_said(positions)
-    fell = [key for key, available in now_available.items() if available < 0 <= before.get(key, 0)]
-    rose = [key for key, available in now_available.items() if before.get(key, 0) < 0 <= available]
-    skus = {name: item.sku for name, item in items.items_by_id(connection, {key.item for key in fell}).items()}
-    opened = [
+    available = available_as_said(positions)
+    fell = {key: units for key, units in available.items() if units < min(0, before.get(key, 0))}
+    less = {key: units for key, units in available.items() if before.get(key, 0) < units < 0}
+    rose = [key for key, units in available.items() if before.get(key, 0) < 0 <= units]
+    found = _found(connection, fell | less)
+    findings.open_findings(connection, [one for one in found if one.subject in fell], now)
+    findings.make_current(connection, [one for one in found if one.subject in less])
+    closed = [fingerprint(FindingKind.OVERSOLD, *key) for key in rose]
+    findings.close_findings(connection, closed, "available is 0 or more again", now)
+
+
+def rename_oversold(connection: Connection, item: str) -> None:
+    """Lets open findings of an item say the SKU that it has now."""
+    available = available_as_said(ledger.read_positions(connection, [item]))
+    findings.make_current(connection, _found(connection, {key: units for key, units in available.items() if units < 0}))
+
+
+def _found(connection: Connection, short: Mapping[PositionKey, int]) -> list[Finding]:
+    """One for each position. short: available, below 0."""
+    known = items.items_by_id(connection, {key.item for key in short})
+    return [
         Finding(
             kind=FindingKind.OVERSOLD,
             subject=key,
             item=key.item,
-            summary=f"{skus[key.item]} at {key.location}: {-positions[key].available} units more are promised than are "
-            "there. Every channel is lowered to 0, unless a plan holds it; receive units, or cancel orders.",
-            evidence={"location": key.location, "available": positions[key].available},
+            summary=f"{known[key.item].sku} at {key.location}: {short_by(-units)}. Every channel is lowered to 0, "
+            "unless a plan holds it; receive units, or cancel orders.",
+            evidence={"location": key.location, "available": units},
         )
-        for key in fell
+        for key, units in short.items()
     ]
-    findings.open_findings(connection, opened, now)
-    closed = [fingerprint(FindingKind.OVERSOLD, *key) for key in rose]
-    findings.close_findings(connection, closed, "available is 0 or more again", now)

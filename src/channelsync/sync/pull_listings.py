@@ -13,11 +13,14 @@ from channelsync.domain.findings import FindingKind, fingerprint
 from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.values import KeyRead, Listing, ListingState, QuantityKey
 from channelsync.store import channels, findings, keys, listings
+from channelsync.store.former import former_channels, go_on
 from channelsync.store.listings import SeenListing
 from channelsync.sync.accounts import refuse_another
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.kept_units import count_kept, count_lost
 from channelsync.sync.listings_gone import Missing, hold_catalogue, listings_are_gone, settle_catalogue
+from channelsync.sync.setup import Setup
+from channelsync.sync.switches import switches_of
 from channelsync.sync.understand_reads import ReadsUnderstood, understand_reads
 
 log = structlog.get_logger(__name__)
@@ -37,6 +40,7 @@ class Pulled:
 
     missing: listings that were not brought and are not taken as gone, because there are far too many of them.
     plan: the plan that waits for somebody to say whether they are; empty: none does.
+    went_on: numbers that stood under a channel of the account which is not configured any more, and are this one's now.
     kept: numbers that were read of units which the channel keeps itself. not_counted: why not all were; empty: all.
     """
 
@@ -44,6 +48,7 @@ class Pulled:
     gone: int = 0
     missing: int = 0
     plan: str = ""
+    went_on: int = 0
     kept: int = 0
     not_counted: str = ""
     states: dict[str, int] = field(default_factory=dict)
@@ -62,9 +67,20 @@ async def identify(agent: Agent, channel: OpenChannel) -> None:
     found = await channel.channel.check()
     refuse_another(channel, found)
     if not channel.identity:
-        await agent.database.transact(lambda c: channels.save_channel(c, channel.name, identity=found.name))
+        await agent.database.transact(lambda c: _is_known(c, agent.setup, channel.name, found.name))
         channel.identity = found.name
         agent.share_budget(channel)
+
+
+def _is_known(connection: Connection, setup: Setup, name: str, identity: str) -> None:
+    """Whose account the channel is. What was said of it under a name that is not configured any more still holds."""
+    channels.save_channel(connection, name, identity=identity)
+    states = channels.channel_states(connection)
+    former = [states[one] for one in former_channels(connection, name, setup.channels)]
+    said = switches_of(former)
+    if said and not switches_of([states[name]]):
+        log.warning("channel.goes_on", channel=name, former=[one.name for one in former], **said)
+        channels.save_channel(connection, name, **said)
 
 
 async def pull_listings(agent: Agent, channel: OpenChannel, *, accept_fewer: bool = False) -> Pulled:
@@ -87,9 +103,9 @@ async def pull_listings(agent: Agent, channel: OpenChannel, *, accept_fewer: boo
         waiting.append(listing)
         pulled.count(listing)
         if len(waiting) >= SAVED_AT_ONCE:
-            await _save(agent, channel, waiting, began)
+            await _save(agent, channel, waiting, began, pulled)
             waiting = []
-    await _save(agent, channel, waiting, began)
+    await _save(agent, channel, waiting, began, pulled)
     await _look_for_missing(agent, channel, began, pulled)
     await agent.database.transact(lambda c: _end_pull(c, agent, channel.name, began, pulled, accept_fewer=accept_fewer))
     channel.wake_publisher.set()  # a number that was read may be wrong, or have been waited for
@@ -111,7 +127,7 @@ async def _look_for_missing(agent: Agent, channel: OpenChannel, began: datetime,
     asked = agent.clock.now()
     found = await channel.channel.listings_by_id(missing)
     there = [one for one in found if one.state is not ListingState.ENDED]
-    await _save(agent, channel, there, asked)
+    await _save(agent, channel, there, asked, pulled)
     for listing in there:
         pulled.count(listing)
 
@@ -135,7 +151,7 @@ def _shrank(known: int, missing: int) -> bool:
     return missing > 0 and (brought == 0 or (known >= SHRINKS_FROM and brought < known * SHRINKS_TO))
 
 
-async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], began: datetime) -> None:
+async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], began: datetime, pulled: Pulled) -> None:
     """One transaction: the listings, their keys, and what their numbers mean.
 
     The number of a key that is not ours says nothing: what the channel sells of its own units is no drop of ours.
@@ -146,7 +162,9 @@ async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], beg
     ours = (listing for listing in seen if listing.tracked and not listing.fulfilled_by_channel)
     asked = {key: listing for listing in ours for key in listing.keys}
 
-    def unit(connection: Connection) -> ReadsUnderstood:
+    def unit(connection: Connection) -> tuple[ReadsUnderstood, int]:
+        former = former_channels(connection, channel.name, agent.setup.channels)
+        went_on = go_on(connection, channel.name, former, [one.listing for one in seen], now)
         told = [_seen(one) for one in seen]
         changed_hands = listings.save_listings(connection, channel.name, channel.identity, told, now)
         back = [fingerprint(FindingKind.LISTING_GONE, channel.name, one.listing) for one in seen]
@@ -159,9 +177,10 @@ async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], beg
         ]
         understood = understand_reads(connection, agent, channel, reads)
         keys.mark_due(connection, {name for item in changed_hands for name in agent.setup.shown_by(item)}, now)
-        return understood
+        return understood, went_on
 
-    understood = await agent.database.transact(unit)
+    understood, went_on = await agent.database.transact(unit)
+    pulled.went_on += went_on
     if understood.ask_orders:
         agent.wake_orders(channel.identity)
     if understood.changed:

@@ -37,13 +37,13 @@ def blind(record: KeyRecord) -> Finding:
 
 
 def lost(record: KeyRecord, meant: Understood) -> Finding:
-    """Writes were accepted and never shown."""
+    """Writes were sent, refused by nobody, and never shown."""
     return Finding(
         kind=FindingKind.PUSH_LOST,
         subject=(str(record.id),),
         channel=record.channel,
         item=record.item or "",
-        summary=f"{record.channel} listing {record.listing}: {meant.lost[-1].value} was accepted "
+        summary=f"{record.channel} listing {record.listing}: {meant.lost[-1].value} was sent "
         f"{record.failures + 1} times and never shown. It is sent again; look at it at the channel.",
         evidence={"key": record.id, "values": [write.value for write in meant.lost]},
     )

@@ -126,8 +126,8 @@ def _trouble(agent: Agent, name: str, state: ChannelState | None) -> str:
         return f"is left alone until {channel.breaker.state.retry_at:%H:%M:%S} UTC after failures"
     if state is not None and state.orders_failed:
         return f"its orders cannot be read: {state.orders_failed}"
-    if state is not None and state.unreadable_since is not None:
-        return f"its numbers cannot be read since {state.unreadable_since:%Y-%m-%d %H:%M} UTC"
+    if state is not None and state.unreadable:
+        return f"its numbers {state.unreadable}"
     return ""
 
 

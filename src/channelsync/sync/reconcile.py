@@ -20,17 +20,19 @@ from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.paging import in_batches
 from channelsync.store import agenda, channels, keys, sharing
 from channelsync.store.database import Database
-from channelsync.store.items import items_by_id
 from channelsync.store.leases import LeaseLost
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.decide_writes import next_steps
+from channelsync.sync.item_names import named, skus_of
 from channelsync.sync.leasing import Leases
 from channelsync.sync.measures import Measures
-from channelsync.sync.publish import SURVEYED_AT_ONCE, Published, publish_keys, read_keys, read_wanted
+from channelsync.sync.publish import SURVEYED_AT_ONCE, publish_keys
 from channelsync.sync.pull_listings import identify, pull_listings
+from channelsync.sync.read_numbers import Published, read_keys, read_wanted
 from channelsync.sync.setup import Setup
+from channelsync.sync.steps import plain_steps, told_steps
 from channelsync.sync.take_orders import poll_orders
-from channelsync.sync.targets import Target, compute_targets, plain_steps, told_steps
+from channelsync.sync.targets import Target, compute_targets
 
 State = Literal["right", "on its way", "to do", "waits", "question", "not allowed", "not stated"]
 LEFT: frozenset[State] = frozenset({"on its way", "to do", "waits", "question"})
@@ -138,7 +140,7 @@ def plan(
     targets = compute_targets(connection, setup, measures, ids)
     states = channels.channel_states(connection)
     numbers = agenda.key_numbers(connection, sorted(targets))
-    skus = {item: one.sku for item, one in items_by_id(connection, {t.key.item for t in targets.values()}).items()}
+    skus = skus_of(connection, setup, {target.key.item for target in targets.values() if target.key.item})
     steps = next_steps(connection, setup, targets, states, now)
     rows = [_planned(target, steps[key], setup, numbers[key].shown, skus) for key, target in sorted(targets.items())]
     return sorted(rows, key=lambda row: (row.channel, row.sku, row.listing, row.remote))
@@ -147,8 +149,7 @@ def plan(
 def _planned(target: Target, decision: Decision, setup: Setup, shown: int | None, skus: dict[str, str]) -> Planned:
     record = target.key
     state = _state(target, decision)
-    left = state == "not stated"
-    steps = "" if left else told_steps(plain_steps(target.offer))
+    steps = "" if state == "not stated" else told_steps(plain_steps(target.offer, target.unsaid))
     timing = setup.channels[record.channel].capabilities.timing
     return Planned(
         key=record.id,
@@ -157,10 +158,10 @@ def _planned(target: Target, decision: Decision, setup: Setup, shown: int | None
         remote=record.remote,
         sku=skus.get(record.item or "", ""),
         shown=shown,
-        should=None if left else max(0, timing.written(target.units)),
+        should=target.should_show(decision, timing),
         state=state,
         action=decision.action,
-        why=f"{decision.why}; {steps}" if steps else decision.why,
+        why=named(f"{decision.why}; {steps}" if steps else decision.why, skus),
     )
 
 
@@ -222,13 +223,13 @@ async def _one_round(
         return
     done = Published()
     try:
-        await read_keys(agent, channel, [row.key for row in rows if row.state == "on its way"], done)
         wanted = [row.key for row in rows if row.state != "on its way"]
         for some in in_batches(wanted, SURVEYED_AT_ONCE):
             with leases.writing(channel.identity, held):
                 found = await publish_keys(agent, channel, some, held.lease, done)
                 if found.reads:  # what was read is looked at again, and recorded where it is only observed
                     await publish_keys(agent, channel, found.reads, held.lease, done)
+        await read_keys(agent, channel, [row.key for row in rows if row.state == "on its way"], done)
         for other in agent.channels.values():
             if other.name not in looked.failures:
                 await read_wanted(agent, other, done)

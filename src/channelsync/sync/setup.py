@@ -62,6 +62,10 @@ class ChannelSetup:
     by_sku: bool = False
     guard: GuardLimits | None = None
 
+    def feeding(self, remote: str) -> tuple[str, ...]:
+        """Our locations that feed a number of this channel at a remote location, where no rule says otherwise."""
+        return (self.remotes[remote],) if remote in self.remotes else self.locations
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
@@ -72,6 +76,7 @@ class Setup:
     classes: item -> its class, for rules. prior_demand: how fast an item is taken to sell before it was watched; it
     weighs as one day. hot_probability: units are scarce, and their numbers read every tick, when the channels sell
     more than is there before we hear of it with a larger probability. housekeeping: how often what ran out is released.
+    named: item -> its SKU, of those that the configuration names, which may be no items yet.
     orders_since: raises wait until orders were read completely in a read that began later; None: for no such read.
     """
 
@@ -81,6 +86,7 @@ class Setup:
     stored_rules: tuple[Rule, ...] = ()
     recipes: Recipes = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
+    named: Mapping[str, str] = field(default_factory=dict)
     prior_demand: DemandRate = field(default_factory=lambda: DemandRate(0.5))
     hot_probability: float = 0.001
     housekeeping: timedelta = timedelta(minutes=1)

@@ -15,7 +15,7 @@ from channelsync.store.codec import load
 from channelsync.store.daemons import ServingProcess
 from channelsync.store.standing import NumbersStanding, Standing, standing
 from channelsync.sync.setup import ChannelSetup, Setup
-from channelsync.sync.switches import mode_now, stop_now
+from channelsync.sync.switches import mode_by, mode_now, stop_now
 
 ALIVE_WITHIN = timedelta(minutes=2)
 """A process that gave no sign of life for longer is taken for dead."""
@@ -42,7 +42,9 @@ class ProcessStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelStatus:
-    """One channel. stopped: what is not written. orders_lag_seconds: how long ago orders were read completely last.
+    """One channel. mode_by: "run --observe" where that keeps a live channel from being written to.
+
+    stopped: what is not written. orders_lag_seconds: how long ago orders were read completely last.
 
     trouble: why it does not work as it should; empty: it does. budget: units left by bucket, as the account's process
     said last. due: numbers on the publisher's agenda; drift: that show something else than they should,
@@ -52,6 +54,7 @@ class ChannelStatus:
 
     channel: str
     mode: str
+    mode_by: str
     stopped: str
     polled_at: datetime | None
     orders_lag_seconds: float | None
@@ -114,6 +117,12 @@ def status(connection: Connection, setup: Setup, now: datetime) -> Status:
     )
 
 
+def only_observing(connection: Connection, now: datetime) -> bool:
+    """Whether a daemon runs, and every one that does was started with `--observe`, so that nothing is written."""
+    alive = [one for one in daemons.serving(connection, now) if one.silent <= ALIVE_WITHIN and one.command == "run"]
+    return bool(alive) and all(one.told.get("only_observe") for one in alive)
+
+
 def _process(one: ServingProcess) -> ProcessStatus:
     memory = one.told.get("resident_bytes")
     return ProcessStatus(
@@ -152,6 +161,7 @@ def _channel(
     return ChannelStatus(
         channel=name,
         mode=mode_now(setup, state),
+        mode_by=mode_by(setup, state),
         stopped=stop_now(setup, state)[0],
         polled_at=state.orders_asked_at if state else None,
         orders_lag_seconds=round(max(0.0, (now - covered).total_seconds()), 1) if covered else None,
@@ -183,6 +193,6 @@ def _trouble(state: ChannelState | None, told: Mapping[str, Any]) -> str:
         return f"left alone until {str(until)[:19]} UTC after failures"
     if state is not None and state.orders_failed:
         return f"orders: {state.orders_failed}"
-    if state is not None and state.unreadable_since is not None:
-        return f"numbers cannot be read since {state.unreadable_since:%Y-%m-%d %H:%M} UTC"
+    if state is not None and state.unreadable:
+        return f"numbers {state.unreadable}"
     return ""

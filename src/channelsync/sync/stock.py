@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from channelsync.domain.errors import DomainError
-from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, entry_id
+from channelsync.domain.ledger import Cause, EntryKind, LedgerEntry, Movement, available_lowered, entry_id
 from channelsync.domain.orders import UNITS_MAX
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.store import imported_files, items, keys, ledger
@@ -83,14 +83,23 @@ class StockChanged:
 
 
 def place(connection: Connection, setup: Setup, sku: str, location: str) -> Place:
-    """The position that a SKU or alias has at a location. Raises Refused: unknown SKU or location, virtual bundle."""
+    """The position that a SKU or alias has at a location; where none is named, at the only one.
+
+    Raises Refused: unknown SKU or location, a location that must be named, virtual bundle.
+    """
     found = items.items_by_sku(connection, [sku]).get(sku)
     if found is None:
         raise Refused(unknown_sku(sku))
-    problem = wrong_location(setup, location) or wrong_item(setup, sku, found.id)
+    where = location or only_location(setup)
+    problem = wrong_location(setup, where) or wrong_item(setup, sku, found.id)
     if problem:
         raise Refused(problem)
-    return Place(sku, PositionKey(found.id, location))
+    return Place(sku, PositionKey(found.id, where))
+
+
+def only_location(setup: Setup) -> str:
+    """The location that is meant where none is named: the only one that we count; empty where there are several."""
+    return setup.locations[0] if len(setup.locations) == 1 else ""
 
 
 def unknown_sku(sku: str, new: str = "") -> str:
@@ -106,6 +115,8 @@ def wrong_location(setup: Setup, location: str) -> str:
     """What to say of a location that is not configured, or that we do not count; empty where it is fine."""
     if location in setup.locations:
         return ""
+    if not location and setup.locations:
+        return f"Say at which location (--location): there is {', '.join(setup.locations)}."
     if location in setup.kept_by:
         return (
             f"The units at {location} are kept and counted by {setup.kept_by[location]}: nothing else changes them. "
@@ -135,9 +146,14 @@ def happened(at: datetime | None, by: By) -> datetime:
         return by.now
     if at.tzinfo is None:
         raise Refused(f"The time {at} has no time zone: write it with an offset, or with Z for UTC.")
-    if at > by.now + CLOCKS_DIFFER:
-        raise Refused(f"The time {at.isoformat()} is in the future (it is {by.now.isoformat()} now).")
+    if to_come := not_yet(at, by.now):
+        raise Refused(f"The time {to_come}.")
     return at
+
+
+def not_yet(at: datetime, now: datetime) -> str:
+    """What to say of a time that has not come by our clock; empty: it has."""
+    return f"{at.isoformat()} is in the future (it is {now.isoformat()} now)" if at > now + CLOCKS_DIFFER else ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -228,7 +244,8 @@ def after_change(
     before: available of each position before; positions: as they are now.
     """
     shown = {name for entry in entries for name in setup.shown_by(entry.movement.position.item)}
-    keys.mark_due(connection, shown, now)
+    fewer = available_lowered(entry.movement for entry in entries)
+    keys.mark_due(connection, shown, now, lowered={name for item in fewer for name in setup.shown_by(item)})
     report_oversold(connection, before, positions, now)
 
 

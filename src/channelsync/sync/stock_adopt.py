@@ -22,7 +22,7 @@ from channelsync.sync.guard import Guarded, HeldPlan, guard_run
 from channelsync.sync.measures import Measures
 from channelsync.sync.pull_listings import identify
 from channelsync.sync.setup import ChannelSetup, Setup
-from channelsync.sync.stock import By, Moves, Refused, change_positions, wrong_location
+from channelsync.sync.stock import By, Moves, Refused, change_positions, only_location, wrong_location
 from channelsync.sync.stock_adopt_plan import AdoptRow, Known, Shown, off_the_number, planned
 from channelsync.sync.stock_count import Count, add_counts
 from channelsync.sync.take_orders import poll_orders
@@ -57,10 +57,14 @@ class Adopted:
 
 
 async def adopt(agent: Agent, channel: OpenChannel, location: str, by: By, how: HowToAdopt) -> Adopted:
-    """Adopts the numbers of a channel at a location. Raises Refused, and what the channel raises."""
-    problem = wrong_location(agent.setup, location)
-    if not problem and location not in channel.setup.locations:
-        problem = f"{channel.name} does not sell from {location}, but from {', '.join(channel.setup.locations)}."
+    """Adopts the numbers of a channel at a location; where none is named, at the only one.
+
+    Raises Refused, and what the channel raises.
+    """
+    where = location or only_location(agent.setup)
+    problem = wrong_location(agent.setup, where)
+    if not problem and where not in channel.setup.locations:
+        problem = f"{channel.name} does not sell from {where}, but from {', '.join(channel.setup.locations)}."
     if problem:
         raise Refused(problem)
     if channel.identity or not how.dry_run:
@@ -75,7 +79,7 @@ async def adopt(agent: Agent, channel: OpenChannel, location: str, by: By, how: 
         setup=agent.setup,
         measures=agent.measures,
         channel=channel.setup,
-        location=location,
+        location=where,
         by=by,
         how=how,
         asked=asked,

@@ -24,6 +24,11 @@ class Exported:
     as_of: datetime
     orders_counted_up_to: datetime
 
+    @property
+    def countable(self) -> bool:
+        """Whether a file may say it: nobody can count fewer than no units, so `stock import` takes none below 0."""
+        return self.units >= 0
+
 
 def exported(
     connection: Connection, modes: Mapping[str, str], wanted: PositionsWanted, basis: CountBasis, now: datetime

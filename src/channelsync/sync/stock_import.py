@@ -19,7 +19,17 @@ from channelsync.store.imported_files import TakenIn
 from channelsync.store.items import Item
 from channelsync.sync.items_new import add_new_items
 from channelsync.sync.setup import Setup
-from channelsync.sync.stock import By, Moves, Place, Refused, change_positions, unknown_sku, wrong_item, wrong_location
+from channelsync.sync.stock import (
+    By,
+    Moves,
+    Place,
+    Refused,
+    change_positions,
+    only_location,
+    unknown_sku,
+    wrong_item,
+    wrong_location,
+)
 from channelsync.sync.stock_count import Count, CountBasis, add_counts, counted_later
 from channelsync.sync.stock_import_file import FileOfRows
 from channelsync.sync.stock_import_rows import BadRow, Declared, StockRow, understood
@@ -105,7 +115,7 @@ def import_rows(
         return Imported(repeated=earlier.run)
     named = set[str]() if spoken_of is None else spoken_of
     work = _Import(connection=connection, setup=setup, by=by, file=file, how=how, spoken_of=named)
-    good, bad = understood(file, declared, by)
+    good, bad = understood(file, declared, by, only_location(setup))
     work.done.bad += bad
     work.run(good)
     return work.done

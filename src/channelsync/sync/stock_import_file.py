@@ -120,18 +120,25 @@ def read_file(
     text = _decoded(name, raw, how.encoding)
     if not text.strip():
         raise BadFile(f"{name} is empty.")
-    no_line_end = not text.endswith(("\n", "\r")) and how.form != "json"
+    form = how.form or _form_of(text)
+    no_line_end = not text.endswith(("\n", "\r")) and form != "json"
     columns: tuple[str, ...] = COLUMNS
-    if how.form == "json":
+    if form == "json":
         rows = tuple(_json_list(name, text, how))
-    elif how.form == "jsonl" or (how.form is None and text.lstrip().startswith("{")):
+    elif form == "jsonl":
         rows = tuple(_json_rows(name, text, how, no_line_end=no_line_end))
     else:
         columns, rows = _csv(name, text, how, no_line_end=no_line_end)
     if not rows:
-        raise BadFile(f"{name} has {'no' if how.form == 'json' else 'a header and no'} rows.")
+        raise BadFile(f"{name} has {'no' if form == 'json' else 'a header and no'} rows.")
     digest = hashlib.sha256(raw).hexdigest()
     return FileOfRows(name=name, digest=digest, columns=columns, rows=rows, no_line_end=no_line_end)
+
+
+def _form_of(text: str) -> Form:
+    """What a file is by its first character."""
+    first = text.lstrip()[0]
+    return "json" if first == "[" else "jsonl" if first == "{" else "csv"
 
 
 def _decoded(name: str, raw: bytes, encoding: str) -> str:
@@ -153,7 +160,7 @@ def _decoded(name: str, raw: bytes, encoding: str) -> str:
         ) from error
     if "\0" in text:
         raise BadFile(f"{name} is no text: it contains NUL characters.")
-    return text
+    return text.removeprefix("\ufeff")
 
 
 def _csv(name: str, text: str, how: Layout, *, no_line_end: bool) -> tuple[tuple[str, ...], tuple[FileRow, ...]]:
@@ -258,7 +265,7 @@ def _json_row(number: int, said: Any, how: Layout) -> FileRow:
     for name, value in wanted.items():
         if name not in COLUMNS and name not in left_out:
             problems.append(f"{name} is unknown")
-        elif name == "units" and (isinstance(value, bool) or not isinstance(value, int)):
+        elif name == "units" and (isinstance(value, bool) or not isinstance(value, int | str)):
             problems.append(f"units is {orjson.dumps(value).decode()}, not a whole number")
         elif name in COLUMNS and name != "units" and not isinstance(value, str):
             problems.append(f"{name} is {orjson.dumps(value).decode()}, not a text: put it in quotes")

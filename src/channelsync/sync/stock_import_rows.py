@@ -73,12 +73,17 @@ class Declared:
         return self.basis in ("delta", "receipt")
 
 
-def understood(file: FileOfRows, declared: Declared, by: By) -> tuple[list[StockRow], list[BadRow]]:
-    """What the rows say, and those that say nothing that could be believed, each with all that is wrong with it."""
+def understood(
+    file: FileOfRows, declared: Declared, by: By, only_location: str = ""
+) -> tuple[list[StockRow], list[BadRow]]:
+    """What the rows say, and those that say nothing that could be believed, each with all that is wrong with it.
+
+    only_location: where a row is of, where neither it nor what is declared names one; empty: such a row is bad.
+    """
     good: list[StockRow] = []
     bad: list[BadRow] = []
     for row in file.rows:
-        one = _understood(row, declared, by)
+        one = _understood(row, declared, by, only_location)
         if isinstance(one, StockRow):
             good.append(one)
         else:
@@ -86,7 +91,7 @@ def understood(file: FileOfRows, declared: Declared, by: By) -> tuple[list[Stock
     return good, bad
 
 
-def _understood(row: FileRow, declared: Declared, by: By) -> StockRow | BadRow:
+def _understood(row: FileRow, declared: Declared, by: By, only_location: str) -> StockRow | BadRow:
     if row.fields is None:
         return BadRow(row.number, row.cells[0].strip() if row.cells else "", row.problem)
     reading = _Reading(row.fields, declared, by)
@@ -94,7 +99,7 @@ def _understood(row: FileRow, declared: Declared, by: By) -> StockRow | BadRow:
     read = StockRow(
         row=row.number,
         sku=sku,
-        location=reading.location(),
+        location=reading.location(only_location),
         units=reading.units(),
         worth=reading.worth(),
         reference=row.fields.get("reference", ""),
@@ -122,8 +127,8 @@ class _Reading:
             self.problems.append("the SKU has characters that cannot be seen, or more than 200")
         return sku
 
-    def location(self) -> str:
-        location = self._fields.get("location") or self._declared.location
+    def location(self, only_location: str) -> str:
+        location = self._fields.get("location") or self._declared.location or only_location
         if not location:
             self.problems.append("no location is named, neither by the row nor with --location")
         return location

@@ -6,7 +6,7 @@ at them in every transaction that decides. Every change is recorded, so that it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, get_args
 
@@ -22,6 +22,10 @@ CHANNEL = "channel"
 
 Stop = Literal["", "raises", "all"]
 
+_STOPS: Sequence[object] = get_args(Stop)
+_MODES: Sequence[object] = ("", "live", "observe", "off")
+"""The strictest comes last."""
+
 _VALUES: Mapping[str, tuple[object, ...]] = {
     "stop": get_args(Stop),
     "zeroed": (False, True),
@@ -31,9 +35,17 @@ _VALUES: Mapping[str, tuple[object, ...]] = {
 
 def mode_now(setup: ChannelSetup, state: ChannelState | None) -> Mode:
     """How a channel is used now: its row overrides the configuration, and `run --observe` both: nothing is written."""
+    return "observe" if mode_by(setup, state) else _own_mode(setup, state)
+
+
+def mode_by(setup: ChannelSetup, state: ChannelState | None) -> str:
+    """What keeps a channel that is live from being written to, as it was typed; empty: nothing, the mode is its own."""
+    return "run --observe" if setup.only_observe and _own_mode(setup, state) == "live" else ""
+
+
+def _own_mode(setup: ChannelSetup, state: ChannelState | None) -> Mode:
     said = state.mode if state is not None else ""
-    mode: Mode = said if said in ("live", "observe", "off") else setup.mode  # type: ignore[assignment]
-    return "observe" if setup.only_observe and mode == "live" else mode
+    return said if said in ("live", "observe", "off") else setup.mode  # type: ignore[return-value]
 
 
 def stop_now(setup: ChannelSetup, state: ChannelState | None) -> tuple[Stop, str]:
@@ -43,6 +55,19 @@ def stop_now(setup: ChannelSetup, state: ChannelState | None) -> tuple[Stop, str
     if state is not None and state.stop == "raises":
         return "raises", "`channelsync stop` was given"
     return ("raises", "paused = true in the configuration") if setup.paused else ("", "")
+
+
+def switches_of(states: Iterable[ChannelState]) -> dict[str, object]:
+    """What is switched at any of these channels, the strictest of it; empty: all is as configured."""
+    said: dict[str, object] = {}
+    for state in states:
+        if _STOPS.index(state.stop) > _STOPS.index(said.get("stop", "")):
+            said["stop"] = state.stop
+        if state.zeroed:
+            said["zeroed"] = True
+        if state.mode and _MODES.index(state.mode) > _MODES.index(said.get("mode", "")):
+            said["mode"] = state.mode
+    return said
 
 
 def change_channel(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -10,10 +10,12 @@ from sqlalchemy import Connection
 from channelsync.domain.bundles import capacity
 from channelsync.domain.offering import Ask, Offer, Step, couple, left_to, offers_for_channels
 from channelsync.domain.offering import offer as alone
+from channelsync.domain.publishing import Decision
 from channelsync.domain.quantities import Position, PositionKey
 from channelsync.domain.risk import computed_buffer
 from channelsync.domain.rules import Buffer, Computed, Resolved, Subject
 from channelsync.domain.sourcing import reachable
+from channelsync.domain.watermark import Timing
 from channelsync.store import channels, keys, ledger, listings, sharing
 from channelsync.store.database_errors import DatabaseConflict
 from channelsync.store.keys import KeyRecord
@@ -21,7 +23,9 @@ from channelsync.store.open_units import open_units, unexplained_units
 from channelsync.store.sharing import ShownKey
 from channelsync.sync.holds import HeldNow, Wanted, held_now
 from channelsync.sync.measures import Measures
+from channelsync.sync.scarcity import Pool, Takers, hot, hot_bundle, takers_of
 from channelsync.sync.setup import Setup
+from channelsync.sync.steps import Unsaid
 
 _PLENTY = 10**12
 """More units of anything than a channel shows, also in packs."""
@@ -35,8 +39,9 @@ class Target:
     offer: every step that led there. rules: which rules hold for the key. hot: more of it may be sold before we hear.
     promised: of a blind key, the units in the channel's own open orders, which its number contains as well.
     held: a plan waits for approval, so it shows another number than it would; None: none does.
-    unstated: nobody has said how many there are of what it stands for, no rule decides without, and there never was a
-    target: it is left alone. units are then the most that it may show, for what is known of its parts.
+    unsaid: nobody has said how many there are of what it stands for, no rule decides without, and there never was a
+    target: it is left alone. units are then the most that it may show, for what is known of its parts, which may be
+    more than there can be: nobody is told them (see `should_show`, `plain_steps`). None: it was said, or need not be.
     """
 
     key: KeyRecord
@@ -46,7 +51,17 @@ class Target:
     hot: bool
     promised: int = 0
     held: HeldNow | None = None
-    unstated: bool = False
+    unsaid: Unsaid | None = None
+
+    @property
+    def unstated(self) -> bool:
+        """Whether it is left alone, because nobody has said how many units there are."""
+        return self.unsaid is not None
+
+    def should_show(self, decision: Decision, timing: Timing) -> int | None:
+        """The number as people are told it. None: nobody has said how many there are, and it is not to be lowered."""
+        lowered = decision.action == "lower" or decision.blocked
+        return max(0, timing.written(self.units)) if lowered or not self.unstated else None
 
     @property
     def recorded(self) -> int | None:
@@ -70,8 +85,8 @@ class Target:
 class _Known:
     """What targets follow from. by_item: the keys that show an item. at: available units by location and item.
 
-    selling: the channels that may take units of an item, by themselves or in a bundle. stated: positions of which
-    somebody has said how many units are there.
+    takers: who may take units of an item, by itself or in a bundle. stated: positions of which somebody has said how
+    many units are there.
     """
 
     setup: Setup
@@ -80,7 +95,7 @@ class _Known:
     at: Mapping[str, Mapping[str, int]]
     incoming: Mapping[PositionKey, int]
     zeroed: frozenset[str]
-    selling: Mapping[str, tuple[str, ...]]
+    takers: Mapping[str, Takers]
     stated: frozenset[PositionKey]
 
 
@@ -109,15 +124,14 @@ def compute_targets(
     positions = ledger.keep_positions(connection, used) if lock else ledger.read_positions(connection, used)
     if lock:
         keys.lock_keys(connection, asked)
-    parts = used - items if _couple_channels(setup, items) else frozenset[str]()
-    shown = sharing.keys_showing(connection, items | parts)
+    shown = sharing.keys_showing(connection, {name for item in used for name in setup.shown_by(item)})
     records = keys.load_keys(connection, asked)
     if lock and {one.item for one in records.values() if one.ours and one.item} != items:
         raise DatabaseConflict("listings were mapped anew while we waited for the positions")
-    by_item: dict[str, list[ShownKey]] = {item: [] for item in sorted(items | parts)}
+    by_item: dict[str, list[ShownKey]] = {item: [] for item in used}
     for key in shown:
         if key.channel in setup.channels:
-            by_item[key.item].append(key)
+            by_item.setdefault(key.item, []).append(key)
     known = _Known(
         setup=setup,
         measures=measures,
@@ -125,7 +139,7 @@ def compute_targets(
         at=_by_location(positions.values(), less or {}),
         incoming=listings.incoming_units(connection, items),
         zeroed=channels.zeroed(connection),
-        selling=_selling(connection, setup, used, by_item),
+        takers=takers_of(used, by_item, setup, _fed_by(setup)),
         stated=frozenset(key for key, position in positions.items() if position.stated_by),
     )
     found: dict[int, Target] = {}
@@ -178,20 +192,19 @@ def _targets_of(item: str, known: _Known, asked: Mapping[int, KeyRecord]) -> dic
     shown = [key for key in known.by_item[item] if key.id in asked or setup.rule_book.ties_channels]
     leaves = counted_for(item, setup)
     asks, offers = _offered(item, shown, known)
-    hot = _hot(leaves, known)
     found: dict[int, Target] = {}
     for key in shown:
         if key.id not in asked:
             continue
         ask, holiday = asks[key.id], key.channel in known.zeroed
-        found[key.id] = _target(asked[key.id], ask, offers[key.id], holiday=holiday, hot=hot)
+        found[key.id] = _target(asked[key.id], ask, offers[key.id], holiday=holiday, hot=_hot(item, leaves, ask, known))
         unsaid = {one for one in leaves if not any(PositionKey(one, name) in known.stated for name in ask.available)}
         if unsaid and not holiday and asked[key.id].target is None:
             most = _most_without(item, key, unsaid, shown, known)
             if most is not None:
-                found[key.id] = replace(
-                    found[key.id], units=most.units, offer=most, hot=_hot(leaves - unsaid, known), unstated=True
-                )
+                told = Unsaid(items=frozenset(unsaid), locations=tuple(ask.available), parts=len(leaves), offer=most[1])
+                scarce = _hot(item, leaves - unsaid, ask, known)
+                found[key.id] = replace(found[key.id], units=most[0].units, offer=most[0], hot=scarce, unsaid=told)
     return found
 
 
@@ -208,9 +221,10 @@ def _offered(item: str, shown: Sequence[ShownKey], known: _Known) -> tuple[dict[
 
 def _most_without(
     item: str, key: ShownKey, unsaid: Collection[str], shown: Sequence[ShownKey], known: _Known
-) -> Offer | None:
+) -> tuple[Offer, Offer] | None:
     """The most that a key may show, of whose items these were never counted: as many as if there were plenty of them.
 
+    Then the same with twice as many, which tells what rests on them.
     None: it is decided without them. A rule lets it be sold beyond what is available, or lets nothing be shown; or
     a part of a bundle is out, whatever there is of the others.
     """
@@ -221,7 +235,7 @@ def _most_without(
         return _offered(item, shown, replace(known, at=at))[1][key.id]
 
     most = offered(_PLENTY)
-    return most if offered(0).units == 0 < most.units else None
+    return (most, offered(2 * _PLENTY)) if offered(0).units == 0 < most.units else None
 
 
 def counted_for(item: str, setup: Setup) -> frozenset[str]:
@@ -229,29 +243,13 @@ def counted_for(item: str, setup: Setup) -> frozenset[str]:
     return frozenset(part for part in reachable(item, setup.recipes) if not _made_of_parts(part, setup))
 
 
-def _hot(parts: Collection[str], known: _Known) -> bool:
-    return any(
-        known.measures.hot(part, sum(units.get(part, 0) for units in known.at.values()), known.selling[part])
-        for part in parts
-    )
-
-
-def _selling(
-    connection: Connection, setup: Setup, used: Collection[str], by_item: Mapping[str, Sequence[ShownKey]]
-) -> dict[str, tuple[str, ...]]:
-    """The channels that may take units of each of these items: those that list it, and those that list a bundle of it.
-
-    by_item: the keys of items that are known already; of the others it is looked up.
-    """
-    showing = {item: {key.channel for key in shown} for item, shown in by_item.items()}
-    bundles = {name for item in used for name in setup.shown_by(item)} - showing.keys()
-    for item, channel in sharing.channels_showing(connection, bundles):
-        if channel in setup.channels:
-            showing.setdefault(item, set()).add(channel)
-    return {
-        item: tuple(sorted({channel for name in setup.shown_by(item) for channel in showing.get(name, ())}))
-        for item in used
-    }
+def _hot(item: str, parts: Collection[str], ask: Ask, known: _Known) -> bool:
+    """Whether a key of an item is hot, by these of its parts. ask: what it asks."""
+    feeding, at, measures = tuple(ask.available), known.at, known.measures
+    if hot(parts, feeding, known.takers, at, measures):
+        return True
+    apart = len(feeding) > 1 and _made_of_parts(item, known.setup) and parts == counted_for(item, known.setup)
+    return apart and hot_bundle(item, ask.available, known.setup, known.takers, at, measures)
 
 
 def _made_of_parts(item: str, setup: Setup) -> bool:
@@ -311,38 +309,37 @@ def _target(record: KeyRecord, ask: Ask, offer: Offer, *, holiday: bool, hot: bo
 
 def rules_for(key: ShownKey | KeyRecord, item: str, setup: Setup) -> tuple[Resolved, tuple[str, ...]]:
     """The rules that hold for a key of an item, and the locations that feed it."""
-    channel = setup.channels[key.channel]
-    feeding = (channel.remotes[key.remote],) if key.remote in channel.remotes else channel.locations
-    subject = Subject(
-        channel=key.channel,
-        item=item,
-        location=_sole(feeding),
-        sku_class=setup.classes.get(item),
-        listing=key.listing,
-    )
+    subject, feeding = first_subject(key, item, setup)
     rules = setup.rule_book.resolve(subject)
     feeding = rules.values.locations or feeding
-    if _sole(feeding) != subject.location:  # no rule of a location says which ones feed a key, so this is the end
-        rules = setup.rule_book.resolve(replace(subject, location=_sole(feeding)))
+    if sole(feeding) != subject.location:  # no rule of a location says which ones feed a key, so this is the end
+        rules = setup.rule_book.resolve(replace(subject, location=sole(feeding)))
     return rules, feeding
 
 
-def _sole(locations: Sequence[str]) -> str | None:
+def first_subject(key: ShownKey | KeyRecord, item: str, setup: Setup) -> tuple[Subject, tuple[str, ...]]:
+    """A key as rules see it, and the locations that feed it, before a rule says which ones do."""
+    feeding, sku_class = setup.channels[key.channel].feeding(key.remote), setup.classes.get(item)
+    names = {"channel": key.channel, "item": item, "listing": key.listing}
+    return Subject(**names, location=sole(feeding), sku_class=sku_class), feeding
+
+
+def _fed_by(setup: Setup) -> Callable[[ShownKey, str], Pool]:
+    """The locations that feed a key of an item: asked of every key, so looked up once for all that have the same."""
+    of_all: dict[tuple[str, str], Pool] = {}
+
+    def fed_by(key: ShownKey, item: str) -> Pool:
+        found = None if setup.rule_book.locates_items else of_all.get((key.channel, key.remote))
+        if found is None:
+            found = of_all[key.channel, key.remote] = rules_for(key, item, setup)[1]
+        return found
+
+    return fed_by
+
+
+def sole(locations: Sequence[str]) -> str | None:
+    """The location that feeds a key alone; None where several do."""
     return locations[0] if len(locations) == 1 else None
-
-
-PlainStep = tuple[str, int, int, str, str | None]
-"""A step as it is stored: its name, the number before and after it, why, and the rule that asked for it."""
-
-
-def plain_steps(offer: Offer) -> list[PlainStep]:
-    """The steps of an offer as they are stored."""
-    return [(step.name, step.before, step.after, step.why, step.rule_id) for step in offer.steps]
-
-
-def told_steps(steps: Iterable[PlainStep]) -> str:
-    """Stored steps in one line: "sum of locations 12 (main 12), buffer 10 (2 held back, rule #1)"."""
-    return ", ".join(f"{name} {after} ({why}{f', rule {rule}' if rule else ''})" for name, _, after, why, rule in steps)
 
 
 def _ask(key: ShownKey, item: str, known: _Known) -> Ask:
@@ -375,7 +372,8 @@ def _held_back(
     p, setup, measures = buffer.p, known.setup, known.measures
 
     def sold_elsewhere(part: str, at_most: int | None = None) -> int:
-        return computed_buffer(channel, measures.rates(part, known.selling[part]), measures.delays, p, at_most)
+        selling = tuple(sorted({one for channels in known.takers[part].values() for one in channels}))
+        return computed_buffer(channel, measures.rates(part, selling), measures.delays, p, at_most)
 
     if not _made_of_parts(item, setup):
         return sold_elsewhere(item, buffer.at_most)

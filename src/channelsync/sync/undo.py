@@ -60,7 +60,7 @@ def undo(connection: Connection, setup: Setup, by: By, run: str) -> Undone:
     that did nothing that can be taken back."""
     known = runs.get_run(connection, run)
     if known is None:
-        raise Refused(f"There is no run {run!r}. Every command prints its run; `stock history` shows those of entries.")
+        raise Refused(f"There is no run {run!r}. `channelsync runs list` shows them all.")
     if run == by.run:
         raise Refused("A run cannot undo itself.")
     if not undoing.claim_undo(connection, run, by.run):
@@ -152,9 +152,13 @@ def _named(keys: Iterable[PositionKey], skus: Mapping[str, str]) -> str:
     return in_words(sorted(f"{skus[key.item]} at {key.location}" for key in keys))
 
 
+def says_what_happened(actor: str) -> bool:
+    """Whether entries of this actor tell facts of the world, which no command takes back."""
+    return actor.partition(":")[0] in _FACTS
+
+
 def _can_be_taken_back(entry: LedgerEntry) -> bool:
-    cause = entry.movement.cause
-    return cause.actor.partition(":")[0] not in _FACTS and not entry.movement.reservation
+    return not says_what_happened(entry.movement.cause.actor) and not entry.movement.reservation
 
 
 def _name_facts(made: Iterable[LedgerEntry], done: Undone) -> None:

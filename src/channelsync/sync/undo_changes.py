@@ -22,6 +22,7 @@ from channelsync.sync.items import ALIAS, drop_alias
 from channelsync.sync.items_merge import MERGE, merge, unmerge
 from channelsync.sync.items_new import ITEM
 from channelsync.sync.listings_map import Wanted, map_listings
+from channelsync.sync.oversold import rename_oversold
 from channelsync.sync.rule_changes import RULE, change_rule, plain_rule
 from channelsync.sync.setup import Setup
 from channelsync.sync.stock import By
@@ -128,6 +129,7 @@ def _item(work: TakingBack, change: Change) -> str:
     if other is not None:
         return f"{became} keeps its SKU, for {was} is a SKU of {other.sku} now"
     items.change_item(work.connection, found.id, sku=was)
+    rename_oversold(work.connection, found.id)
     work.record(ITEM, found.id, change.after, change.before)
     return ""
 
@@ -223,6 +225,11 @@ def _undone(work: TakingBack, change: Change) -> str:
     runs.mark_undone(work.connection, change.subject, change.before)
     work.record(UNDONE, change.subject, change.after, change.before)
     return ""
+
+
+def always_stays(kind: str, *, made: bool) -> bool:
+    """Whether a change of this kind is never taken back. made: what it changed was not there before."""
+    return kind == FINDING or (kind == ITEM and made)
 
 
 def _time(told: str | None) -> datetime | None:

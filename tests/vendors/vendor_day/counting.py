@@ -17,7 +17,8 @@ from channelsync.sdk.values import PushResult, QuantityKey, QuantityUpdate
 from channelsync.store.leases import Lease
 from channelsync.sync import loops
 from channelsync.sync.agent import Agent, OpenChannel
-from channelsync.sync.publish import Published, publish_tick
+from channelsync.sync.publish import publish_tick
+from channelsync.sync.read_numbers import Published
 from vendor_day.stalls import VendorStall
 
 

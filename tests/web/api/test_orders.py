@@ -135,7 +135,11 @@ async def test_what_cannot_be_said_of_an_order_is_refused_and_leaves_no_run(api:
         ("/orders/1/ship", {"lines": [{"sku": "MUG", "units": 3}]}),
         ("/orders/1/ship", {"lines": [{"sku": "BOWL", "units": 1}]}),
         ("/orders/1/cancel", {"lines": [*MUGS, *MUGS]}),
+        ("/orders/1/cancel", {"lines": [{"sku": "MUG", "units": 99}]}),
         ("/orders", {"order": "2", "lines": [*MUGS, *MUGS]}),
+        ("/orders", {"order": "2", "lines": MUGS, "placed_at": "2036-01-01T00:00:00Z"}),
+        ("/orders", {"order": " 1", "lines": MUGS}),
+        ("/reservations", {"order": "1 ", "lines": MUGS}),
         ("/orders", {"order": "2", "lines": [{"sku": "MUG", "units": 1, "location": "nowhere"}]}),
         ("/orders", {"order": "2", "lines": [{"sku": "MUG", "units": 10}], "refuse_short": True}),
     ):

@@ -45,6 +45,7 @@ COMMAND_MODULES = (
     "stock_commands",
     "items_commands",
     "ledger_commands",
+    "runs_commands",
     "orders_commands",
     "schedule_commands",
     "findings_commands",

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from channelsync.runtime.cli.context import Invocation, awaited, invocation
 from channelsync.runtime.cli.held import end_held
 from channelsync.runtime.cli.output import Output
-from channelsync.runtime.cli.stock_shared import AsJson, Ran, Reason, user_of
+from channelsync.runtime.cli.stock_shared import AsJson, Ran, Reason, say_run, user_of
 from channelsync.runtime.wiring import open_agent, open_reading, setup_of
 from channelsync.sdk.clock import SystemClock
 from channelsync.sdk.discovery import installed
@@ -152,6 +152,7 @@ def reject(
     elif done.undone is not None:
         entries, changes = done.undone.entries, done.undone.changes
         output.say(f"Plan {plan} is rejected, and run {done.run} undone: {entries} counter-entries, {changes} changes.")
+        say_run(output, ran.run)
     else:
         output.say(f"Plan {plan} is rejected: its numbers stay. `channelsync undo {done.run}` takes its run back.")
     for left in done.undone.left if done.undone is not None else ():

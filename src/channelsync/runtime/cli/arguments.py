@@ -43,7 +43,7 @@ def existing_file(path: Path) -> None:
 
 
 def moment(text: str, time_zone: str = "") -> datetime | None:
-    """A time, from ISO 8601; None for an empty text. Raises CommandFailed.
+    """A time in UTC, from ISO 8601; None for an empty text. Raises CommandFailed.
 
     time_zone: of a time that names none; empty: it must name one.
     """
@@ -51,10 +51,8 @@ def moment(text: str, time_zone: str = "") -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+        if at.tzinfo is None and not time_zone:
+            raise CommandFailed(f"{text!r} has no time zone; write it as 2026-03-01T09:00:00Z", ExitCode.USAGE)
+        return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(time_zone))).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise CommandFailed(f"{text!r} is no time such as 2026-03-01T09:00:00Z", ExitCode.USAGE) from error
-    if at.tzinfo is None and time_zone:
-        return at.replace(tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
-    if at.tzinfo is None:
-        raise CommandFailed(f"{text!r} has no time zone; write it as 2026-03-01T09:00:00Z", ExitCode.USAGE)
-    return at

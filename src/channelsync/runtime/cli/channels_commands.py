@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -12,11 +13,12 @@ from sqlalchemy import Connection
 from channelsync.runtime.cli.channels_check import check
 from channelsync.runtime.cli.channels_connect import connect
 from channelsync.runtime.cli.context import Invocation, awaited, invocation
-from channelsync.runtime.cli.exit_codes import CommandFailed
-from channelsync.runtime.cli.output import Output
+from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
+from channelsync.runtime.cli.output import Output, with_cause
+from channelsync.runtime.cli.stock_shared import say_run
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_errors import suggestion
-from channelsync.runtime.wiring import open_reading, open_run, setup_of
+from channelsync.runtime.wiring import open_reading, open_run, setup_in_use
 from channelsync.sdk.clock import SystemClock
 from channelsync.sdk.discovery import installed
 from channelsync.store import channels
@@ -54,114 +56,154 @@ def register(app: typer.Typer) -> None:
 # Switches
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switched:
+    """What a command did to channels. same: those that were so already."""
+
+    run: str
+    changed: list[str]
+    same: list[str]
+
+
 def stop(
     context: typer.Context,
     all_writes: Annotated[
         bool, typer.Option("--all-writes", help="Lowerings too: sold units may then be sold again elsewhere.")
     ] = False,
     channel: Only = None,
+    as_json: AsJson = False,
 ) -> None:
     """Raise no quantity any more; lowerings go on, so that stopping never oversells.
 
     Holds at once for a running daemon, and survives a restart. `channelsync start` takes it back.
     """
     said = "nothing is written any more" if all_writes else "nothing is raised any more, lowerings go on"
-    changed = _switch(invocation(context), "stop", channel, {"stop": "all" if all_writes else "raises"})
-    _tell(changed, f"{{}}: {said}.", "{}: writing was stopped already.")
+    done = _switch(invocation(context), "stop", channel, {"stop": "all" if all_writes else "raises"})
+    _tell(Output(as_json=as_json), done, f"{{}}: {said}.", "{}: writing was stopped already.")
 
 
-def start(context: typer.Context, channel: Only = None) -> None:
+def start(context: typer.Context, channel: Only = None, as_json: AsJson = False) -> None:
     """Write quantities again, after `channelsync stop` or `channelsync channels pause`."""
-    started = invocation(context)
-    changed = _switch(started, "start", channel, {"stop": ""})
-    _tell(changed, "{}: quantities are written again.", "{}: writing was not stopped.")
-    paused = [one.name for one in started.load().config.channels if one.paused and one.name in changed]
+    started, output = invocation(context), Output(as_json=as_json)
+    done = _switch(started, "start", channel, {"stop": ""})
+    _tell(output, done, "{}: quantities are written again.", "{}: writing was not stopped.")
+    paused = [one.name for one in started.load().config.channels if one.paused and one.name in _named(done)]
     if paused:
-        Output().say(f"{', '.join(paused)}: nothing is raised still, for the configuration says paused = true.")
+        output.say(f"{', '.join(paused)}: nothing is raised still, for the configuration says paused = true.")
 
 
-def pause(context: typer.Context, name: Name) -> None:
+def pause(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     """Raise no quantity on one channel; lowerings go on. The same as `channelsync stop --channel NAME`."""
-    changed = _switch(invocation(context), "channels pause", [name], {"stop": "raises"})
-    _tell(changed, "{}: nothing is raised any more, lowerings go on.", "{}: paused already.")
+    done = _switch(invocation(context), "channels pause", [name], {"stop": "raises"})
+    _tell(Output(as_json=as_json), done, "{}: nothing is raised any more, lowerings go on.", "{}: paused already.")
 
 
-def resume(context: typer.Context, name: Name) -> None:
+def resume(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     """Take `channels pause` back. The same as `channelsync start --channel NAME`."""
-    start(context, [name])
+    start(context, [name], as_json)
 
 
-def zero(context: typer.Context, name: Name) -> None:
+def zero(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     """Holiday: show 0 for everything on one channel, whatever is available. Its orders are taken in as ever."""
-    changed = _switch(invocation(context), "channels zero", [name], {"zeroed": True})
-    _tell(changed, "{}: shows 0 for everything from now on.", "{}: on holiday already.")
+    done = _switch(invocation(context), "channels zero", [name], {"zeroed": True})
+    _tell(Output(as_json=as_json), done, "{}: shows 0 for everything from now on.", "{}: on holiday already.")
 
 
-def unzero(context: typer.Context, name: Name) -> None:
+def unzero(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     """End the holiday: show what is available again."""
-    changed = _switch(invocation(context), "channels unzero", [name], {"zeroed": False})
-    _tell(changed, "{}: shows what is available again.", "{}: was not on holiday.")
+    done = _switch(invocation(context), "channels unzero", [name], {"zeroed": False})
+    _tell(Output(as_json=as_json), done, "{}: shows what is available again.", "{}: was not on holiday.")
 
 
 def mode(
     context: typer.Context,
-    name: Name,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="Channels, by their names in the configuration.")
+    ] = None,
+    *,
     mode: Annotated[ModeSaid, typer.Argument(help="configured: whatever the configuration says.")],
+    every: Annotated[bool, typer.Option("--all", help="All channels of the configuration.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Cut over channel by channel: live, observe or off; it overrides the configuration.
 
     live: quantities are written. observe: orders are booked and pushes predicted, nothing is written. off: the
     channel is not called. A running daemon follows within seconds. A channel that goes live is read first: its first
     numbers are taken as they are, for another tool has written them.
+
+    A channel is live unless the configuration or this command says otherwise. To cut over: `channelsync channels mode
+    --all observe`, start `channelsync run`, then `channelsync channels mode NAME live` for one channel at a time.
     """
-    changed = _switch(invocation(context), "channels mode", [name], {"mode": "" if mode == "configured" else mode})
+    if bool(names) == every:
+        raise CommandFailed("Name channels, or say --all: one of the two.", ExitCode.USAGE)
+    started, output = invocation(context), Output(as_json=as_json)
+    done = _switch(started, "channels mode", names, {"mode": "" if mode == "configured" else mode})
     said = "{}: used as configured from now on." if mode == "configured" else f"{{}}: {mode} from now on."
-    _tell(changed, said, f"{{}}: {mode} already.")
+    _tell(output, done, said, f"{{}}: {mode} already.")
+    unwritten, left = awaited(_follows(started.load(), _named(done)))
+    if unwritten:
+        output.say(
+            f"warning: nothing is written to {', '.join(unwritten)}: the daemon that runs was started with --observe. "
+            "End it and start `channelsync run`; then every channel that is live is written to."
+        )
     if mode != "off":
-        for one in awaited(_left_alone(invocation(context).load(), name)):
-            Output().say(f"{one.channel}: {one}")
+        for one in left:
+            output.say(f"{one.channel}: {one}")
 
 
-async def _left_alone(loaded: Loaded, channel: str) -> list[LeftAlone]:
-    def work(connection: Connection) -> list[LeftAlone]:
-        setup = setup_of(connection, loaded, installed())
-        return left_alone(connection, setup, measure(connection, setup, SystemClock().now()), [channel])
+async def _follows(loaded: Loaded, chosen: Sequence[str]) -> tuple[list[str], list[LeftAlone]]:
+    """Of these channels those that are live while the daemon only observes, and what of them is left alone."""
+
+    def work(connection: Connection) -> tuple[list[str], list[LeftAlone]]:
+        now = SystemClock().now()
+        setup = setup_in_use(connection, loaded, installed(), now)
+        left = left_alone(connection, setup, measure(connection, setup, now), chosen)
+        return [one.name for one in view_channels(connection, setup) if one.mode_by and one.name in chosen], left
 
     async with open_reading(loaded) as database:
         return await database.query(work)
 
 
-def _switch(
-    started: Invocation, command: str, names: Sequence[str] | None, switches: Mapping[str, object]
-) -> dict[str, bool]:
-    """Switches these channels, None: all; returns for each whether anything changed."""
+def _switch(started: Invocation, command: str, names: Sequence[str] | None, switches: Mapping[str, object]) -> Switched:
+    """Switches these channels, None: all."""
     loaded = started.load()
     chosen = known_channels(loaded, names)
 
-    async def work() -> dict[str, bool]:
+    async def work() -> Switched:
         async with open_run(loaded, command, arguments={"channels": chosen, **switches}) as run:
             now = run.clock.now()
-            return await run.database.transact(lambda c: _change(c, chosen, switches, run.run, now))
+            changed = await run.database.transact(lambda c: _change(c, chosen, switches, run.run, now))
+            return Switched(run=run.run, changed=changed, same=[one for one in chosen if one not in changed])
 
     return awaited(work())
 
 
 def _change(
     connection: Connection, chosen: Sequence[str], switches: Mapping[str, object], run: str, now: datetime
-) -> dict[str, bool]:
+) -> list[str]:
+    """Switches them; returns those that were otherwise before."""
     stopped = [name for name, state in channels.channel_states(connection).items() if state.stop == "all"]
-    changed = {}
+    changed = []
     for name in chosen:
         loosens = switches.get("stop") == "raises" and name in stopped  # what is called stop begins no writing
-        changed[name] = not loosens and change_channel(connection, name, switches, run=run, now=now)
+        if not loosens and change_channel(connection, name, switches, run=run, now=now):
+            changed.append(name)
     return changed
 
 
-def _tell(changed: Mapping[str, bool], done: str, already: str) -> None:
-    for text, wanted in ((done, True), (already, False)):
-        names = [name for name, was in changed.items() if was is wanted]
+def _named(done: Switched) -> list[str]:
+    return [*done.changed, *done.same]
+
+
+def _tell(output: Output, done: Switched, changed: str, same: str) -> None:
+    if output.as_json:
+        output.document(done)
+        return
+    for text, names in ((changed, done.changed), (same, done.same)):
         if names:
-            Output().say(text.format(", ".join(names)))
+            output.say(text.format(", ".join(names)))
+    if done.changed:
+        say_run(output, done.run)
 
 
 def known_channels(loaded: Loaded, names: Sequence[str] | None) -> list[str]:
@@ -180,7 +222,9 @@ def list_channels(context: typer.Context, as_json: AsJson = False) -> None:
     """Every channel with its mode, its switches and how far its orders were read."""
     loaded = invocation(context).load()
     columns = ("name", "connector", "mode", "stopped", "on_holiday", "covered_to", "numbers", "waiting", "questions")
-    Output(as_json=as_json).rows(awaited(_views(loaded)), columns, title="Channels")
+    found = awaited(_views(loaded))
+    shown = found if as_json else [replace(one, mode=with_cause(one.mode, one.mode_by)) for one in found]
+    Output(as_json=as_json).rows(shown, columns, title="Channels")
 
 
 def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
@@ -193,4 +237,5 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
 
 async def _views(loaded: Loaded) -> list[ChannelOnView]:
     async with open_reading(loaded) as database:
-        return await database.query(lambda c: view_channels(c, setup_of(c, loaded, installed())))
+        now = SystemClock().now()
+        return await database.query(lambda c: view_channels(c, setup_in_use(c, loaded, installed(), now)))

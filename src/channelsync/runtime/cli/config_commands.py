@@ -34,7 +34,9 @@ Next:
   4. channelsync listings pull          reads what the channels show
   5. channelsync listings match         says which SKU each listing is; with --apply it is so
   6. channelsync stock adopt            takes a channel's numbers for your stock, or import your own
-  7. channelsync run --observe          predicts beside your present tool and writes nothing"""
+  7. channelsync run --observe          predicts beside your present tool and writes nothing
+  8. channelsync channels mode --all observe, then channelsync run
+                                        to cut over: channels mode NAME live takes one live at a time"""
 
 
 def register(app: typer.Typer) -> None:

@@ -171,7 +171,8 @@ def replay(
 ) -> None:
     """Tell a hook again what changed, as it is now, and serve it again where it was stopped. The daemon sends it."""
     started = invocation(context)
-    loaded, at = started.load(), moment(since)
+    loaded = started.load()
+    at = moment(since, loaded.config.seller.time_zone)
     _configured(loaded.config.hooks, name, "hook")
     begin = awaited(_replayed(loaded, user_of(started), name, at))
     output = Output(as_json=as_json)

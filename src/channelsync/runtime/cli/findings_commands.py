@@ -10,6 +10,7 @@ from channelsync.domain.findings import FindingKind
 from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed
 from channelsync.runtime.cli.output import Output
+from channelsync.runtime.cli.stock_shared import Ran
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_errors import suggestion
 from channelsync.runtime.wiring import open_reading, open_run
@@ -82,21 +83,27 @@ def close(
     context: typer.Context,
     numbers: Annotated[list[int], typer.Argument(metavar="ID", help="Numbers in `findings list`.")],
     why: Annotated[str, typer.Option("--why", help="What was done about it, for the record.")] = "closed by hand",
+    as_json: AsJson = False,
 ) -> None:
     """Close findings that are settled. What is still wrong is found anew when it is met again."""
     loaded = invocation(context).load()
-    closed = awaited(_close(loaded, sorted(set(numbers)), why))
-    output = Output()
-    for one in closed:
+    ran = awaited(_close(loaded, sorted(set(numbers)), why))
+    closed = [one.id for one in ran.result]
+    before = sorted(set(numbers).difference(closed))
+    output = Output(as_json=as_json)
+    if as_json:
+        output.document({"run": ran.run, "closed": closed, "closed_before": before})
+        return
+    for one in ran.result:
         output.say(f"Closed finding {one.id}: {one.summary}")
-    for number in sorted(set(numbers) - {one.id for one in closed}):
+    for number in before:
         output.say(f"Finding {number} was closed already.")
 
 
-async def _close(loaded: Loaded, numbers: list[int], why: str) -> list[StoredFinding]:
+async def _close(loaded: Loaded, numbers: list[int], why: str) -> Ran[list[StoredFinding]]:
     async with open_run(loaded, "findings close", arguments={"findings": numbers, "why": why}) as run:
         by = By(actor="user", run=run.run, now=run.clock.now())
-        return await run.database.transact(lambda c: close_by_hand(c, by, numbers, why))
+        return Ran(run.run, await run.database.transact(lambda c: close_by_hand(c, by, numbers, why)))
 
 
 def _kind(text: str) -> str:

@@ -92,18 +92,20 @@ def rename(
 ) -> None:
     """Give an item another SKU. The old one still leads to it, and its history stays."""
 
-    def work(connection: Connection, setup: Setup, by: By) -> str:
+    def work(connection: Connection, setup: Setup, by: By) -> tuple[str, bool]:
         item = item_named(connection, sku)
-        rename_item(connection, setup, by, item, new)
-        return item.sku
+        return item.sku, rename_item(connection, setup, by, item, new)
 
     ran = run_command(context, "items rename", work, reason=reason, new_skus=True)
+    was, changed = ran.result
     output = Output(as_json=as_json)
     if as_json:
-        output.document({"run": ran.run, "was": ran.result, "sku": new})
-    else:
-        output.say(f"{ran.result} is {new} now; {ran.result} still leads to it.")
+        output.document({"run": ran.run, "was": was, "sku": new, "changed": changed})
+    elif changed:
+        output.say(f"{was} is {new} now; {was} still leads to it.")
         say_run(output, ran.run)
+    else:
+        output.say(f"{new} is the item's SKU already; nothing was changed.")
     end_held(output, ran.held)
 
 

@@ -66,7 +66,10 @@ def _counts(done: Verification) -> dict[str, int]:
 
 def undo(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The run, as the command that made it printed it.")],
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="The run, as its command printed it, or `channelsync runs list` shows it."),
+    ],
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:

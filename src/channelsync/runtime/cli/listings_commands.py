@@ -61,7 +61,7 @@ class PulledChannel:
     """What was pulled of one channel. failed: why nothing was, or not all; empty: it was.
 
     missing: not brought, and not taken as gone, for they are far too many. plan: which waits for approval of that.
-    kept: numbers that were read of units which the channel keeps itself.
+    went_on, kept: as in `Pulled`.
     """
 
     channel: str
@@ -69,6 +69,7 @@ class PulledChannel:
     gone: int = 0
     missing: int = 0
     plan: str = ""
+    went_on: int = 0
     kept: int = 0
     states: dict[str, int] = field(default_factory=dict)
     failed: str = ""
@@ -93,6 +94,12 @@ def pull(
     for one in pulled:
         if one.failed:
             output.fail(f"{one.channel}: {one.failed}")
+    for one in pulled:
+        if one.went_on:
+            output.say(
+                f"{one.channel}: numbers that stood under a channel of this account which is not configured any more, "
+                f"and are {one.channel}'s from now on: {one.went_on}."
+            )
     for one in pulled:
         if one.plan:
             output.say(
@@ -124,6 +131,7 @@ async def _pull_one(agent: Agent, name: str, *, accept_fewer: bool) -> PulledCha
         gone=pulled.gone,
         missing=pulled.missing,
         plan=pulled.plan,
+        went_on=pulled.went_on,
         kept=pulled.kept,
         states=pulled.states,
         failed=f"what it keeps itself could not be counted: {pulled.not_counted}" if pulled.not_counted else "",

@@ -25,7 +25,9 @@ from channelsync.sync.replay_orders import Replayed, replay_orders
 from channelsync.sync.setup import BY_HAND
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-Since = Annotated[str, typer.Option("--since", metavar="TIME", help="Placed at this time or later: 2026-03-01T09:00Z.")]
+Since = Annotated[
+    str, typer.Option("--since", metavar="TIME", help="Placed then or later; 2026-03-01T09:00 is in the seller's zone.")
+]
 
 WAITING, UNREADABLE = "waiting", "unreadable"
 _NOT_UNDERSTOOD = "its_latest_version_cannot_be_understood"
@@ -69,7 +71,12 @@ def list_orders(
         raise CommandFailed(f"--only can be {', '.join(known)}, not {only!r}", ExitCode.USAGE)
     loaded = invocation(context).load()
     status = only if only not in (WAITING, UNREADABLE) else ""
-    wanted = OrdersWanted(channel=channel, status=status, since=moment(since), only_unmapped=only == WAITING)
+    wanted = OrdersWanted(
+        channel=channel,
+        status=status,
+        since=moment(since, loaded.config.seller.time_zone),
+        only_unmapped=only == WAITING,
+    )
 
     def unit(connection: Connection) -> Sequence[KeptRow | OrderRow]:
         if only == UNREADABLE:
@@ -145,7 +152,9 @@ def replay(
 ) -> None:
     """Book orders again from what was said of them. What is booked already stays as it is, so it never does harm."""
     loaded = invocation(context).load()
-    wanted = OrdersWanted(channel=channel, orders=tuple(orders or ()), since=moment(since))
+    wanted = OrdersWanted(
+        channel=channel, orders=tuple(orders or ()), since=moment(since, loaded.config.seller.time_zone)
+    )
 
     async def work() -> Replayed:
         async with open_agent(loaded, "orders replay", channels=()) as agent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from channelsync.runtime.cli.arguments import file_bytes, moment, units_by_sku
 from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.output import Output
+from channelsync.runtime.cli.stock_shared import Ran
 from channelsync.runtime.config import Loaded
 from channelsync.runtime.config_domain import locations_by_priority
 from channelsync.runtime.wiring import open_agent
@@ -29,6 +31,7 @@ from channelsync.sync.orders_by_hand import (
 from channelsync.sync.orders_file import BadRow, FileRefused, OrdersFile, read_orders, refused_rows
 from channelsync.sync.orders_import import Imported, RowsRefused, digest_of, import_orders
 from channelsync.sync.orders_shown import by_hand_shown, oversold_shown
+from channelsync.sync.oversold import short_by
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Key = Annotated[str, typer.Argument(metavar="ORDER", help="Your own id of the order; the same id is the same order.")]
@@ -184,61 +187,67 @@ def book(
         change=change,
         refuse_short=refuse_short,
     )
-    done = _by_hand(
+    ran = _by_hand(
         context,
         "orders book",
         lambda c, agent, now: book_by_hand(c, agent.setup, wanted, now=now, run=agent.run),
     )
     output = Output(as_json=as_json)
-    _tell(output, done, "changed" if change else "booked")
-    waiting = sorted({line.sku or line.line for line in done.lines if line.waits and line.open})
-    _warn(output, waiting, done.oversold)
-    if waiting or done.oversold:
-        raise typer.Exit(ExitCode.FOUND_WRONG)
+    _tell(output, ran, "changed" if change else "booked")
+    _end_short(output, ran.result)
 
 
 def ship(
     context: typer.Context, order: Key, lines: SoFar = None, location: Location = "", as_json: AsJson = False
 ) -> None:
-    """Say what of an order of your own was shipped. UNITS are all that were shipped so far, so it may be repeated."""
+    """Say what of an order of your own was shipped. UNITS are all that were shipped so far, so it may be repeated.
+
+    Ends with 1 as `orders book` does: also where fewer than no units are on hand now at a place that it shipped from.
+    """
     units = units_by_sku(lines or ())
-    done = _by_hand(
+    ran = _by_hand(
         context,
         "orders ship",
         lambda c, agent, now: ship_by_hand(
             c, agent.setup, order, units, location=location or None, now=now, run=agent.run
         ),
     )
-    _tell(Output(as_json=as_json), done, "shipped")
+    output = Output(as_json=as_json)
+    _tell(output, ran, "shipped")
+    _end_short(output, ran.result)
 
 
 def cancel(context: typer.Context, order: Key, lines: SoFar = None, as_json: AsJson = False) -> None:
     """Cancel an order of your own, or units of it. UNITS are all that were cancelled so far, so it may be repeated."""
     units = units_by_sku(lines or ())
-    done = _by_hand(
+    ran = _by_hand(
         context,
         "orders cancel",
         lambda c, agent, now: cancel_by_hand(c, agent.setup, order, units, now=now, run=agent.run),
     )
-    _tell(Output(as_json=as_json), done, "cancelled")
+    _tell(Output(as_json=as_json), ran, "cancelled")
 
 
-def _by_hand(context: typer.Context, command: str, unit: Callable[[Connection, Agent, datetime], OrderNow]) -> OrderNow:
+def _by_hand(
+    context: typer.Context, command: str, unit: Callable[[Connection, Agent, datetime], OrderNow]
+) -> Ran[OrderNow]:
     loaded = invocation(context).load()
 
-    async def work() -> OrderNow:
+    async def work() -> Ran[OrderNow]:
         async with open_agent(loaded, command, channels=()) as agent:
             now = agent.clock.now()
             done = await agent.database.transact(lambda c: unit(c, agent, now))
             agent.wake_publishers()
-            return done
+            return Ran(agent.run, done)
 
     return awaited(work())
 
 
-def _tell(output: Output, done: OrderNow, what: str) -> None:
+def _tell(output: Output, ran: Ran[OrderNow], what: str) -> None:
+    """Says how an order of our own stands now. `undo` leaves orders as they are, so no run is said to take it back."""
+    done = ran.result
     if output.as_json:
-        output.document(by_hand_shown(done))
+        output.document({"run": ran.run, **asdict(by_hand_shown(done))})
         return
     output.rows(
         done.lines, ("sku", "ordered", "shipped", "cancelled", "open"), title=f"Order {done.order}: {done.status}"
@@ -247,6 +256,17 @@ def _tell(output: Output, done: OrderNow, what: str) -> None:
     still = {line.sku or line.line: line.open for line in done.lines if line.open}
     if still and what != "booked":
         output.say(f"Still open: {', '.join(f'{units} of {sku}' for sku, units in still.items())}.")
+    if done.changed:
+        cancel_it = f"; `channelsync orders cancel {done.order}` takes the order back" if what == "booked" else ""
+        output.say(f"Run {ran.run}{cancel_it}. `channelsync undo` leaves orders as they are.")
+
+
+def _end_short(output: Output, done: OrderNow) -> None:
+    """Ends with 1 where units are short, or cannot be counted because a SKU is that of no item."""
+    waiting = sorted({line.sku or line.line for line in done.lines if line.waits and line.open})
+    _warn(output, waiting, done.oversold)
+    if waiting or done.oversold:
+        raise typer.Exit(ExitCode.FOUND_WRONG)
 
 
 def _warn(output: Output, waiting: Sequence[str], oversold: Sequence[tuple[str, str, int]]) -> None:
@@ -256,4 +276,4 @@ def _warn(output: Output, waiting: Sequence[str], oversold: Sequence[tuple[str, 
             "one."
         )
     for sku, where, available in oversold:
-        output.say(f"{sku} at {where} is oversold: {-available} units more are promised than are there.")
+        output.say(f"{sku} at {where} is oversold: {short_by(-available)}.")

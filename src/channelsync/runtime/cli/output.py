@@ -106,6 +106,11 @@ def safe(text: str) -> str:
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def with_cause(value: str, cause: str) -> str:
+    """A value for people, with what made it so where something else did: observe (run --observe)."""
+    return f"{value} ({cause})" if cause else value
+
+
 def cell(value: Any) -> str:
     """A plain value as a table shows it. Nothing is shown for None."""
     if value is None:

@@ -9,7 +9,6 @@ from datetime import datetime
 from inspect import cleandoc
 from typing import Annotated, Any
 
-import orjson
 import typer
 from pydantic import ValidationError
 from sqlalchemy import Connection
@@ -27,7 +26,11 @@ from channelsync.runtime.config_rules import RuleConfig
 from channelsync.runtime.wiring import open_reading, setup_of
 from channelsync.sdk.discovery import installed
 from channelsync.store import items, rules
+from channelsync.sync.guard import with_stored_rules
+from channelsync.sync.item_names import named, skus_of
 from channelsync.sync.rule_changes import change_rule, plain_rule, rule_id
+from channelsync.sync.rule_reach import idle_rules
+from channelsync.sync.rule_words import typed_values
 from channelsync.sync.setup import Setup
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -79,19 +82,24 @@ def list_rules(context: typer.Context, as_json: AsJson = False) -> None:
     loaded = invocation(context).load()
     found, warnings = awaited(_listed(loaded))
     output = Output(as_json=as_json)
-    output.rows(found if as_json else map(_typed, found), title="Rules")
+    output.rows([one if as_json else {**_fields(one), "says": typed} for one, typed in found], title="Rules")
     if not as_json:
         for warning in warnings:
             output.say(f"warning: {warning}")
 
 
-async def _listed(loaded: Loaded) -> tuple[list[RuleOnView], list[str]]:
-    def unit(connection: Connection) -> tuple[list[RuleOnView], list[str]]:
+def _fields(rule: RuleOnView) -> dict[str, object]:
+    return {one.name: getattr(rule, one.name) for one in fields(rule)}
+
+
+async def _listed(loaded: Loaded) -> tuple[list[tuple[RuleOnView, str]], list[str]]:
+    def unit(connection: Connection) -> tuple[list[tuple[RuleOnView, str]], list[str]]:
         setup = setup_of(connection, loaded, installed())
         book = setup.rule_book.rules
-        named = items.items_by_id(connection, {rule.scope.item for rule in book})
-        shown = [_viewed(rule, {item: one.sku for item, one in named.items()}) for rule in book]
-        return sorted(shown, key=lambda one: -one.rank), [one.text for one in conflicts(book)]
+        skus = skus_of(connection, setup)
+        ranked = sorted(book, key=lambda one: -one.rank)
+        shown = [(_viewed(rule, skus), " ".join(typed_values(rule.values))) for rule in ranked]
+        return shown, [named(one.text, skus) for one in conflicts(book)]
 
     async with open_reading(loaded) as database:
         return await database.query(unit)
@@ -110,30 +118,6 @@ def _viewed(rule: Rule, skus: Mapping[str, str]) -> RuleOnView:
         says=rules.plain_values(rule.values),
         source=rule.source,
     )
-
-
-def _typed(rule: RuleOnView) -> dict[str, object]:
-    """A rule for a table: what it says, as it is typed."""
-    shown = {one.name: getattr(rule, one.name) for one in fields(rule)}
-    return shown | {"says": " ".join(f"{name}={_typed_value(value)}" for name, value in rule.says.items())}
-
-
-def _typed_value(value: object) -> str:
-    match value:
-        case {"fixed": units}:
-            return str(units)
-        case {"percent": percent}:
-            return f"{percent}%"
-        case {"p": p, "at_most": None}:
-            return f"{{ p = {p} }}"
-        case dict():
-            return f"{{ {', '.join(f'{name} = {_toml(one)}' for name, one in value.items() if one is not None)} }}"
-        case _:
-            return _toml(value)
-
-
-def _toml(value: object) -> str:
-    return orjson.dumps(value).decode()
 
 
 def set_rule(  # noqa: PLR0913, PLR0917 - each is an option
@@ -156,6 +140,8 @@ def set_rule(  # noqa: PLR0913, PLR0917 - each is an option
     written as in the configuration file: buffer=2, buffer=10%, buffer=computed, share=40, minimum_shown=2,
     maximum_shown=20, ring_fenced=5, may_raise=false, do_not_touch=true, backorder=10, preorder_from_incoming=true,
     'last_units={ at_or_below = 2, preferred = ["shop-uk"] }', 'locations=["main"]'.
+
+    A rule that reaches no listing is set all the same, with a warning; `channelsync listings lint` names such rules.
 
     --dry-run prints every number that would be another one, now and then, and changes nothing. Ends with 8 where it
     changes too much of a channel (with --dry-run: would change), which waits there for `channelsync approvals`.
@@ -231,8 +217,10 @@ def _changed(
     rule = Rule(name, scope, values, f"`channelsync rules set`, run {run}")
     change_rule(connection, setup, name, plain_rule(rule), run=run, now=now)
     others = [one for one in setup.rule_book.rules if one.id != name]
-    warnings = tuple(one.text for one in conflicts([*others, rule]) if name in one.rules)
-    return RuleChanged(id=name, before=before, after=rule, warnings=warnings)
+    skus = skus_of(connection, setup, {scope.item} if scope.item else ())
+    warnings = [named(one.text, skus) for one in conflicts([*others, rule]) if name in one.rules]
+    warnings += [one.what for one in idle_rules(connection, with_stored_rules(connection, setup), [rule])]
+    return RuleChanged(id=name, before=before, after=rule, warnings=tuple(warnings))
 
 
 def _values(says: Mapping[str, Any], name: str, loaded: Loaded, channel: str | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from channelsync.sdk.discovery import installed
 from channelsync.store import rules, runs
 from channelsync.sync.guard import guard_rules, with_stored_rules
 from channelsync.sync.rule_effect import NumberMoved, numbers_moved
+from channelsync.sync.rule_words import typed_values
 from channelsync.sync.run_ids import new_run_id
 from channelsync.sync.setup import Setup
 
@@ -28,7 +29,8 @@ _SWITCHES = ("may_lower", "may_raise", "do_not_touch")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleChanged:
-    """What becomes of a rule. before, after: None where there is none. warnings: conflicts that it is part of then.
+    """What becomes of a rule. before, after: None where there is none. warnings: conflicts that it is part of then,
+    and that it reaches no listing.
 
     emptied: it goes because nothing is left that it says.
     """
@@ -131,7 +133,7 @@ def _say(output: Output, told: RuleChanged, *, dry_run: bool) -> None:
         rule = "The rule says nothing any more and" if told.emptied else f"Rule {told.id}"
         output.say(f"{rule} {'would be' if dry_run else 'was'} removed.")
         return
-    said = ", ".join(f"{name} = {value}" for name, value in rules.plain_values(told.after.values).items())
+    said = ", ".join(typed_values(told.after.values))
     if dry_run:
         output.say(f"Rule {told.id} would say: {said}.")
     else:

@@ -53,9 +53,10 @@ def run(
     database: a second one refuses to start. On PostgreSQL any number of them share the channels.
 
     With --observe it works beside your present tool: orders are booked, numbers are read, what would be pushed is
-    recorded, and nothing is written to any channel. `channelsync observe report` shows a day of it. To cut over
-    channel by channel, start without --observe and set the modes: `channelsync channels mode NAME observe`, later
-    `channelsync channels mode NAME live`.
+    recorded, and nothing is written to any channel. `channelsync observe report` shows a day of it. Without --observe
+    every channel is written to whose mode is live, and that is the mode of all of which nobody says otherwise. To cut
+    over channel by channel, give `channelsync channels mode --all observe`, start without --observe, then give
+    `channelsync channels mode NAME live` for one at a time.
     """
     from channelsync.runtime.daemon import run_daemon
 

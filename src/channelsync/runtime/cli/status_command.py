@@ -10,9 +10,9 @@ import typer
 
 from channelsync.runtime.cli.context import awaited, invocation
 from channelsync.runtime.cli.exit_codes import ExitCode
-from channelsync.runtime.cli.output import Output
+from channelsync.runtime.cli.output import Output, with_cause
 from channelsync.runtime.config import Loaded
-from channelsync.runtime.wiring import open_reading, setup_of
+from channelsync.runtime.wiring import open_reading, setup_in_use
 from channelsync.sdk.clock import SystemClock
 from channelsync.sdk.discovery import installed
 from channelsync.sync.status import ChannelStatus, ProcessStatus, Status, status
@@ -36,9 +36,11 @@ def show(
 ) -> None:
     """How everything stands: the daemons and receivers, each channel, what is oversold, what waits for you.
 
-    Lag is how long ago a channel's orders were read completely last. Due are numbers that the publisher is to look at;
-    drift are those that show something else than they should, which no sale and no write since the last read explains.
-    Budgets are what the running daemon said last. It only reads, and ends with 1 when no daemon runs.
+    Mode is how a channel is used now: "observe (run --observe)" is a live one to which nothing is written, for the
+    running daemon was started with --observe. Lag is how long ago a channel's orders were read completely last. Due are
+    numbers that the publisher is to look at; drift are those that show something else than they should, which no sale
+    and no write since the last read explains. Budgets are what the running daemon said last. It only reads, and ends
+    with 1 when no daemon runs.
     """
     loaded = invocation(context).load()
     found = awaited(_printed(loaded, Output(as_json=as_json), watch))
@@ -52,7 +54,7 @@ async def _printed(loaded: Loaded, output: Output, watch: float | None) -> Statu
     async with open_reading(loaded) as database:
         while True:
             now = clock.now()
-            found = await database.query(lambda c: status(c, setup_of(c, loaded, installed()), now))  # noqa: B023
+            found = await database.query(lambda c: status(c, setup_in_use(c, loaded, installed(), now), now))  # noqa: B023
             _print(output, found)
             if watch is None:
                 return found
@@ -91,9 +93,10 @@ def _process(one: ProcessStatus, now: datetime) -> Mapping[str, object]:
 
 
 def _channel(one: ChannelStatus, now: datetime) -> Mapping[str, object]:
+    mode = with_cause(one.mode, one.mode_by)
     return {
         "channel": one.channel,
-        "mode": one.mode if not one.stopped else f"{one.mode}, no {one.stopped}",
+        "mode": mode if not one.stopped else f"{mode}, no {one.stopped}",
         "lag": "never read" if one.orders_lag_seconds is None else _age(timedelta(seconds=one.orders_lag_seconds)),
         "numbers": one.numbers,
         "due": one.due,

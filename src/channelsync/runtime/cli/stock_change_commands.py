@@ -24,6 +24,7 @@ from channelsync.runtime.cli.stock_shared import (
     Reason,
     Sku,
     Units,
+    UnitsCommand,
     Work,
     run_command,
     say_run,
@@ -52,22 +53,22 @@ Changed = tuple[list[Told], str]
 
 def register_changes(group: typer.Typer) -> None:
     """Adds the commands to `channelsync stock`."""
-    group.command("receive")(receive)
-    group.command("adjust", context_settings={"ignore_unknown_options": True})(adjust)
-    group.command("count")(count)
-    group.command("transfer")(transfer)
-    group.command("withhold")(withhold)
-    group.command("unwithhold")(unwithhold)
-    group.command("write-off")(write_off)
-    group.command("produce")(produce)
-    group.command("expect")(expect)
+    group.command("receive", cls=UnitsCommand)(receive)
+    group.command("adjust", cls=UnitsCommand)(adjust)
+    group.command("count", cls=UnitsCommand)(count)
+    group.command("transfer", cls=UnitsCommand)(transfer)
+    group.command("withhold", cls=UnitsCommand)(withhold)
+    group.command("unwithhold", cls=UnitsCommand)(unwithhold)
+    group.command("write-off", cls=UnitsCommand)(write_off)
+    group.command("produce", cls=UnitsCommand)(produce)
+    group.command("expect", cls=UnitsCommand)(expect)
 
 
 def receive(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
     sku: Sku,
     units: Units,
-    location: Location,
+    location: Location = "",
     lot: Annotated[str, typer.Option("--lot", help="The lot that they are of.")] = "",
     unit_cost: Annotated[str, typer.Option("--unit-cost", metavar="MONEY", help="What a base unit cost: 2.50.")] = "",
     currency: Annotated[str, typer.Option("--currency", metavar="CODE", help="Of the cost: EUR.")] = "",
@@ -108,8 +109,8 @@ def adjust(
     context: typer.Context,
     sku: Sku,
     units: Annotated[int, typer.Argument(metavar="UNITS", help="By how many, up or down: 2 or -2.")],
-    location: Location,
     reason: Annotated[str, typer.Option("--reason", help="Why, in a sentence; stands in the ledger.")],
+    location: Location = "",
     at: At = "",
     key: Key = "",
     as_json: AsJson = False,
@@ -127,7 +128,7 @@ def count(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
     sku: Sku,
     units: Units,
-    location: Location,
+    location: Location = "",
     at: Annotated[str, typer.Option("--at", metavar="TIME", help="When they were counted; default now.")] = "",
     orders_up_to: Annotated[
         str,
@@ -186,7 +187,7 @@ def withhold(
     context: typer.Context,
     sku: Sku,
     units: Units,
-    location: Location,
+    location: Location = "",
     force: Force = False,
     reason: Reason = "",
     key: Key = "",
@@ -204,7 +205,7 @@ def unwithhold(
     context: typer.Context,
     sku: Sku,
     units: Units,
-    location: Location,
+    location: Location = "",
     reason: Reason = "",
     key: Key = "",
     as_json: AsJson = False,
@@ -221,7 +222,7 @@ def write_off(
     context: typer.Context,
     sku: Sku,
     units: Units,
-    location: Location,
+    location: Location = "",
     from_withheld: Annotated[bool, typer.Option("--from-withheld", help="Of those that were set aside.")] = False,
     reason: Reason = "",
     key: Key = "",
@@ -240,7 +241,7 @@ def produce(
     context: typer.Context,
     sku: Sku,
     units: Annotated[int, typer.Argument(metavar="UNITS", help="Bundles that were packed.")],
-    location: Location,
+    location: Location = "",
     force: Force = False,
     reason: Reason = "",
     key: Key = "",
@@ -260,8 +261,8 @@ def expect(  # noqa: PLR0913, PLR0917 - each is an option
     units: Annotated[
         int, typer.Argument(metavar="UNITS", help="Base units on their way, all in all; 0: none any more.")
     ],
-    location: Location,
     reference: Annotated[str, typer.Option("--reference", help="Under which they come: the purchase order.")],
+    location: Location = "",
     due: Annotated[str, typer.Option("--due", metavar="DATE", help="When they are due: 2026-03-31.")] = "",
     reason: Reason = "",
     key: Key = "",

@@ -15,7 +15,7 @@ from channelsync.runtime.cli.context import Invocation, awaited, invocation
 from channelsync.runtime.cli.exit_codes import CommandFailed, ExitCode
 from channelsync.runtime.cli.held import end_held
 from channelsync.runtime.cli.output import Output
-from channelsync.runtime.cli.stock_shared import AsJson, Key, Ran, Reason, lowered_to_0, say_run, user_of
+from channelsync.runtime.cli.stock_shared import AsJson, Key, Location, Ran, Reason, lowered_to_0, say_run, user_of
 from channelsync.runtime.wiring import open_agent
 from channelsync.sync.guard import Guarded, HeldPlan, guard_run
 from channelsync.sync.items import item_named
@@ -67,13 +67,15 @@ class _OnlyLooked(Exception):
 
 def import_file(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON lines; - reads the standard input.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, JSON lines or a JSON list; - reads the input.")],
     basis: BasisSaid,
     as_of: Annotated[
         str, typer.Option("--as-of", metavar="TIME", help="The moment the numbers speak of; a row may have its own.")
     ] = "",
     orders_up_to: OrdersUpTo = "",
-    location: Annotated[str, typer.Option("--location", metavar="NAME", help="Where a row names none.")] = "",
+    location: Annotated[
+        str, typer.Option("--location", metavar="NAME", help="Where a row names none; default the only one.")
+    ] = "",
     currency: Annotated[str, typer.Option("--currency", metavar="CODE", help="Of costs, where a row names none.")] = "",
     create_items: Annotated[bool, typer.Option("--create-items", help="Unknown SKUs become items.")] = False,
     skip_bad_rows: Annotated[
@@ -219,7 +221,8 @@ def _tell_imported(
         last = file.rows[-1]
         output.say(
             f"warning: the last line of {file.name} does not end. If the file was cut off, its last row "
-            f"({', '.join(last.cells)}) is wrong."
+            f"({', '.join(last.cells)}) is wrong: compare it with where the file comes from. To be sure that none is "
+            "missing behind it, say how many rows the file has (--expect-rows)."
         )
     for one in done.bad:
         output.fail(f"{file.name} row {one.row} (SKU {one.sku or 'blank'}): {one.reason}")
@@ -235,8 +238,8 @@ def _tell_imported(
 def adopt(  # noqa: PLR0913, PLR0917 - each is an option
     context: typer.Context,
     source: Annotated[str, typer.Option("--from", metavar="CHANNEL", help="The channel whose numbers hold.")],
-    location: Annotated[str, typer.Option("--location", metavar="NAME", help="Where the units are.")],
     skus: Annotated[list[str] | None, typer.Argument(metavar="[SKU]...", help="Only these; default all.")] = None,
+    location: Location = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the table; change no position.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Count items anew that were received or counted already.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import typer
 from sqlalchemy import Connection
+from typer.core import TyperCommand
 
 from channelsync.runtime.cli.context import Invocation, awaited, invocation
 from channelsync.runtime.cli.output import Output
@@ -20,10 +22,17 @@ from channelsync.sync.stock_shown import Told
 
 T = TypeVar("T")
 
+_BELOW_0 = re.compile(r"-[0-9]+")
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="The item, by its SKU or a further one.")]
 Units = Annotated[int, typer.Argument(metavar="UNITS", help="Base units, a whole number.")]
-Location = Annotated[str, typer.Option("--location", metavar="NAME", help="A location of the configuration.")]
+Location = Annotated[
+    str,
+    typer.Option(
+        "--location", metavar="NAME", help="A location of the configuration; may be left out where there is one."
+    ),
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in a sentence; stands in the ledger.")]
 Key = Annotated[
     str, typer.Option("--key", help="Your own key of this command: given again, it changes nothing and says so.")
@@ -34,6 +43,15 @@ Force = Annotated[
 At = Annotated[
     str, typer.Option("--at", metavar="TIME", help="When it happened, such as 2026-03-01T09:00:00Z; default now.")
 ]
+
+
+class UnitsCommand(TyperCommand):
+    """A command on units: -5 is a number there, which is taken or refused as one, and no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Options that do not exist are refused all the same, unless there is such a number."""
+        ctx.ignore_unknown_options = any(_BELOW_0.fullmatch(one) for one in args)
+        return super().parse_args(ctx, args)
 
 
 @dataclass(frozen=True, slots=True)

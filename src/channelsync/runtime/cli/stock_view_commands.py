@@ -141,7 +141,8 @@ def export(
     """Write positions as a file that `stock import` reads: sku, location, units, as of when, and up to when orders
     are in it. Never overwrites.
 
-    Items of which nobody has said how many units there are have no number, and are left out.
+    Items of which nobody has said how many units there are have no number, and are left out. So are numbers below 0,
+    which nobody can count: each is named, and the command ends with 1.
     """
     kind = cast("CountBasis", _one_of("--basis", basis, ("physical", "available")))
     form = _one_of("--format", as_form, ("csv", "jsonl"))
@@ -156,16 +157,33 @@ def export(
             wanted, now = PositionsWanted(location=location), SystemClock().now()
             return await database.query(lambda c: exported(c, modes, wanted, kind, now), snapshot=True)
 
+    found = awaited(read())
     rows = [
         asdict(one) | {name: getattr(one, name).isoformat() for name in ("as_of", "orders_counted_up_to")}
-        for one in awaited(read())
+        for one in found
+        if one.countable
     ]
     text = _as_csv(rows) if form == "csv" else _as_json_lines(rows)
+    output = Output()
     if path is None:
         sys.stdout.write(text)
     else:
         path.write_text(text, encoding="utf-8", newline="")
-        Output().say(f"Wrote {len(rows)} positions to {path}.")
+        output.say(f"Wrote {len(rows)} positions to {path}.")
+    _end_left_out(output, [one for one in found if not one.countable], kind)
+
+
+def _end_left_out(output: Output, left_out: Sequence[Exported], kind: CountBasis) -> None:
+    """Names what the file does not say, and ends with 1; returns where there is nothing."""
+    what = "on hand" if kind == "physical" else "not promised"
+    for one in left_out:
+        output.say(
+            f"warning: {one.sku} at {one.location} is left out of the file: {one.units} units are {what} by the "
+            "ledger, and `stock import` takes no number below 0. Count it with `channelsync stock count`, or receive "
+            "units."
+        )
+    if left_out:
+        raise typer.Exit(ExitCode.FOUND_WRONG)
 
 
 def _as_csv(rows: Sequence[dict[str, object]]) -> str:

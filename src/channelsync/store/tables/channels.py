@@ -26,6 +26,7 @@ class ChannelRow(Row, table=True):
     orders_asked_at: datetime | None = None
     orders_failed: str = ""
     unreadable_since: datetime | None = None
+    unreadable_why: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     stop: str = ""
     zeroed: bool = False
     mode: str = ""

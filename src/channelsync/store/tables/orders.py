@@ -48,7 +48,10 @@ class UnreadableOrderRow(Row, table=True):
 
 
 class OrderHintRow(Row, table=True):
-    """An order to be read again by id: a webhook named it, or two snapshots of one version differed."""
+    """An order to be read again by id: a webhook named it, or two snapshots of one version differed.
+
+    asked_at: when it was hinted at; of one that could not be read (attempts: how often), when it is to be read again.
+    """
 
     __tablename__ = "order_hint"
 

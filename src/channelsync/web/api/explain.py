@@ -23,10 +23,12 @@ class ExplainSaid(Said):
 async def explain(call: Call, said: ExplainSaid) -> Answer:
     """Why this number.
 
-    Now: the positions with who has reserved them; for every number of the item what is shown, what should be with
-    every step that led there, what it must be showing after all booked orders, writes on their way, and the next step
-    with its reason. With `at`: the positions replayed from the ledger as it was known then, the write in force with
-    its steps, and the reads around that time. Nothing is read from a channel and nothing is written.
+    Now: the positions with who has reserved them; of a bundle what its parts make of it at each location, and which
+    part decides; for every number of the item what is shown, what should be with every step that led there, what it
+    must be showing after all booked orders, writes on their way, and the next step with its reason. With `at`: the
+    positions replayed from the ledger as it was known then, the write in force with when (`said_at`) and why it was
+    sent and the steps of that moment, and the reads around that time. Nothing is read from a channel and nothing is
+    written.
     """
     agent, now, at = call.agent, call.agent.clock.now(), said.at
     only = known_channels(agent.setup, said.channel) or None

@@ -83,7 +83,7 @@ async def show_run(call: Call, _said: object) -> Answer:
         return RunOnView(
             **asdict(_run(connection, run)),
             entries=undoing.count_entries(connection, run),
-            change_count=runs.count_changes(connection, run),
+            change_count=sum(one.changes for one in undoing.count_changes(connection, [run])),
             changes=[
                 ChangeOnView(kind=one.kind, subject=one.subject, before=one.before, after=one.after, at=one.at)
                 for one in changes

@@ -256,6 +256,11 @@ def upgrade() -> None:  # noqa: PLR0915
 
     op.drop_table("webhook")
     with op.batch_alter_table("channel", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "unreadable_why", sqlmodel.sql.sqltypes.AutoString(), server_default=sa.text("''"), nullable=False
+            )
+        )
         batch_op.add_column(sa.Column("catch_up_since", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True))
         batch_op.add_column(
             sa.Column("reviewed", sqlmodel.sql.sqltypes.AutoString(), server_default=sa.text("''"), nullable=False)
@@ -346,6 +351,7 @@ def downgrade() -> None:  # noqa: PLR0915
     with op.batch_alter_table("channel", schema=None) as batch_op:
         batch_op.drop_column("reviewed")
         batch_op.drop_column("catch_up_since")
+        batch_op.drop_column("unreadable_why")
 
     op.create_table(
         "webhook",

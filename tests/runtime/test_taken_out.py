@@ -1,4 +1,4 @@
-"""Findings about hooks, feeds and channels that were taken out of the configuration are closed; the others stay."""
+"""What was taken out of the configuration: findings about hooks, feeds and channels are closed; units are not lost."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from channelsync.domain.findings import Finding, FindingKind
-from channelsync.runtime.forgotten import close_forgotten
-from channelsync.store import findings
+from channelsync.domain.ledger import Cause, EntryKind, Movement
+from channelsync.domain.quantities import PositionKey
+from channelsync.runtime.taken_out import look_at_taken_out
+from channelsync.store import findings, ledger
 from channelsync.store.database import Database
+from channelsync.store.items import Item, add_items
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 CONFIG = """\
@@ -55,7 +58,7 @@ async def still_open(database: Database, config: Any, given: list[Finding]) -> l
 
     def unit(connection: Any) -> list[str]:
         findings.open_findings(connection, given, NOW)
-        close_forgotten(connection, config, NOW)
+        look_at_taken_out(connection, config, NOW)
         return sorted(one.fingerprint for one in findings.list_findings(connection))
 
     return await database.transact(unit)
@@ -88,3 +91,42 @@ async def test_what_was_sold_and_counted_stays_open_whatever_is_removed(
 async def test_a_task_of_no_channel_stays_open(database: Database, config: Any) -> None:
     given = [Finding(kind=FindingKind.TASK_FAILED, subject=("task", "backup"), summary="")]
     assert await still_open(database, config, given) == ["task failed|task|backup"]
+
+
+async def test_units_at_a_place_that_was_taken_out_are_a_finding_until_it_is_named_again_or_they_are_gone(
+    database: Database, config: Any, read_config: Any
+) -> None:
+    def unit(connection: Any) -> list[list[tuple[str, str]]]:
+        add_items(connection, [Item(id="i-mug", sku="MUG"), Item(id="i-cup", sku="CUP")], NOW)
+        for item, place in (("i-mug", "main"), ("i-mug", "annex"), ("i-cup", "annex"), ("i-cup", "attic")):
+            receive(connection, item, place, 0 if place == "attic" else 3)
+        seen = []
+        for change in (lambda: config, lambda: named_again, lambda: config, lambda: gone(connection)):
+            look_at_taken_out(connection, change(), NOW)
+            found = findings.list_findings(connection, kinds=[FindingKind.STRANDED_UNITS])
+            seen.append([(one.fingerprint, one.summary) for one in found])
+        return seen
+
+    def gone(connection: Any) -> Any:
+        for item in ("i-mug", "i-cup"):
+            receive(connection, item, "annex", -3)
+        return config
+
+    named_again = read_config(
+        CONFIG.replace('name = "main"\n[[ch', 'name = "main"\n[[location]]\nname = "annex"\n[[ch')
+    ).config
+    ((fingerprint, summary),), named, (again,), emptied = await database.transact(unit)
+    assert (fingerprint, named, again[0], emptied) == ("stranded units|annex", [], "stranded units|annex", [])
+    assert "2 items have units at annex (6 on hand, 0 reserved)" in summary
+    assert "Name annex again" in summary
+
+
+def receive(connection: Any, item: str, location: str, units: int) -> None:
+    """Puts units there, or takes them away."""
+    position = PositionKey(item, location)
+    ledger.open_positions(connection, [position])
+    cause = Cause(actor="test", run="test", reason="counted")
+    movement = Movement(
+        id=f"{item} {location} {units}", position=position, kind=EntryKind.ADJUST, on_hand=units, at=NOW, cause=cause
+    )
+    ledger.write(connection, [movement] if units else [], ledger.lock_positions(connection, [item]), NOW)

@@ -1,0 +1,85 @@
+"""What stands under a channel that is not configured any more, and how another channel of its account goes on with it.
+
+A channel that was given another name is such a one. Its orders stay under the name they were booked by, which orders of
+an account are looked up by anyway; its listings and numbers belong to whoever lists them now, or nobody would write
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Select, Update, and_, bindparam, func, or_, select, update
+
+from channelsync.store import channels
+from channelsync.store.among import among, values
+from channelsync.store.prepared import fetch, run
+from channelsync.store.tables import metadata
+
+_KEY = metadata.tables["quantity_key"]
+_LINK = metadata.tables["listing_key"]
+_LISTING = metadata.tables["listing"]
+
+
+def former_channels(connection: Connection, channel: str, configured: Collection[str]) -> list[str]:
+    """The channels of this one's account that are not configured any more, sorted."""
+    return [name for name in channels.of_one_account(connection, channel) if name not in configured]
+
+
+def left_behind(connection: Connection, former: Sequence[str]) -> int:
+    """How many numbers still stand under channels that are not configured any more: nobody writes them."""
+    there = {"names": values(connection, former)}
+    return fetch(connection, _count_keys(connection.dialect.name), there)[0].many if former else 0
+
+
+def go_on(connection: Connection, channel: str, former: Sequence[str], listings: Sequence[str], now: datetime) -> int:
+    """Listings of former channels and the numbers behind them are this channel's from now on; returns how many numbers.
+
+    Call it before the listings, which the channel has just brought, are saved. They keep what they mean and all that
+    is known of their numbers. A listing that the channel has already stays as it is; the numbers behind it come over
+    all the same.
+    """
+    moved = 0
+    for name in former:
+        given = {"b_former": name, "b_channel": channel, "listings": values(connection, listings)}
+        moved += connection.execute(_move_keys(connection.dialect.name), given | {"b_now": now}).rowcount
+        run(connection, _move_links(connection.dialect.name), [given])
+        run(connection, _move_listings(connection.dialect.name), [given])
+    return moved
+
+
+@cache
+def _count_keys(dialect: str) -> Select[Any]:
+    return select(func.count().label("many")).where(among(_KEY.c.channel, "names", dialect))
+
+
+@cache
+def _move_keys(dialect: str) -> Update:
+    either = or_(_LINK.c.channel == bindparam("b_former"), _LINK.c.channel == bindparam("b_channel"))
+    linked = select(_LINK.c.key).where(either, among(_LINK.c.listing, "listings", dialect))
+    return (
+        update(_KEY)
+        .where(_KEY.c.channel == bindparam("b_former"), _KEY.c.id.in_(linked))
+        .values(channel=bindparam("b_channel"), due_at=bindparam("b_now"), urgency=1)
+    )
+
+
+@cache
+def _move_links(dialect: str) -> Update:
+    had = _LINK.alias("had")
+    has = select(had.c.key).where(
+        had.c.channel == bindparam("b_channel"), had.c.listing == _LINK.c.listing, had.c.key == _LINK.c.key
+    )
+    these = and_(_LINK.c.channel == bindparam("b_former"), among(_LINK.c.listing, "listings", dialect))
+    return update(_LINK).where(these, ~has.exists()).values(channel=bindparam("b_channel"))
+
+
+@cache
+def _move_listings(dialect: str) -> Update:
+    had = _LISTING.alias("had")
+    has = select(had.c.listing).where(had.c.channel == bindparam("b_channel"), had.c.listing == _LISTING.c.listing)
+    these = and_(_LISTING.c.channel == bindparam("b_former"), among(_LISTING.c.listing, "listings", dialect))
+    return update(_LISTING).where(these, ~has.exists()).values(channel=bindparam("b_channel"))

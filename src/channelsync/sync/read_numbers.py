@@ -1,0 +1,87 @@
+"""Numbers are read: which of them out of turn, and what becomes of what comes back. See the publishing rules, 5."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from channelsync.sdk.errors import ChannelError
+from channelsync.sdk.paging import in_batches
+from channelsync.sdk.values import KeyRead, QuantityKey
+from channelsync.store import key_reads
+from channelsync.sync.agent import Agent, OpenChannel
+from channelsync.sync.understand_reads import ReadsUnderstood, understand_reads
+
+
+@dataclass(slots=True)
+class Published:
+    """What one tick did.
+
+    conflicts: writes that the channel refused because its number was another one. failed: why the tick stopped early;
+    empty: it did not. held_back: why nothing more leaves in it (no budget, breaker open, the right to write lost);
+    empty: it may. refused_in_a_row: calls that the channel refused as a whole, since the last that it took.
+    unread: why numbers could not be read, so that no raise leaves any more; None: they could.
+    interrupted: set when something else is due, so that no raise goes on waiting for budget; None: it waits.
+    """
+
+    reads: int = 0
+    read_calls: int = 0
+    writes: int = 0
+    write_calls: int = 0
+    due_keys: int = 0
+    conflicts: int = 0
+    ask_orders: bool = False
+    failed: str = ""
+    held_back: str = ""
+    refused_in_a_row: int = 0
+    unread: ChannelError | None = None
+    interrupted: asyncio.Event | None = None
+
+
+async def read_keys(agent: Agent, channel: OpenChannel, wanted: Sequence[int], done: Published) -> None:
+    """Reads these keys now and understands what comes back. Raises what the channel raises."""
+    size = channel.setup.capabilities.reads_per_call
+    for some in in_batches(wanted, size):
+        names = await agent.database.query(lambda c, some=some: key_reads.names_of(c, some))  # type: ignore[misc]
+        asked = [key for key in some if key in names]
+        answers = await channel.channel.read([QuantityKey(*names[key]) for key in asked])
+        reads = list(zip(asked, answers, strict=True))
+        await take_reads(agent, channel, reads, done)
+        done.reads += len(reads)
+        done.read_calls += 1
+
+
+async def take_reads(
+    agent: Agent,
+    channel: OpenChannel,
+    reads: Sequence[tuple[int, KeyRead]],
+    done: Published,
+    answers: Mapping[int, int] | None = None,
+) -> ReadsUnderstood:
+    """Understands reads in one transaction, and wakes whoever must act on them. answers: see `understand_reads`."""
+    understood = await agent.database.transact(lambda c: understand_reads(c, agent, channel, reads, answers))
+    done.ask_orders = done.ask_orders or understood.ask_orders
+    if understood.changed:
+        agent.wake_publishers()
+    return understood
+
+
+async def read_wanted(agent: Agent, channel: OpenChannel, done: Published) -> None:
+    """Hot keys, and keys that a raise elsewhere waits for; as many as the share of the read budget allows.
+
+    What a raise waits for is read as often as it is asked for: were it left for this channel's own, perhaps slow,
+    tick, the other reads that the raise needs would be too old by then, again and again.
+    """
+    setup = channel.setup
+    now = agent.clock.now()
+    staleness = setup.capabilities.timing.staleness
+    hot_not_since = now - max(staleness, setup.tick * 0.5) if setup.hot_reads else None
+    wanted = await agent.database.query(
+        lambda c: key_reads.keys_to_read(c, channel.identity, now - staleness, hot_not_since)
+    )
+    cost = setup.capabilities.read_cost
+    there = channel.limiter.available(bucket=cost.bucket)
+    # One that needs more than the share of a full bucket would never be made, and raises elsewhere wait for it.
+    calls = max(int(there * setup.read_share / cost.cost), int(there >= cost.cost)) if cost.cost else len(wanted)
+    await read_keys(agent, channel, wanted[: calls * setup.capabilities.reads_per_call], done)
