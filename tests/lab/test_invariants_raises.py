@@ -130,6 +130,19 @@ def test_a_sale_that_our_own_write_swallowed_is_hidden_until_the_marketplace_cou
     assert [breach.invariant for breach in judge(read_at=4, more=[ours], failed_at=1).breaches] == ["4"]
 
 
+def test_a_sale_of_long_ago_is_hidden_by_a_lowering_that_left_although_nothing_could_be_read() -> None:
+    ours = NumberChange(at(5), NumberKey("b-MUG"), 4, 4, "write", at(5))
+    lowered, raised = (Sent(at(5), BAZAAR, 1, 4, None, lowering=lowering) for lowering in (True, False))
+    assert judge(more=[ours], sent=[lowered], failed_at=4.5).breaches == []
+    for breach in (
+        judge(more=[ours], sent=[lowered]),
+        judge(more=[ours], sent=[lowered], failed_at=2.5),
+        judge(more=[ours], sent=[lowered], failed_at=4.5, read_at=4),
+        judge(more=[ours], sent=[raised], failed_at=4.5),
+    ):
+        assert [one.invariant for one in breach.breaches] == ["4"]
+
+
 def test_a_sale_that_did_what_a_write_on_its_way_was_to_do_looks_like_that_write() -> None:
     dropped = NumberChange(at(1), NumberKey("b-MUG"), 4, 4, "dropped write", at(-1))
     assert judge(more=[dropped], sent=[Sent(at(-1), BAZAAR, 1, 4, 5, lowering=True)]).breaches == []

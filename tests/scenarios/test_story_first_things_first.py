@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -67,10 +67,14 @@ def reads_before(original: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "rules", [replace(COMPARES, answers_with_number=False), ONE_BY_ONE], ids=["compares", "one by one"]
+    ("rules", "plenty"),
+    [(replace(COMPARES, answers_with_number=False), 6), (ONE_BY_ONE, 10)],
+    ids=["compares", "one by one"],
 )
 @pytest.mark.fails_without("sync.publish.send_writes", around=reads_before)
-async def test_a_number_that_cannot_be_read_holds_up_no_lowering(open_world, rules: MarketplaceRules) -> None:
+async def test_a_number_that_cannot_be_read_holds_up_no_lowering(
+    open_world, rules: MarketplaceRules, plenty: int
+) -> None:
     world = await open_world({"shop": rules, "market": PLAIN}, {"tea": 10, "cup": 10, "pot": 10})
     await world.sweeps()
     world.wires["shop"].inner = Failing(world.wires["shop"].inner, push=nothing)
@@ -82,7 +86,78 @@ async def test_a_number_that_cannot_be_read_holds_up_no_lowering(open_world, rul
     world.sells("market", 10, "pot")
     await world.poll("market")
     await world.lives(3)
-    assert [world.shows("shop", sku) for sku in ("tea", "cup", "pot")] == [0, 6, 0]
+    assert [world.shows("shop", sku) for sku in ("tea", "cup", "pot")] == [0, plenty, 0]
+    world.sells("market", 5, "cup")
+    await world.poll("market")
+    await world.lives(3)
+    assert world.shows("shop", "cup") == 1
+
+
+@pytest.mark.fails_without("sync.send_writes._while_readable", around=lambda original: lowered)
+async def test_units_of_which_there_is_plenty_are_not_put_back_on_sale_by_a_lowering_of_a_number_that_nobody_read(
+    open_world,
+) -> None:
+    world = await open_world({"shop": PLAIN, "market": PLAIN}, {"tea": 30})
+    await world.sweeps()
+    world.wires["shop"].inner = Failing(world.wires["shop"].inner, push=nothing)
+    world.sells("shop", 8)
+    world.sells("market", 1)
+    await world.poll("market")
+    await world.lives(3, poll=False)
+    assert world.shows("shop", "tea") == 22
+
+
+def lowered(channel: Any, wanted: Sequence[int], found: Any, done: Any) -> Sequence[int]:
+    """Whatever is a lowering leaves."""
+    return wanted if done.unread is None else [key for key in wanted if key in found.lowerings]
+
+
+def resent(original: Any) -> Any:
+    """What the channel refused because it shows another number is sent again as it was."""
+
+    async def publish_keys(agent: Any, channel: Any, wanted: Any, lease: Any, done: Any, **how: Any) -> Any:
+        done.conflicted.clear()
+        return await original(agent, channel, wanted, lease, done, **how)
+
+    return publish_keys
+
+
+@pytest.mark.parametrize("stale", [0, 180])
+@pytest.mark.fails_without("sync.publish.publish_keys", around=resent)
+async def test_a_number_that_is_another_than_expected_is_read_before_it_is_written_again(
+    open_world, stale: int
+) -> None:
+    shop = replace(COMPARES, answers_with_number=False, read_lag=(stale, stale), updates_per_push=50)
+    world = await open_world({"shop": shop, "market": PLAIN}, {"tea": 30})
+    world.passes(minutes=10)
+    await world.sweeps()
+    noting = world.wires["shop"].inner = Noting(world.wires["shop"].inner, world.clock)
+    world.passes(minutes=10)
+    world.sells("shop", 8)
+    world.sells("market", 1)
+    await world.poll("market")
+    await world.tick("shop")
+    # Where reads are stale, the first shows the number before the sale, and the second comes too soon to tell more.
+    assert (len(noting.pushed), len(noting.read_at)) == ((2, 2) if stale else (2, 1))
+    assert world.shows("shop", "tea") == (22 if stale else 21)
+
+
+@pytest.mark.fails_without("sync.send_writes._paused", around=lambda original: lambda channel, done: False)
+async def test_for_a_channel_that_is_left_alone_no_write_is_recorded(open_world) -> None:
+    world = await open_world({"shop": COMPARES, "market": PLAIN}, {"tea": 30})
+    await world.sweeps()
+    breaker = world.channel("shop").breaker
+    for _ in range(5):
+        with suppress(TryLater), breaker.guard(cheap_read=False):
+            raise TryLater("shop: HTTP 500")
+    world.sells("market", 1)
+    await world.poll("market")
+    done = await world.tick("shop")
+    written = await world.sql("SELECT outcome FROM quantity_write")
+    assert (done.held_back, written) == ("shop: paused after 5 failures in a row", [])
+    world.passes(minutes=1)
+    await world.sweeps("shop")
+    assert world.shows("shop", "tea") == 29
 
 
 @pytest.mark.fails_without("sync.send_writes._protected", around=lambda original: unprotected)

@@ -9,7 +9,8 @@ nobody waits for that), or hidden from reads:
   shown yet (the number is then as if that write had been lost and nothing sold); or a sale that was booked is as
   large and happened so shortly before a read that nobody can tell whether the read contains it (an unsettled effect);
 - it made the number just what a write of ours was to make it that was on its way, and was dropped for it;
-- an absolute write without compare-and-set swallowed it, or a write of unknown outcome left the number open;
+- an absolute write without compare-and-set swallowed it (a sale of long ago as well, where the number could not be
+  read before the write, and the write was a lowering), or a write of unknown outcome left the number open;
 - the drop was more than plausible, and its excess was released after a complete order read, as the rules say.
 
 Everything else is a sale that a read has shown, or an order that was booked: a raise that forgets one is a breach.
@@ -277,9 +278,22 @@ class _Judge:
         if any(sale.at - tolerance.doubt <= doubt <= sent.at for doubt in doubts):
             return True
         return any(
-            change.why == "write" and sale.at < change.at <= until and self._swallows(sale.key, change, tolerance)
+            change.why == "write"
+            and sale.at < change.at <= sent.at
+            and (change.at <= until or self._left_unread(sale, change, tolerance))
+            and self._swallows(sale.key, change, tolerance)
             for change in changes[at:]
         )
+
+    def _left_unread(self, sale: _Sale, change: NumberChange, tolerance: Tolerance) -> bool:
+        """Whether a write was a lowering that left although its number could not be read since a sale."""
+        ours = self._sent_before(sale.key, change.accepted or change.at)
+        if ours is None or not ours.lowering:
+            return False
+        reads = self._day.witness.reads.get(sale.key, [])
+        told = any(asked >= sale.at + tolerance.blur and answered <= ours.at for asked, answered in reads)
+        failed = self._day.witness.failed.get(sale.key.marketplace, [])
+        return not told and any(ours.at - tolerance.window <= at <= ours.at for at in failed)
 
     def _in_place_of_ours(self, sale: _Sale, its: NumberChange, changes: Iterable[NumberChange], sent: Sent) -> bool:
         """Whether a sale made a number what a write of ours, on its way then, was to make it: the write is dropped for

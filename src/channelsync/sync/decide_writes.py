@@ -185,12 +185,18 @@ def _read_or_rest(channel: OpenChannel, record: KeyRecord, decision: Decision, f
 
 
 def prepare(
-    connection: Connection, agent: Agent, channel: OpenChannel, wanted: Sequence[int], lease: Lease | None
+    connection: Connection,
+    agent: Agent,
+    channel: OpenChannel,
+    wanted: Sequence[int],
+    lease: Lease | None,
+    lowerings: Collection[int] = (),
 ) -> list[Prepared]:
     """Decides once more, now that the call is granted, and records what will be sent. Raises LeaseLost.
 
     Keys that no longer need a write are left out, and those that the channel takes no more writes for: writes of one
-    listing count together, those of this call as well. They stay on the agenda.
+    listing count together, those of this call as well. They stay on the agenda. So do those of the lowerings that would
+    be raises by now: what a raise rests on was not read for them.
     """
     now = agent.clock.now()
     if lease is not None:
@@ -206,7 +212,7 @@ def prepare(
         if target is None:
             continue
         decision = rations.within(target.key, decisions[key])
-        if decision.value is None:
+        if decision.value is None or (key in lowerings and decision.action == "raise"):
             continue
         rations.count(target.key)
         generation = target.key.generation + 1

@@ -121,16 +121,23 @@ async def publish_keys(
 ) -> Survey:
     """Surveys these keys of one account, reads and writes them once. Raises LeaseLost, and what the channel raises.
 
-    Lowerings leave before anything is read: they wait for no read. Where keys are read, raises leave afterwards.
+    Lowerings leave before anything is read: they wait for no read, but for that of a key which showed another number
+    than the last write of it expected. Where keys are read, raises leave afterwards.
     unseen: of these, those of which only a write may be left to see.
     another: another round follows when keys were read. Raises then leave with those of that round, in fuller calls.
     """
     found = await agent.database.transact(lambda c: survey(c, agent, channel, wanted, unseen))
+    found.writes = [key for key in found.writes if key not in done.undecided]
+    conflicted = done.conflicted.intersection(found.writes)
+    found.reads += conflicted
+    at_once: list[int] = []
     if found.reads:
-        await send_writes(agent, channel, [key for key in found.writes if key in found.lowerings], found, lease, done)
+        at_once = [key for key in found.writes if key in found.lowerings - conflicted]
+        await send_writes(agent, channel, at_once, found, lease, done)
         await read_keys(agent, channel, found.reads, done)
-        if another:
-            return found
-    left = [key for key in found.writes if not (found.reads and key in found.lowerings)]
+        done.undecided |= conflicted & done.conflicted
+    left = [key for key in found.writes if key not in {*at_once, *done.undecided}]
+    if found.reads and another:
+        left = [key for key in left if key in found.lowerings]
     await send_writes(agent, channel, await ready(agent, channel, left, found), found, lease, done)
     return found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from channelsync.domain.watermark import Meaning
 from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.paging import in_batches
 from channelsync.sdk.values import KeyRead, QuantityKey
@@ -13,15 +14,19 @@ from channelsync.store import key_reads
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.understand_reads import ReadsUnderstood, understand_reads
 
+_NOTHING_NEW = (Meaning.TOO_SOON, Meaning.NOT_VISIBLE_YET)
+
 
 @dataclass(slots=True)
 class Published:
     """What one tick did.
 
-    conflicts: writes that the channel refused because its number was another one. failed: why the tick stopped early;
-    empty: it did not. held_back: why nothing more leaves in it (no budget, breaker open, the right to write lost);
-    empty: it may. refused_in_a_row: calls that the channel refused as a whole, since the last that it took.
-    unread: why numbers could not be read, so that no raise leaves any more; None: they could.
+    conflicts: writes that the channel refused because its number was another one. conflicted: keys of such writes,
+    until a read tells what they show. undecided: of these, those of which a read told nothing new; nothing more is
+    written to them, for it would meet the same answer.
+    failed: why the tick stopped early; empty: it did not. held_back: why nothing more leaves in it (no budget, breaker
+    open, the right to write lost); empty: it may. refused_in_a_row: calls that the channel refused as a whole, since
+    the last that it took. unread: why numbers could not be read, so that no raise leaves any more; None: they could.
     interrupted: set when something else is due, so that no raise goes on waiting for budget; None: it waits.
     """
 
@@ -31,6 +36,8 @@ class Published:
     write_calls: int = 0
     due_keys: int = 0
     conflicts: int = 0
+    conflicted: set[int] = field(default_factory=set)
+    undecided: set[int] = field(default_factory=set)
     ask_orders: bool = False
     failed: str = ""
     held_back: str = ""
@@ -62,6 +69,7 @@ async def take_reads(
     """Understands reads in one transaction, and wakes whoever must act on them. answers: see `understand_reads`."""
     understood = await agent.database.transact(lambda c: understand_reads(c, agent, channel, reads, answers))
     done.ask_orders = done.ask_orders or understood.ask_orders
+    done.conflicted -= {key for key, meaning in understood.meanings.items() if meaning not in _NOTHING_NEW}
     if understood.changed:
         agent.wake_publishers()
     return understood

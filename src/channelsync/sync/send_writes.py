@@ -47,20 +47,29 @@ def ending(agent: Agent, channel: OpenChannel) -> bool:
 async def send_writes(
     agent: Agent, channel: OpenChannel, wanted: Sequence[int], found: Survey, lease: Lease | None, done: Published
 ) -> None:
-    """Sends these writes of a survey, in its order, call by call; only lowerings where numbers cannot be read.
+    """Sends these writes of a survey, in its order, call by call; only some lowerings where numbers cannot be read.
 
     Raises LeaseLost, and what the channel raises; what a read before a write raised, when all that may leave has left.
     """
     judged, unread = agent.clock.monotonic(), done.unread
-    for some in _calls(channel, _while_readable(wanted, found, done), found):
+    for some in _calls(channel, _while_readable(channel, wanted, found, done), found):
         await _send(agent, channel, some, found, lease, done, judged)
     if done.unread is not None and unread is None:
         raise done.unread
 
 
-def _while_readable(wanted: Sequence[int], found: Survey, done: Published) -> Sequence[int]:
-    """A raise is computed from reads; a lowering waits for none."""
-    return wanted if done.unread is None else [key for key in wanted if key in found.lowerings]
+def _while_readable(channel: OpenChannel, wanted: Sequence[int], found: Survey, done: Published) -> Sequence[int]:
+    """What leaves although numbers cannot be read: no raise; lowerings, of scarce units or where the channel compares.
+
+    Of what there is plenty nobody is short meanwhile, and a number over one that nobody has read puts all that was sold
+    unseen back on sale.
+    """
+    if done.unread is None:
+        return wanted
+    lowered = [key for key in wanted if key in found.lowerings]
+    if channel.setup.capabilities.compare_and_set:
+        return lowered
+    return [key for key in lowered if found.targets[key].hot or not found.targets[key].units]
 
 
 def _calls(channel: OpenChannel, wanted: Sequence[int], found: Survey) -> list[Sequence[int]]:
@@ -114,8 +123,11 @@ async def _send(
     with channel.limiter.prepaid(grant), in_lane(lane):
         long_ago = agent.clock.monotonic() - judged > JUDGED_AGAIN_AFTER
         wanted = await _protected(agent, channel, wanted, found, done, judge=long_ago)
+        if not wanted or _paused(channel, done):
+            return
         async with agent.pushing.setdefault(channel.identity, asyncio.Lock()):
-            prepared = await agent.database.transact(lambda c: prepare(c, agent, channel, wanted, lease))
+            lowered = found.lowerings
+            prepared = await agent.database.transact(lambda c: prepare(c, agent, channel, wanted, lease, lowered))
             if prepared:
                 done.writes += len(prepared)
                 done.write_calls += 1
@@ -147,14 +159,23 @@ async def _granted(agent: Agent, channel: OpenChannel, lane: Lane, done: Publish
             await asyncio.wait({one})
 
 
+def _paused(channel: OpenChannel, done: Published) -> bool:
+    """Whether the channel is left alone now, so that nothing is recorded which would not leave. Raises NeedsSeller."""
+    try:
+        channel.breaker.check(cheap_read=False)
+    except NotSent as error:
+        done.held_back = str(error)
+    return bool(done.held_back)
+
+
 async def _protected(
     agent: Agent, channel: OpenChannel, wanted: Sequence[int], found: Survey, done: Published, *, judge: bool
 ) -> Sequence[int]:
     """What may leave now that the call is granted.
 
     Without compare-and-set only a read right before the write shows what it would swallow; where that fails, lowerings
-    leave without, these and those after them. judge: so much time has passed that the reads which raises are computed
-    from may be too old.
+    of scarce units leave without, these and those after them. judge: so much time has passed that the reads which
+    raises are computed from may be too old.
     """
     if not channel.setup.capabilities.compare_and_set and done.unread is None:
         try:
@@ -162,7 +183,7 @@ async def _protected(
                 await _read_before_write(agent, channel, wanted, done)
         except ChannelError as error:
             done.unread = error
-    wanted = _while_readable(wanted, found, done)
+    wanted = _while_readable(channel, wanted, found, done)
     return await ready(agent, channel, wanted, found) if judge else wanted
 
 
@@ -229,7 +250,9 @@ async def _record(
 ) -> None:
     """Records the results, row by row. A number that the answer states is a read."""
     answered = agent.clock.now()
-    done.conflicts += sum(result.state == "conflict" for result in results)
+    conflicted = {one.key for one, result in zip(prepared, results, strict=True) if result.state == "conflict"}
+    done.conflicts += len(conflicted)
+    done.conflicted |= conflicted
     for result in results:
         agent.counts.pushes[channel.name, result.state] += 1
     await agent.database.transact(lambda c: record_results(c, agent, channel, prepared, results, answered))
