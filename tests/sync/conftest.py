@@ -25,7 +25,7 @@ from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.listings_map import Wanted, map_listings
 from channelsync.sync.measures import measure
 from channelsync.sync.open_channels import open_channel
-from channelsync.sync.orders_by_hand import by_hand
+from channelsync.sync.orders_by_hand import OrderNow, by_hand, cancel_by_hand, ship_by_hand
 from channelsync.sync.pull_listings import identify, pull_listings
 from channelsync.sync.setup import BY_HAND, ChannelSetup, Setup
 from channelsync.sync.take_orders import book_unmapped
@@ -124,6 +124,20 @@ class Seller:
         await self.pull(channel)
         await self.map(listing, sku, channel=channel)
         return listing
+
+    async def ships(self, order: str, location: str | None = None, **units: int) -> OrderNow:
+        """`orders ship`, of one keyword argument a SKU; none: all that is open."""
+        now = self.clock.now()
+        return await self.database.transact(
+            lambda c: ship_by_hand(c, self.agent.setup, order, units, location=location, now=now, run="test")
+        )
+
+    async def cancels(self, order: str, **units: int) -> OrderNow:
+        """`orders cancel`, of one keyword argument a SKU; none: all that is open."""
+        now = self.clock.now()
+        return await self.database.transact(
+            lambda c: cancel_by_hand(c, self.agent.setup, order, units, now=now, run="test")
+        )
 
     async def position(self, sku: str, location: str = "main") -> Position:
         """The sums of a SKU at a location; zeroes where there never was any."""

@@ -19,8 +19,6 @@ from channelsync.sync.orders_by_hand import (
     LineByHand,
     OrderNow,
     book_by_hand,
-    cancel_by_hand,
-    ship_by_hand,
 )
 from channelsync.sync.setup import BY_HAND
 
@@ -34,22 +32,6 @@ async def book(seller: Any, order: str = "P-1", *, database: Any = None, **field
     now = seller.clock.now()
     done: OrderNow = await (database or seller.database).transact(
         lambda c: book_by_hand(c, seller.agent.setup, wanted, now=now, run="test")
-    )
-    return done
-
-
-async def ship(seller: Any, order: str = "P-1", location: str | None = None, **units: int) -> OrderNow:
-    now = seller.clock.now()
-    done: OrderNow = await seller.database.transact(
-        lambda c: ship_by_hand(c, seller.agent.setup, order, units, location=location, now=now, run="test")
-    )
-    return done
-
-
-async def cancel(seller: Any, order: str = "P-1", **units: int) -> OrderNow:
-    now = seller.clock.now()
-    done: OrderNow = await seller.database.transact(
-        lambda c: cancel_by_hand(c, seller.agent.setup, order, units, now=now, run="test")
     )
     return done
 
@@ -85,9 +67,9 @@ async def test_the_same_key_again_changes_nothing_whenever_it_comes(seller: Any)
     await book(seller, MUG=2)
     await seller.clock.sleep(60)
     assert (await book(seller, MUG=2)).changed is False
-    await ship(seller, MUG=1)
+    await seller.ships("P-1", MUG=1)
     assert (await book(seller, MUG=2)).changed is False
-    await cancel(seller)
+    await seller.cancels("P-1")
     again = await book(seller, MUG=2)
 
     assert (again.changed, again.status) == (False, "cancelled")
@@ -120,7 +102,7 @@ async def test_what_was_shipped_stays_shipped_whatever_is_changed(seller: Any) -
     await seller.has("MUG", 9)
     await seller.has("CUP", 9)
     await book(seller, MUG=4)
-    await ship(seller, MUG=3)
+    await seller.ships("P-1", MUG=3)
 
     with pytest.raises(BadOrder, match="3 of MUG were shipped or cancelled already"):
         await book(seller, MUG=2, change=True)
@@ -137,7 +119,7 @@ async def test_what_was_shipped_stays_shipped_whatever_is_changed(seller: Any) -
 async def test_a_closed_order_opens_again_when_more_is_wanted(seller: Any) -> None:
     await seller.has("MUG", 9)
     await book(seller, MUG=1)
-    assert (await ship(seller)).status == "closed"
+    assert (await seller.ships("P-1")).status == "closed"
 
     done = await book(seller, MUG=2, change=True)
 
@@ -301,7 +283,12 @@ async def test_shipped_units_leave_and_what_is_said_again_changes_nothing(seller
     await seller.has("MUG", 9)
     await book(seller, MUG=3)
 
-    done = [await ship(seller, MUG=2), await ship(seller, MUG=2), await ship(seller), await ship(seller)]
+    done = [
+        await seller.ships("P-1", MUG=2),
+        await seller.ships("P-1", MUG=2),
+        await seller.ships("P-1"),
+        await seller.ships("P-1"),
+    ]
 
     assert [(one.changed, one.status) for one in done] == [
         (True, "open"),
@@ -322,7 +309,7 @@ async def test_units_can_leave_from_another_location_than_planned(open_seller: A
     await seller.has("MUG", 9, "outlet")
     await book(seller, MUG=3)
 
-    await ship(seller, MUG=2, location="outlet")
+    await seller.ships("P-1", MUG=2, location="outlet")
 
     main, outlet = await seller.position("MUG"), await seller.position("MUG", "outlet")
     assert (main.on_hand, main.reserved, outlet.on_hand, outlet.reserved) == (9, 1, 7, 0)
@@ -331,9 +318,14 @@ async def test_units_can_leave_from_another_location_than_planned(open_seller: A
 async def test_cancelled_units_are_free_again_and_what_is_said_again_changes_nothing(seller: Any) -> None:
     await seller.has("MUG", 9)
     await book(seller, MUG=3)
-    await ship(seller, MUG=1)
+    await seller.ships("P-1", MUG=1)
 
-    done = [await cancel(seller, MUG=1), await cancel(seller, MUG=1), await cancel(seller), await cancel(seller)]
+    done = [
+        await seller.cancels("P-1", MUG=1),
+        await seller.cancels("P-1", MUG=1),
+        await seller.cancels("P-1"),
+        await seller.cancels("P-1"),
+    ]
 
     assert [(one.changed, one.status) for one in done] == [
         (True, "open"),
@@ -349,41 +341,41 @@ async def test_cancelled_units_are_free_again_and_what_is_said_again_changes_not
 @pytest.mark.parametrize(
     ("command", "units", "told"),
     [
-        (ship, {"MUG": 5}, "MUG: 5 cannot be shipped: 4 were ordered, 2 are shipped and 1 cancelled"),
-        (ship, {"MUG": 1}, "MUG: 2 are shipped already; 1 is less"),
-        (ship, {"CUP": 1}, "Order P-1 has no line of CUP; it has MUG"),
-        (cancel, {"MUG": 3}, "MUG: 3 cannot be cancelled"),
-        (cancel, {"MUG": 0}, "MUG: 1 are cancelled already; 0 is less"),
+        ("ships", {"MUG": 5}, "MUG: 5 cannot be shipped: 4 were ordered, 2 are shipped and 1 cancelled"),
+        ("ships", {"MUG": 1}, "MUG: 2 are shipped already; 1 is less"),
+        ("ships", {"CUP": 1}, "Order P-1 has no line of CUP; it has MUG"),
+        ("cancels", {"MUG": 3}, "MUG: 3 cannot be cancelled"),
+        ("cancels", {"MUG": 0}, "MUG: 1 are cancelled already; 0 is less"),
     ],
 )
 async def test_what_cannot_have_happened_is_refused(
-    seller: Any, command: Any, units: dict[str, int], told: str
+    seller: Any, command: str, units: dict[str, int], told: str
 ) -> None:
     await seller.has("MUG", 9)
     await book(seller, MUG=4)
-    await ship(seller, MUG=2)
-    await cancel(seller, MUG=1)
+    await seller.ships("P-1", MUG=2)
+    await seller.cancels("P-1", MUG=1)
     before = await seller.position("MUG")
 
     with pytest.raises(BadOrder, match=told):
-        await command(seller, **units)
+        await getattr(seller, command)("P-1", **units)
 
     assert await seller.position("MUG") == before
 
 
 async def test_an_order_that_is_not_there_or_over_is_refused(seller: Any) -> None:
     await seller.has("MUG", 9)
-    for command in (ship, cancel):
+    for command in ("ships", "cancels"):
         with pytest.raises(BadOrder, match="There is no order P-1 that was booked by hand"):
-            await command(seller)
+            await getattr(seller, command)("P-1")
     await book(seller, MUG=1)
-    await ship(seller)
+    await seller.ships("P-1")
     with pytest.raises(BadOrder, match="nothing left to cancel"):
-        await cancel(seller)
+        await seller.cancels("P-1")
     await book(seller, "P-2", MUG=1)
-    await cancel(seller, "P-2")
+    await seller.cancels("P-2")
     with pytest.raises(BadOrder, match="was cancelled, so nothing more of it can ship"):
-        await ship(seller, "P-2")
+        await seller.ships("P-2")
     with pytest.raises(BadOrder, match="was cancelled and cannot be changed"):
         await book(seller, "P-2", MUG=2, change=True)
 

@@ -16,8 +16,6 @@ from channelsync.sync.orders_by_hand import (
     LineByHand,
     OrderNow,
     book_by_hand,
-    cancel_by_hand,
-    ship_by_hand,
 )
 from channelsync.sync.orders_file import read_orders
 from channelsync.sync.orders_import import Imported, RowsRefused, import_orders
@@ -30,22 +28,6 @@ async def book(seller: Any, order: str = "1", *, sku: str = "MUG", units: int = 
     now = seller.clock.now()
     done: OrderNow = await seller.database.transact(
         lambda c: book_by_hand(c, seller.agent.setup, wanted, now=now, run="test")
-    )
-    return done
-
-
-async def cancel(seller: Any, order: str = "1", **units: int) -> OrderNow:
-    now = seller.clock.now()
-    done: OrderNow = await seller.database.transact(
-        lambda c: cancel_by_hand(c, seller.agent.setup, order, units, now=now, run="test")
-    )
-    return done
-
-
-async def ship(seller: Any, order: str = "1", location: str | None = None, **units: int) -> OrderNow:
-    now = seller.clock.now()
-    done: OrderNow = await seller.database.transact(
-        lambda c: ship_by_hand(c, seller.agent.setup, order, units, location=location, now=now, run="test")
     )
     return done
 
@@ -146,10 +128,10 @@ async def test_an_order_of_no_units_is_refused_by_hand_and_closed_in_a_file(sell
 async def test_what_a_cancelled_order_says_is_cancelled_is_the_same_wherever_it_is_shown(seller: Any) -> None:
     await seller.has("MUG", 9)
     await book(seller)
-    await ship(seller, MUG=1)
-    await cancel(seller, MUG=1)
+    await seller.ships("1", MUG=1)
+    await seller.cancels("1", MUG=1)
 
-    done = await cancel(seller)
+    done = await seller.cancels("1")
     (shown,) = await seller.database.query(lambda c: view_order(c, "1", "manual"))
 
     assert (done.lines[0].shipped, done.lines[0].cancelled) == (1, 2)
@@ -169,13 +151,13 @@ async def test_what_cannot_be_cancelled_is_refused_of_a_cancelled_order_too(
 ) -> None:
     await seller.has("MUG", 9)
     await book(seller)
-    await ship(seller, MUG=1)
-    await cancel(seller)
+    await seller.ships("1", MUG=1)
+    await seller.cancels("1")
 
     with pytest.raises(BadOrder, match=told):
-        await cancel(seller, **units)
-    assert not (await cancel(seller, MUG=2)).changed, "so many are"
-    assert not (await cancel(seller)).changed
+        await seller.cancels("1", **units)
+    assert not (await seller.cancels("1", MUG=2)).changed, "so many are"
+    assert not (await seller.cancels("1")).changed
 
 
 # What shipping leaves behind
@@ -187,11 +169,11 @@ async def test_units_that_were_not_there_and_are_shipped_are_told(open_seller: A
     await seller.has("MUG", 1, "second")
     await book(seller)
 
-    fine = await ship(seller, location="second", MUG=1)
-    short = await ship(seller, location="second", MUG=2)
-    rest = await ship(seller)
+    fine = await seller.ships("1", location="second", MUG=1)
+    short = await seller.ships("1", location="second", MUG=2)
+    rest = await seller.ships("1")
 
     assert fine.oversold == ()
     assert short.oversold == rest.oversold == (("MUG", "second", -1),)
     await seller.has("MUG", 1, "second")
-    assert (await ship(seller)).oversold == ()
+    assert (await seller.ships("1")).oversold == ()

@@ -29,7 +29,7 @@ from channelsync.sync.catch_up import behind
 from channelsync.sync.observe import predict
 from channelsync.sync.setup import Setup
 from channelsync.sync.steps import plain_steps
-from channelsync.sync.switches import mode_now, stop_now
+from channelsync.sync.switches import STOPS, mode_now, stop_now
 from channelsync.sync.targets import Target, compute_targets
 from channelsync.sync.unseen import look_for_writes, tells_more_from
 from channelsync.sync.write_limits import load_rations, observed_rations, tell_blocked
@@ -38,8 +38,6 @@ from channelsync.sync.write_limits import load_rations, observed_rations, tell_b
 RISE_WAITS_MAX = timedelta(minutes=15)
 
 UNSTATED = "nobody has said how many units there are, so it is left as it is; `listings lint` says how to say it"
-
-_STOPS = {"": 0, "raises": 1, "all": 2}
 
 
 @dataclass(slots=True)
@@ -297,7 +295,7 @@ def _switches(setup: Setup, target: Target, states: Mapping[str, ChannelState], 
     forbids = {"do_not_touch": True, "may_lower": False, "may_raise": False}
     rules = {str(given_by[name]) for name, value in forbids.items() if getattr(values, name) is value}
     both = stop_now(channel, states.get(channel.name)), behind(setup, states, channel.name, now)
-    stop, said_by = max(both, key=lambda one: _STOPS[one[0]])
+    stop, said_by = max(both, key=lambda one: STOPS.index(one[0]))
     return Switches(
         may_lower=values.may_lower is not False and not values.do_not_touch,
         may_raise=values.may_raise is not False and not values.do_not_touch,

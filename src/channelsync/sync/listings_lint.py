@@ -177,7 +177,7 @@ def _locations(looked: _Looked) -> Iterator[Problem]:
 def _feeding(setup: Setup, channel: ChannelSetup, one: ListingOnView, remote: str) -> tuple[tuple[str, ...], bool]:
     """Which locations feed a key, and whether somebody chose them; as publishing decides it."""
     item = one.stored.item or ""
-    feeding = (channel.remotes[remote],) if remote in channel.remotes else channel.locations
+    feeding = channel.feeding(remote)
     subject = Subject(
         channel=channel.name,
         item=item,

@@ -22,12 +22,12 @@ CHANNEL = "channel"
 
 Stop = Literal["", "raises", "all"]
 
-_STOPS: Sequence[object] = get_args(Stop)
+STOPS: Sequence[object] = get_args(Stop)
 _MODES: Sequence[object] = ("", "live", "observe", "off")
 """The strictest comes last."""
 
 _VALUES: Mapping[str, tuple[object, ...]] = {
-    "stop": get_args(Stop),
+    "stop": tuple(STOPS),
     "zeroed": (False, True),
     "mode": ("", *get_args(Mode)),
 }
@@ -61,7 +61,7 @@ def switches_of(states: Iterable[ChannelState]) -> dict[str, object]:
     """What is switched at any of these channels, the strictest of it; empty: all is as configured."""
     said: dict[str, object] = {}
     for state in states:
-        if _STOPS.index(state.stop) > _STOPS.index(said.get("stop", "")):
+        if STOPS.index(state.stop) > STOPS.index(said.get("stop", "")):
             said["stop"] = state.stop
         if state.zeroed:
             said["zeroed"] = True
