@@ -40,6 +40,7 @@ from channelsync.lab.marketplace_values import NumberKey, Offer
 from channelsync.lab.simulation_checks import while_it_runs
 from channelsync.lab.stage import LOCATION, Stage, StagedListing, StageOptions, Wares, open_stage
 from channelsync.sdk.channel import Capabilities
+from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.values import KeyRead, PushResult, QuantityKey, QuantityUpdate
 from channelsync.store import agenda, findings, keys, ledger, proof, runs
 from channelsync.store.database import open_database
@@ -115,6 +116,51 @@ class Wire:
     def values(self) -> list[int]:
         """Every number that was pushed, in order."""
         return [update.value for batch in self.pushed for update in batch]
+
+
+@dataclass
+class Troubled:
+    """The calls of a channel, each of them noted, with an error in the place of those that a test picks.
+
+    read, push: the error for these keys, or these updates; None: it goes on. A push that is answered is in `sent` with
+    its time and what was written, each try of one in `tries`, with its rows; a read that is answered in `read_at`.
+    """
+
+    inner: Any
+    clock: HandClock
+    read_fails: Callable[[Sequence[QuantityKey]], ChannelError | None]
+    push_fails: Callable[[Sequence[QuantityUpdate]], ChannelError | None]
+    tries: list[int] = field(default_factory=list)
+    sent: list[tuple[datetime, dict[str, int]]] = field(default_factory=list)
+    read_at: list[datetime] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def read(self, wanted: Sequence[QuantityKey]) -> Sequence[KeyRead]:
+        if (error := self.read_fails(wanted)) is not None:
+            raise error
+        reads = await self.inner.read(wanted)
+        self.read_at.append(self.clock.now())
+        return list(reads)
+
+    async def push(self, updates: Sequence[QuantityUpdate]) -> Sequence[PushResult]:
+        self.tries.append(len(updates))
+        if (error := self.push_fails(updates)) is not None:
+            raise error
+        results = await self.inner.push(updates)
+        self.sent.append((self.clock.now(), {one.listing: one.value for one in updates}))
+        return list(results)
+
+    def sent_at(self, listing: str, value: int) -> datetime:
+        """When a number was first written to a listing; it was."""
+        times = [at for at, written in self.sent if written.get(listing) == value]
+        assert times, f"{value} was never written to {listing}"
+        return times[0]
+
+
+def no_trouble(_: object) -> None:
+    """A call goes on."""
 
 
 class Scripted(random.Random):
@@ -278,6 +324,19 @@ class World:
             keys.mark_due(connection, agent.setup.shown_by(key.item), now)
 
         await agent.database.transact(unit)
+
+    def trouble(
+        self,
+        name: str,
+        *,
+        read: Callable[[Sequence[QuantityKey]], ChannelError | None] = no_trouble,
+        push: Callable[[Sequence[QuantityUpdate]], ChannelError | None] = no_trouble,
+    ) -> Troubled:
+        """From now on these calls of a channel fail, until `trouble` is said anew; all are noted."""
+        wire = self.wires[name]
+        inner = wire.inner.inner if isinstance(wire.inner, Troubled) else wire.inner
+        troubled = wire.inner = Troubled(inner, self.clock, read, push)
+        return troubled
 
     def delays(self, name: str, *seconds: float) -> None:
         """The next writes that this marketplace accepts are applied after so many seconds each."""

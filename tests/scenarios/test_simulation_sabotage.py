@@ -126,7 +126,7 @@ def test_reads_that_are_taken_at_their_word_break_4(monkeypatch: pytest.MonkeyPa
         return replace(meant, meaning=Meaning.AS_EXPECTED, units=0) if wrong else meant
 
     monkeypatch.setattr(understand_reads, "understand", credulous)
-    assert "4" in broken(play(day()))
+    assert "4" in {one for seed in (1, 2) for one in broken(play(day(seed=seed)))}
 
 
 def typed_down(plan: SimulationPlan) -> SimulationPlan:

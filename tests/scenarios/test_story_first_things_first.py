@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -27,32 +27,8 @@ SLOW = replace(COMPARES, updates_per_push=1, budget_capacity=50.0, budget_per_se
 """A number in a call, and a call in ten seconds once the bucket is empty."""
 
 
-class Failing:
-    """The calls of a channel, with an error in the place of those that a test picks."""
-
-    def __init__(
-        self, inner: Any, *, read: Callable[[Any], bool] = bool, push: Callable[[Any], ChannelError | None]
-    ) -> None:
-        self._inner, self._read, self._push = inner, read, push
-        self.pushed: list[int] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    async def read(self, wanted: Sequence[Any]) -> Any:
-        if self._read(wanted):
-            raise TryLater("shop: POST /numbers: HTTP 500")
-        return await self._inner.read(wanted)
-
-    async def push(self, updates: Sequence[Any]) -> Any:
-        self.pushed.append(len(updates))
-        if (error := self._push(updates)) is not None:
-            raise error
-        return await self._inner.push(updates)
-
-
-def nothing(_: Any) -> None:
-    return None
+def unreadable(_: object) -> ChannelError:
+    return TryLater("shop: POST /numbers: HTTP 500")
 
 
 def reads_before(original: Any) -> Any:
@@ -77,7 +53,7 @@ async def test_a_number_that_cannot_be_read_holds_up_no_lowering(
 ) -> None:
     world = await open_world({"shop": rules, "market": PLAIN}, {"tea": 10, "cup": 10, "pot": 10})
     await world.sweeps()
-    world.wires["shop"].inner = Failing(world.wires["shop"].inner, push=nothing)
+    world.trouble("shop", read=unreadable)
     world.sells("market", 4, "cup")
     world.sells("market", 10, "tea")
     await world.poll("market")
@@ -99,7 +75,7 @@ async def test_units_of_which_there_is_plenty_are_not_put_back_on_sale_by_a_lowe
 ) -> None:
     world = await open_world({"shop": PLAIN, "market": PLAIN}, {"tea": 30})
     await world.sweeps()
-    world.wires["shop"].inner = Failing(world.wires["shop"].inner, push=nothing)
+    world.trouble("shop", read=unreadable)
     world.sells("shop", 8)
     world.sells("market", 1)
     await world.poll("market")
@@ -131,14 +107,14 @@ async def test_a_number_that_is_another_than_expected_is_read_before_it_is_writt
     world = await open_world({"shop": shop, "market": PLAIN}, {"tea": 30})
     world.passes(minutes=10)
     await world.sweeps()
-    noting = world.wires["shop"].inner = Noting(world.wires["shop"].inner, world.clock)
+    noting = world.trouble("shop")
     world.passes(minutes=10)
     world.sells("shop", 8)
     world.sells("market", 1)
     await world.poll("market")
     await world.tick("shop")
     # Where reads are stale, the first shows the number before the sale, and the second comes too soon to tell more.
-    assert (len(noting.pushed), len(noting.read_at)) == ((2, 2) if stale else (2, 1))
+    assert (len(noting.tries), len(noting.read_at)) == ((2, 2) if stale else (2, 1))
     assert world.shows("shop", "tea") == (22 if stale else 21)
 
 
@@ -164,14 +140,14 @@ async def test_for_a_channel_that_is_left_alone_no_write_is_recorded(open_world)
 async def test_a_raise_does_not_leave_where_nothing_could_be_read_before_it(open_world) -> None:
     world = await open_world(["shop", "market"])
     await world.sweeps()
-    world.wires["shop"].inner = Failing(world.wires["shop"].inner, push=nothing)
+    world.trouble("shop", read=unreadable)
     world.sells("shop", 3)
     await world.receives(5)
     await world.lives(5, poll=False)
     assert world.wires["shop"].values == []
 
 
-async def unprotected(agent: Any, channel: Any, wanted: Any, found: Any, done: Any, *, judge: bool) -> Any:
+async def unprotected(agent: Any, channel: Any, wanted: Any, found: Any, done: Any, judged: float) -> Any:
     return wanted
 
 
@@ -197,16 +173,16 @@ async def test_a_row_for_which_a_whole_call_is_refused_is_found_and_its_neighbou
     for sku in skus:
         world.sells("market", 3, sku)
     await world.poll("market")
-    failing = world.wires["shop"].inner = Failing(world.wires["shop"].inner, read=lambda _: False, push=refused)
+    failing = world.trouble("shop", push=refused)
     await world.tick("shop")
     assert [sku for sku in skus if world.shows("shop", sku) != 7] == ["sku-1"]
-    calls = len(failing.pushed)
+    calls = len(failing.tries)
     await world.lives(60)
     assert await world.kinds() == ["push refused"]
-    assert 3 <= len(failing.pushed) - calls <= 6
+    assert 8 <= len(failing.tries) - calls <= 14, "every five minutes, for it is to be lowered"
 
 
-@pytest.mark.fails_without("sync.send_writes._calls", around=lambda original: full_calls)
+@pytest.mark.fails_without("sync.send_writes._next_call", around=lambda original: full_call)
 async def test_a_row_for_which_whole_calls_get_no_answer_keeps_no_neighbour_from_leaving(open_world) -> None:
     def unanswered(updates: Sequence[Any]) -> ChannelError | None:
         bad = any(one.listing == "shop-sku-1" for one in updates)
@@ -217,13 +193,13 @@ async def test_a_row_for_which_whole_calls_get_no_answer_keeps_no_neighbour_from
     for sku in skus:
         world.sells("market", 10, sku)
     await world.poll("market")
-    world.wires["shop"].inner = Failing(world.wires["shop"].inner, read=lambda _: False, push=unanswered)
+    world.trouble("shop", push=unanswered)
     await world.lives(10)
     assert [sku for sku in skus if world.shows("shop", sku)] == ["sku-1"]
 
 
-def full_calls(channel: Any, wanted: Sequence[int], found: Any) -> list[Sequence[int]]:
-    return [wanted] if wanted else []
+def full_call(channel: Any, left: Sequence[int], found: Any) -> Mapping[int, None]:
+    return dict.fromkeys(left)
 
 
 async def test_a_channel_that_refuses_every_call_is_not_asked_row_by_row(open_world) -> None:
@@ -233,9 +209,9 @@ async def test_a_channel_that_refuses_every_call_is_not_asked_row_by_row(open_wo
         world.sells("market", 1, sku)
     await world.poll("market")
     gone = ChannelMisbehaved("shop: POST /quantities: HTTP 410")
-    failing = world.wires["shop"].inner = Failing(world.wires["shop"].inner, read=lambda _: False, push=lambda _: gone)
+    failing = world.trouble("shop", push=lambda _: gone)
     done = await world.tick("shop")
-    assert (done.failed, len(failing.pushed) <= 13) == ("shop: POST /quantities: HTTP 410", True)
+    assert (done.failed, len(failing.tries) <= 13) == ("shop: POST /quantities: HTTP 410", True)
 
 
 def lost(connection: Any, world: Any) -> None:
@@ -285,33 +261,11 @@ async def test_a_raise_that_waited_for_budget_until_the_reads_were_old_is_not_se
     await world.sweeps("market")
     read = world.clock.now()
     world.has_left("shop", 14)
-    left = []
-    world.wires["shop"].inner = Failing(
-        world.wires["shop"].inner, read=lambda _: False, push=lambda _: left.append(world.clock.now())
-    )
+    troubled = world.trouble("shop")
     await world.tick("shop")
+    left = [at for at, _ in troubled.sent]
     assert 3 < len(left) < 30
     assert max(left) - read <= 1.5 * world.channel("shop").setup.tick
-
-
-class Noting(Failing):
-    """The times at which reads and pushes were answered."""
-
-    def __init__(self, inner: Any, clock: Any) -> None:
-        super().__init__(inner, push=nothing)
-        self._clock = clock
-        self.read_at: list[datetime] = []
-        self.pushed_at: list[datetime] = []
-
-    async def read(self, wanted: Sequence[Any]) -> Any:
-        reads = await self._inner.read(wanted)
-        self.read_at.append(self._clock.now())
-        return reads
-
-    async def push(self, updates: Sequence[Any]) -> Any:
-        results = await super().push(updates)
-        self.pushed_at.append(self._clock.now())
-        return results
 
 
 @pytest.mark.fails_without("sync.send_writes.unpaid", nullcontext)
@@ -320,8 +274,7 @@ async def test_the_read_that_protects_a_write_comes_after_the_wait_for_its_budge
     world = await open_world({"shop": small, "market": PLAIN})
     await world.receives(5)
     await world.sweeps("market")
-    noting = world.wires["shop"].inner = Noting(world.wires["shop"].inner, world.clock)
+    noting = world.trouble("shop")
     world.has_left("shop", 11)  # one call of the two; the other waits for its part of the bucket
     await world.tick("shop")
-    assert noting.pushed_at
-    assert noting.pushed_at[0] in noting.read_at
+    assert noting.sent[0][0] in noting.read_at

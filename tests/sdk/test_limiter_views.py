@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from channelsync.lab.virtual_time import LabClock, run_virtual
-from channelsync.sdk.limiter import Budget, Grant, Lane, Limiter, next_utc_midnight
+from channelsync.sdk.limiter import Budget, Grant, Lane, Limiter, next_utc_midnight, unpaid
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TEN = Budget("calls", capacity=10, per_second=1)
@@ -176,6 +176,19 @@ def test_the_server_had_not_seen_what_a_prepaid_block_has_yet_to_spend() -> None
             first = await limiter.acquire(1)
             limiter.observe(9, since=first)  # 4 of the grant are still to come
             assert limiter.available() == 5
+
+    simulate(main)
+
+
+def test_nor_what_is_kept_for_a_write_while_a_read_before_it_is_answered() -> None:
+    async def main(clock: LabClock) -> None:
+        limiter = Limiter([TEN], clock)
+        with limiter.prepaid(await limiter.acquire(5)):
+            with unpaid():
+                read = await limiter.acquire(1)
+            limiter.observe(9, since=read)
+            assert limiter.available() == 4
+        assert limiter.available() == 9
 
     simulate(main)
 

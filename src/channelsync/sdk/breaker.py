@@ -78,6 +78,13 @@ class Breaker:
         """As it is now, to be stored and given to the next `Breaker`."""
         return self._state
 
+    @property
+    def half_open(self) -> bool:
+        """Whether it waits for a cheap read that tries whether the channel is back."""
+        state = self._state
+        waits = state.needs_seller is not None or state.retry_at is None or self._probing
+        return not waits and state.retry_at is not None and state.retry_at <= self._clock.now()
+
     def reset(self) -> None:
         """The seller has acted, or somebody knows that the channel is back: closed, nothing remembered."""
         self._state = BreakerState()

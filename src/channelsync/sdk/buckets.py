@@ -57,6 +57,11 @@ class Bucket:
         self._refilled_at: float | None = None
         self._held = 0.0
 
+    @property
+    def held(self) -> float:
+        """Units granted and not spent yet."""
+        return self._held
+
     def hold(self, cost: float) -> None:
         """Units granted and not spent yet: the bucket does not fill up above what is left beside them."""
         self._refill()

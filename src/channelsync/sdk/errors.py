@@ -39,6 +39,10 @@ class NotSent(TryLater):
     """The request did not leave us, so sending it again is safe."""
 
 
+class BudgetShort(NotSent):
+    """The request waited for the channel's budget in vain: the channel is well. retry_after: until there is enough."""
+
+
 class OutcomeUnknown(TryLater):
     """The request left but no answer came: it may have been applied, so read before anything else."""
 

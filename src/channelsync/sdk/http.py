@@ -30,9 +30,9 @@ from channelsync.sdk.calls import Call, HttpSettings, Sign, Timeouts
 from channelsync.sdk.clock import Clock
 from channelsync.sdk.errors import (
     AnswerUnreadable,
+    BudgetShort,
     ChannelError,
     ChannelMisbehaved,
-    NotSent,
     OutcomeUnknown,
     TryLater,
 )
@@ -194,12 +194,12 @@ class HttpTransport:
         wait = self._limiter.would_wait(call.cost, lane=lane, bucket=call.bucket)
         short = f"{run.name}: the budget is short, {lane} calls wait {wait:.0f} s"
         if wait > patience:
-            raise NotSent(short, retry_after=wait)
+            raise BudgetShort(short, retry_after=wait)
         try:
             async with asyncio.timeout(patience):
                 grant = await self._limiter.acquire(call.cost, lane=lane, bucket=call.bucket)
         except TimeoutError:
-            raise NotSent(short, retry_after=wait) from None
+            raise BudgetShort(short, retry_after=wait) from None
         run.waited += grant.waited
         return grant
 

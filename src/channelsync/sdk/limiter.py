@@ -78,7 +78,7 @@ class Limiter:
         if purse is not None:
             purse.left -= cost
             source.hold(-cost)
-            return Grant(source.budget.name, lane, cost, 0.0, source.granted - purse.left)
+            return Grant(source.budget.name, lane, cost, 0.0, source.granted)
         asked = self._clock.monotonic()
         await source.wait_and_take(cost, lane)
         waited = self._clock.monotonic() - asked
@@ -119,12 +119,13 @@ class Limiter:
         """Takes the server's view: units left, and units per second where it says so.
 
         `since` is the grant of the call whose answer said it (and names the bucket); what was granted after
-        it is taken off, since the server had not seen that yet. Never above the declared capacity; below 0, what
-        is missing is waited for.
+        it is taken off, since the server had not seen that yet, and so is what `prepaid` blocks have not spent yet: a
+        call beside them, e.g. the read that protects a prepaid write, is answered before. Never above the declared
+        capacity; below 0, what is missing is waited for.
         """
         source = self._bucket(bucket if since is None else since.bucket)
         unseen = 0.0 if since is None else source.granted - since.mark
-        source.set_level(available - unseen, restore_rate)
+        source.set_level(available - unseen - source.held, restore_rate)
 
     def penalise(self, until: datetime, *, bucket: str | None = None) -> None:
         """After a 429: nothing is granted before `until`, and the bucket counts as empty now."""

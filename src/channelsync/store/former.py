@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Select, Update, and_, bindparam, func, or_, s
 
 from channelsync.store import channels
 from channelsync.store.among import among, values
+from channelsync.store.keys import more_urgent
 from channelsync.store.prepared import fetch, run
 from channelsync.store.tables import metadata
 
@@ -63,7 +64,7 @@ def _move_keys(dialect: str) -> Update:
     return (
         update(_KEY)
         .where(_KEY.c.channel == bindparam("b_former"), _KEY.c.id.in_(linked))
-        .values(channel=bindparam("b_channel"), due_at=bindparam("b_now"), urgency=1)
+        .values(channel=bindparam("b_channel"), due_at=bindparam("b_now"), urgency=more_urgent(1))
     )
 
 

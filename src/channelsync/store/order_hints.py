@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from channelsync.store.among import among, values
 from channelsync.store.prepared import fetch
@@ -53,7 +53,8 @@ def hints_failed(connection: Connection, channel: str, orders: Sequence[str], as
     )
 
 
-def failed_hints(connection: Connection, channel: str) -> bool:
-    """Whether there are orders that were hinted at and could not be read by their ids until now."""
-    found = select(_HINT.c.order).where(_HINT.c.channel == channel, _HINT.c.attempts > 0).limit(1)
-    return connection.execute(found).first() is not None
+def failed_hints(connection: Connection, channels: Collection[str]) -> datetime | None:
+    """When an order of these channels was hinted at last that could not be read by its id until now; None: none was."""
+    failed = select(func.max(_HINT.c.noted_at)).where(_HINT.c.channel.in_(channels), _HINT.c.attempts > 0)
+    noted: datetime | None = connection.execute(failed).scalar_one()
+    return noted

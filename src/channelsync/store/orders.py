@@ -342,9 +342,11 @@ def hint_orders(connection: Connection, channel: str, orders: Mapping[str, str],
     """Puts orders on the list of those to read again by id: order -> reason."""
     if orders:
         connection.execute(
-            upsert(_HINT, connection.dialect.name, keys=("channel", "order"), update=("reason", "asked_at")),
+            upsert(
+                _HINT, connection.dialect.name, keys=("channel", "order"), update=("reason", "noted_at", "asked_at")
+            ),
             [
-                {"channel": channel, "order": order, "reason": reason, "asked_at": now, "attempts": 0}
+                {"channel": channel, "order": order, "reason": reason, "asked_at": now, "noted_at": now, "attempts": 0}
                 for order, reason in sorted(orders.items())
             ],
         )

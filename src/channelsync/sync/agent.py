@@ -39,6 +39,8 @@ class OpenChannel:
     wake_hinted: set by whoever noted orders that are to be read by their ids. hints: see `HintsCounted`.
     orders_urgent: the next poll of orders explains a number, so it may spend what is kept for urgent calls.
     rows_at_most: by key, how many rows the call that writes it may have: the outcome of its last one was unknown.
+    blamed: keys for which whole calls were refused since the last call that was taken. refuses_all: so many of them
+    that it is the channel's own trouble.
     """
 
     setup: ChannelSetup
@@ -55,6 +57,8 @@ class OpenChannel:
     hints: HintsCounted = field(default_factory=HintsCounted)
     orders_urgent: bool = False
     rows_at_most: dict[int, int] = field(default_factory=dict)
+    blamed: set[int] = field(default_factory=set)
+    refuses_all: bool = False
 
     @property
     def name(self) -> str:

@@ -80,11 +80,15 @@ def survey(
     channel: OpenChannel,
     wanted: Sequence[int],
     unseen: Collection[int] = (),
+    *,
+    crowded: bool = False,
 ) -> Survey:
     """Decides about these keys and takes those that need nothing off the agenda.
 
     Their positions and they are locked meanwhile, so that whatever changes them later puts the keys back on.
     unseen: of these, those of which only a write may be left to see; of them as long as that is so nothing is locked.
+    crowded: more may be due than these. What is to be written then stands behind all that became due before now, so
+    that nothing which cannot leave is surveyed again and again in the place of what could.
     """
     now = agent.clock.now()
     found = Survey()
@@ -113,6 +117,8 @@ def survey(
             due.append(DueKey(str(key), reference.high, target.units, target.hot, target.key.due_at or now))
             if decision.action == "lower":
                 found.lowerings.add(key)
+            if crowded:
+                found.change(key, due_at=now, urgency=keys.URGENT if decision.action == "lower" else 1)
         elif decision.action == "wait" and not (decision.until and target.key.state.writes):
             found.waiting += 1
             found.change(key, due_at=decision.until or now + channel.setup.tick)

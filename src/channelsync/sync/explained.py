@@ -26,10 +26,10 @@ from channelsync.domain.quantities import PositionKey
 from channelsync.domain.rises import Rise, explain_rises, is_judged
 from channelsync.domain.sourcing import reachable
 from channelsync.domain.watermark import Relation, relation
-from channelsync.store import agenda, channels, findings, keys, ledger, provisionals
+from channelsync.store import agenda, channels, findings, keys, ledger, order_hints, provisionals
 from channelsync.store.codec import dump_risen
 from channelsync.store.keys import KeyRecord
-from channelsync.sync.accounts import orders_read
+from channelsync.sync.accounts import channels_of, orders_read
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.oversold import available_as_said, report_oversold
 from channelsync.sync.setup import DriftPolicy
@@ -82,6 +82,7 @@ class _Explaining:
         positions = ledger.lock_positions(self.connection, items)
         records = keys.load_keys(self.connection, unlocked, lock=True)
         rows = provisionals.open_provisionals(self.connection, records)
+        since = self._not_taken_in()
         for key in risen:  # first: what a rise takes back needs no other explanation
             if self.live:
                 self._resolve_rises(records[key], rows.get(key, []))
@@ -94,7 +95,8 @@ class _Explaining:
                 self.unsettled.add(key)
             # Where it is not our number that repairs it, an order that comes late would count twice.
             early = self.channel.setup.drift == "repair"
-            released = to_release(still, self.covered_to, self.asked, self.limit, early=early)
+            may_be = [row for row in still if since is None or row.window_from > since]
+            released = to_release(may_be, self.covered_to, self.asked, self.limit, early=early)
             self._end_covered(records[key], open_rows, [one for one in released if one.row not in doubtful])
         before = available_as_said(positions)
         entries = ledger.write(self.connection, self.movements, positions, self.now)
@@ -108,6 +110,19 @@ class _Explaining:
         keys.want_reads(self.connection, self.unsettled)  # one that shows 0 as it must is read for nothing else
         findings.open_findings(self.connection, self.found, self.now)
         return bool(entries)
+
+    def _not_taken_in(self) -> datetime | None:
+        """When an order became known last that could not be taken in: it may explain all that was found before. None:
+        there is none, or the seller has closed what was found of them."""
+        account = channels_of(self.connection, self.channel.setup)
+        kinds = [FindingKind.UNREADABLE_ORDER]
+        known = [
+            one.opened_at
+            for name in account
+            for one in findings.list_findings(self.connection, kinds=kinds, channel=name, limit=1)
+        ]
+        failed = order_hints.failed_hints(self.connection, account)
+        return max([*known, *([failed] if failed else [])], default=None)
 
     def _still_open(self, rows: Iterable[Provisional]) -> list[Provisional]:
         """The rows as this pass has left them so far."""

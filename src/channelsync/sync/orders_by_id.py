@@ -164,7 +164,7 @@ def _begin_finding(connection: Connection, channel: str, order: str, error: Chan
 
 def _end_finding(connection: Connection, channel: str, now: datetime) -> None:
     """Closes it once nothing is left that could not be read."""
-    if not order_hints.failed_hints(connection, channel):
+    if order_hints.failed_hints(connection, [channel]) is None:
         kinds = (FindingKind.NEEDS_SELLER, FindingKind.CHANNEL_DOWN)
         over = [fingerprint(kind, channel, _BY_ID) for kind in kinds]
         findings.close_findings(connection, over, "no order that it hinted at is left unread", now)

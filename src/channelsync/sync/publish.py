@@ -1,7 +1,8 @@
 """The publisher of one channel: reads what it must, writes what it should, verifies what it wrote.
 
-One tick: read the keys that are hot, wanted or in doubt; survey what is due; send the lowerings; read what must be read
-first; send the raises. What cannot be read holds up no lowering. See the publishing rules, sections 3 to 6.
+One tick: read the keys that are hot, wanted or in doubt, as far as that waits for no budget; survey what is due; send
+the lowerings; read what must be read first; send the raises; read what is left. What cannot be read holds up no
+lowering. See the publishing rules, sections 3 to 6.
 """
 
 from __future__ import annotations
@@ -13,20 +14,22 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
-from channelsync.sdk.errors import ChannelError, NeedsSeller
+from channelsync.sdk.errors import BudgetShort, ChannelError, NeedsSeller
 from channelsync.store import channels, keys
 from channelsync.store.key_writes import UNSEEN
 from channelsync.store.leases import Lease
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.decide_writes import Survey, survey
 from channelsync.sync.needs_seller import waits_for_seller, works_again
-from channelsync.sync.read_numbers import Published, read_keys, read_wanted
+from channelsync.sync.read_numbers import Published, read_keys, read_left, read_wanted
 from channelsync.sync.send_writes import ending, ready, send_writes
 
 log = structlog.get_logger(__name__)
 
 # Keys surveyed in one transaction: their positions stay locked meanwhile.
 SURVEYED_AT_ONCE = 500
+# Seconds of waiting for budget after which a channel counts as one that cannot be read: raises elsewhere go without it.
+SHORT_FOR = 300
 # Rounds of survey, read and write within one tick: a conflict asks for a read, a read for a decision.
 ROUNDS_MAX = 4
 
@@ -34,19 +37,22 @@ ROUNDS_MAX = 4
 async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None = None) -> Published:
     """One tick of one channel; what it could not do is said, not raised. Raises LeaseLost."""
     channel.wake_publisher.clear()  # for what is due by now; what becomes due meanwhile interrupts whoever waits
-    done = Published(interrupted=channel.wake_publisher)
-    for part in (partial(read_wanted, agent, channel, done), partial(_rounds, agent, channel, lease, done)):
+    done, unreadable = Published(interrupted=channel.wake_publisher), False
+    read, left = (partial(part, agent, channel, done) for part in (read_wanted, read_left))
+    for part in (read, partial(_rounds, agent, channel, lease, done), left):
         try:
             await part()
         except ChannelError as error:
             if done.failed != str(error):
                 log.warning("publish.failed", channel=channel.name, reason=str(error))
-            done.failed, done.unread = str(error), error
+            done.failed = str(error)
+            unreadable = unreadable or not isinstance(error, BudgetShort) or (error.retry_after or 0) > SHORT_FOR
             if isinstance(error, NeedsSeller) and channel.breaker.state.needs_seller is None:  # else the polls tell
                 await agent.database.transact(lambda c: _needs_seller(c, channel.name, done.failed, agent.clock.now()))
-    if bool(done.failed) != channel.unreadable:
-        await agent.database.transact(lambda c: _changed(c, channel.name, done.failed, agent.clock.now()))
-        channel.unreadable = bool(done.failed)
+    if unreadable != channel.unreadable:
+        why = done.failed if unreadable else ""
+        await agent.database.transact(lambda c: _changed(c, channel.name, why, agent.clock.now()))
+        channel.unreadable = unreadable
     if done.ask_orders:
         agent.wake_orders(channel.identity)
     agent.counts.ticks[channel.name, "failed" if done.failed else "done"] += 1
@@ -103,10 +109,11 @@ async def _round(
         return due, False
     conflicts = done.conflicts
     unseen = {key for key, urgency in due.items() if urgency == UNSEEN}
-    found = await publish_keys(agent, channel, [*due], lease, done, unseen=unseen, another=another)
+    crowded = len(due) == _most(channel)
+    found = await publish_keys(agent, channel, [*due], lease, done, unseen=unseen, another=another, crowded=crowded)
     if first:
         done.due_keys += len(found.writes)
-    return due, bool(found.reads) or done.conflicts > conflicts or len(due) == _most(channel)
+    return due, bool(found.reads) or done.conflicts > conflicts or crowded
 
 
 async def publish_keys(
@@ -118,6 +125,7 @@ async def publish_keys(
     *,
     unseen: Collection[int] = (),
     another: bool = False,
+    crowded: bool = False,
 ) -> Survey:
     """Surveys these keys of one account, reads and writes them once. Raises LeaseLost, and what the channel raises.
 
@@ -125,8 +133,9 @@ async def publish_keys(
     than the last write of it expected. Where keys are read, raises leave afterwards.
     unseen: of these, those of which only a write may be left to see.
     another: another round follows when keys were read. Raises then leave with those of that round, in fuller calls.
+    crowded: as `survey` has it.
     """
-    found = await agent.database.transact(lambda c: survey(c, agent, channel, wanted, unseen))
+    found = await agent.database.transact(lambda c: survey(c, agent, channel, wanted, unseen, crowded=crowded))
     found.writes = [key for key in found.writes if key not in done.undecided]
     conflicted = done.conflicted.intersection(found.writes)
     found.reads += conflicted
@@ -134,7 +143,7 @@ async def publish_keys(
     if found.reads:
         at_once = [key for key in found.writes if key in found.lowerings - conflicted]
         await send_writes(agent, channel, at_once, found, lease, done)
-        await read_keys(agent, channel, found.reads, done)
+        await read_keys(agent, channel, found.reads, done, waits="until interrupted")
         done.undecided |= conflicted & done.conflicted
     left = [key for key in found.writes if key not in {*at_once, *done.undecided}]
     if found.reads and another:

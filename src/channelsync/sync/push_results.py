@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -16,6 +16,8 @@ from channelsync.store.sent_writes import NEVER_LEFT
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.decide_writes import Prepared
 
+# A lowering that was refused is tried again after so long at the latest: until it leaves, units are sold twice.
+LOWERED_AGAIN = timedelta(minutes=5)
 # A key refused so often in a row is a finding.
 REFUSALS_MAX = 3
 
@@ -49,8 +51,21 @@ def record_failure(connection: Connection, agent: Agent, prepared: Sequence[Prep
     """The whole call changed nothing at the channel; its keys stay on the agenda."""
     now = agent.clock.now()
     fields = {"answered_at": now, "outcome": NEVER_LEFT, "reason": reason, "closed_at": now}
-    keys.mark_keys_due(connection, [one.key for one in prepared], now)
+    keys.lock_keys(connection, [one.key for one in prepared])  # all at once: in one order, as everybody does
+    for urgency in (keys.URGENT, 1):
+        keys.mark_keys_due(connection, [p.key for p in prepared if _urgency(p) == urgency], now, urgency=urgency)
     key_writes.change_writes(connection, [((one.key, one.generation), fields) for one in prepared])
+
+
+def no_pause(connection: Connection, wanted: Collection[int], now: datetime) -> None:
+    """Keys that were refused are tried again now: it was no matter of theirs."""
+    keys.mark_keys_due(connection, wanted, now, urgency=keys.URGENT)
+    keys.save_keys(connection, {key: {"not_before": None} for key in wanted})
+
+
+def _urgency(one: Prepared) -> int:
+    """Of a key whose write did nothing, or may have done nothing: a lowering stays before all raises."""
+    return keys.URGENT if one.update.lowering else 1
 
 
 def due_again(now: datetime, failures: int) -> datetime:
@@ -82,13 +97,14 @@ def _follow(
                 findings.open_findings(connection, [_refused(record, one, result)], now)
             paused: dict[str, object] = {"failures": failures, "not_before": again}
             # What put it on the agenda meanwhile may be a lowering, which waits for no pause.
-            return paused if record.urgency != UNSEEN else paused | {"due_at": again, "urgency": 1}
+            at = min(again, now + LOWERED_AGAIN) if one.update.lowering else again
+            return paused if record.urgency != UNSEEN else paused | {"due_at": at, "urgency": 1}
         case "not sent":
             # Nothing was changed, so nothing need be read; whatever held it up may hold up a repeat at once too.
-            return {"due_at": now + channel.setup.tick, "urgency": 1}
+            return {"due_at": now + channel.setup.tick, "urgency": _urgency(one)}
         case "conflict" | "unknown":
             # It shows another number than we think, or may: only a read tells.
-            return {"due_at": now, "urgency": 1, "read_wanted": True, "read_at": None}
+            return {"due_at": now, "urgency": _urgency(one), "read_wanted": True, "read_at": None}
 
 
 def _refused(record: KeyRecord, one: Prepared, result: PushResult) -> Finding:

@@ -6,7 +6,7 @@ See the publishing rules, section 6.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from channelsync.sdk.budgets import Grant, Lane, in_lane
@@ -27,13 +27,10 @@ from channelsync.store.sent_writes import NEVER_LEFT
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.beats import WORK_SECONDS, publish_part
 from channelsync.sync.decide_writes import Prepared, Survey, prepare
-from channelsync.sync.push_results import record_failure, record_results
+from channelsync.sync.push_results import no_pause, record_failure, record_results
 from channelsync.sync.raise_waits import raises_waiting_for_reads
-from channelsync.sync.read_numbers import Published, read_keys, take_reads
+from channelsync.sync.read_numbers import REFUSED_IN_A_ROW, Published, read_keys, take_reads
 
-# So many calls in a row that the channel refuses as a whole are its own trouble, not that of single rows in them. More
-# than it takes to halve a full call down to its one bad row.
-REFUSED_IN_A_ROW = 12
 # Seconds after which a raise that waited, for the budget or behind others, is judged anew: are the reads that it is
 # computed from still of this round?
 JUDGED_AGAIN_AFTER = 1.0
@@ -52,8 +49,11 @@ async def send_writes(
     Raises LeaseLost, and what the channel raises; what a read before a write raised, when all that may leave has left.
     """
     judged, unread = agent.clock.monotonic(), done.unread
-    for some in _calls(channel, _while_readable(channel, wanted, found, done), found):
-        await _send(agent, channel, some, found, lease, done, judged)
+    left = _while_readable(channel, wanted, found, done)
+    while left:
+        call = _next_call(channel, left, found)
+        left = [key for key in left if key not in call]
+        await _send(agent, channel, [*call], found, lease, done, judged)
     if done.unread is not None and unread is None:
         raise done.unread
 
@@ -72,19 +72,21 @@ def _while_readable(channel: OpenChannel, wanted: Sequence[int], found: Survey, 
     return [key for key in lowered if found.targets[key].hot or not found.targets[key].units]
 
 
-def _calls(channel: OpenChannel, wanted: Sequence[int], found: Survey) -> list[Sequence[int]]:
-    """The writes call by call, lowerings first. Many raises have fuller calls of their own, where the channel has a way
-    for them. Rows of a call of which the outcome was unknown go in smaller ones, until each was answered."""
+def _next_call(channel: OpenChannel, left: Sequence[int], found: Survey) -> Mapping[int, None]:
+    """Of the writes that are left those of the next call, in their order; lowerings first.
+
+    Many raises have fuller calls of their own, where the channel has a way for them. Rows of a call of which the
+    outcome was unknown go in smaller ones, after the others.
+    """
     size, most = channel.setup.capabilities.updates_per_push, channel.setup.capabilities.raises_per_push
-    lowered = [key for key in wanted if key in found.lowerings]
-    raised = [key for key in wanted if key not in found.lowerings]
-    groups = [([*lowered, *raised], size)] if most is None or len(raised) <= size else [(lowered, size), (raised, most)]
-    calls: list[Sequence[int]] = []
-    for group, full in groups:
-        limits = {key: min(full, channel.rows_at_most.get(key, full)) for key in group}
-        for limit in sorted(set(limits.values()), reverse=True):
-            calls += in_batches([key for key in group if limits[key] == limit], limit)
-    return calls
+    lowered = [key for key in left if key in found.lowerings]
+    raised = [key for key in left if key not in found.lowerings]
+    mixed = most is None or len(raised) <= size
+    full = size if lowered or most is None or mixed else most
+    limits = {key: min(full, channel.rows_at_most.get(key, full)) for key in left}
+    limit = max(limits[key] for key in lowered or raised)
+    these = [*lowered, *raised] if mixed else lowered or raised
+    return dict.fromkeys([key for key in these if limits[key] == limit][:limit])
 
 
 async def ready(agent: Agent, channel: OpenChannel, wanted: Sequence[int], found: Survey) -> list[int]:
@@ -121,8 +123,7 @@ async def _send(
         return
     refused = False
     with channel.limiter.prepaid(grant), in_lane(lane):
-        long_ago = agent.clock.monotonic() - judged > JUDGED_AGAIN_AFTER
-        wanted = await _protected(agent, channel, wanted, found, done, judge=long_ago)
+        wanted = await _protected(agent, channel, wanted, found, done, judged)
         if not wanted or _paused(channel, done):
             return
         async with agent.pushing.setdefault(channel.identity, asyncio.Lock()):
@@ -169,22 +170,25 @@ def _paused(channel: OpenChannel, done: Published) -> bool:
 
 
 async def _protected(
-    agent: Agent, channel: OpenChannel, wanted: Sequence[int], found: Survey, done: Published, *, judge: bool
+    agent: Agent, channel: OpenChannel, wanted: Sequence[int], found: Survey, done: Published, judged: float
 ) -> Sequence[int]:
     """What may leave now that the call is granted.
 
     Without compare-and-set only a read right before the write shows what it would swallow; where that fails, lowerings
-    of scarce units leave without, these and those after them. judge: so much time has passed that the reads which
-    raises are computed from may be too old.
+    of scarce units leave without, these and those after them. A channel that was left alone after failures takes writes
+    again once a read has succeeded; this one may be it.
     """
-    if not channel.setup.capabilities.compare_and_set and done.unread is None:
+    compares = channel.setup.capabilities.compare_and_set
+    if (not compares or channel.breaker.half_open) and done.unread is None:
         try:
             with unpaid():
                 await _read_before_write(agent, channel, wanted, done)
         except ChannelError as error:
             done.unread = error
     wanted = _while_readable(channel, wanted, found, done)
-    return await ready(agent, channel, wanted, found) if judge else wanted
+    # The reads that raises are computed from may be too old by now: the grant and this read may have been waited for.
+    long_ago = agent.clock.monotonic() - judged > JUDGED_AGAIN_AFTER
+    return await ready(agent, channel, wanted, found) if long_ago else wanted
 
 
 async def _read_before_write(agent: Agent, channel: OpenChannel, wanted: Sequence[int], done: Published) -> None:
@@ -218,12 +222,25 @@ async def _push(agent: Agent, channel: OpenChannel, prepared: Sequence[Prepared]
         if not misbehaved or len(prepared) > 1 or done.refused_in_a_row > REFUSED_IN_A_ROW:
             return await _nothing_changed(agent, channel, prepared, error, done)
         results = [PushResult.refused(one.update.key, str(error)) for one in prepared]
+        channel.blamed.update(one.key for one in prepared)
     else:
         done.refused_in_a_row = 0
-        for one in prepared:
-            channel.rows_at_most.pop(one.key, None)
+        await _taken(agent, channel, prepared)
     await _record(agent, channel, prepared, results, asked, done)
     return False
+
+
+async def _taken(agent: Agent, channel: OpenChannel, prepared: Sequence[Prepared]) -> None:
+    """A call was answered: its rows go in full calls again. Where they did not, the others' calls may be larger too.
+
+    Rows that were blamed while the channel refused all calls are tried again at once: it was the channel's own trouble.
+    """
+    if any([channel.rows_at_most.pop(one.key, 0) for one in prepared]):  # noqa: C419 - of every one
+        channel.rows_at_most = {key: limit * 2 for key, limit in channel.rows_at_most.items()}
+    if channel.refuses_all and channel.blamed:
+        now = agent.clock.now()
+        await agent.database.transact(lambda c: no_pause(c, channel.blamed, now))
+    channel.refuses_all, channel.blamed = False, set()
 
 
 async def _nothing_changed(
@@ -235,6 +252,7 @@ async def _nothing_changed(
     if isinstance(error, NotSent):
         done.held_back = str(error)
         return False
+    channel.refuses_all = channel.refuses_all or done.refused_in_a_row > REFUSED_IN_A_ROW
     if not isinstance(error, ChannelMisbehaved) or done.refused_in_a_row > REFUSED_IN_A_ROW:
         raise error
     return True

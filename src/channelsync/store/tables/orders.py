@@ -50,7 +50,8 @@ class UnreadableOrderRow(Row, table=True):
 class OrderHintRow(Row, table=True):
     """An order to be read again by id: a webhook named it, or two snapshots of one version differed.
 
-    asked_at: when it was hinted at; of one that could not be read (attempts: how often), when it is to be read again.
+    noted_at: when it was hinted at last; None: before this was noted. asked_at: the same; of one that could not be read
+    (attempts: how often), when it is to be read again.
     """
 
     __tablename__ = "order_hint"
@@ -58,6 +59,7 @@ class OrderHintRow(Row, table=True):
     channel: str = Field(primary_key=True)
     order: str = Field(primary_key=True)
     reason: str
+    noted_at: datetime | None = None
     asked_at: datetime
     attempts: int = 0
 

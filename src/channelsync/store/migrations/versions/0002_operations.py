@@ -276,6 +276,9 @@ def upgrade() -> None:  # noqa: PLR0915
         )
         batch_op.create_index("ix_ledger_entry_recorded_at", ["recorded_at"], unique=False)
 
+    with op.batch_alter_table("order_hint", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("noted_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True))
+
     with op.batch_alter_table("position", schema=None) as batch_op:
         batch_op.add_column(
             sa.Column(
@@ -341,6 +344,9 @@ def downgrade() -> None:  # noqa: PLR0915
             postgresql_where=sa.text("on_hand - reserved - withheld < 0"),
         )
         batch_op.drop_column("stated_by")
+
+    with op.batch_alter_table("order_hint", schema=None) as batch_op:
+        batch_op.drop_column("noted_at")
 
     with op.batch_alter_table("ledger_entry", schema=None) as batch_op:
         batch_op.drop_index("ix_ledger_entry_recorded_at")
