@@ -21,7 +21,8 @@ class Effort:
     seconds: of one turn. rounds: turns of each contender. skus: of the intake. plan_skus: of the reconcile plan,
     small and large. scale: share of the day's baskets. latency_seconds: for how long orders arrive in a turn.
     burst: events that arrive in so many seconds. startup_skus: of the daemon that is started. worker_skus: of every
-    channel that workers share. lease: of their accounts, in seconds. neighbour_hours: for how long one channel is bad.
+    channel that workers share, so many of them together. lease: of their accounts, in seconds. neighbour_hours: for
+    how long one channel is bad.
     """
 
     seconds: float = 0.6
@@ -34,12 +35,13 @@ class Effort:
     burst_seconds: int = 10
     startup_skus: int = 100_000
     worker_skus: int = 2_000
+    workers: tuple[int, ...] = (1, 2, 4)
     lease: int = 30
     neighbour_hours: float = 1.0
 
 
 QUICK = Effort(
-    seconds=0.2,
+    seconds=0.05,
     rounds=1,
     skus=50,
     plan_skus=(500, 2_000),
@@ -49,6 +51,7 @@ QUICK = Effort(
     burst_seconds=2,
     startup_skus=500,
     worker_skus=40,
+    workers=(1, 2),
     lease=4,
     neighbour_hours=0.05,
 )

@@ -32,7 +32,6 @@ from channelsync.store.embedded_postgres import EmbeddedPostgres
 from channelsync.store.leases import holders
 
 MARKETPLACES = tuple(f"market-{number}" for number in range(6))
-WORKERS = (1, 2, 4)
 WAVES = 3
 BUDGET = 20.0
 """Calls a second that each marketplace allows, reads and order polls among them."""
@@ -118,7 +117,7 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
             there, server.url("scale"), rules, effort.worker_skus, wire.saw, lease=effort.lease
         ) as seller:
             try:
-                for workers in WORKERS:
+                for workers in effort.workers:
                     processes += [seller.start() for _ in range(workers - len(processes))]
                     await seller.until(seller.at_rest)
                     await seller.until(partial(_shared_by, seller, len(processes)))

@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 
@@ -34,6 +35,10 @@ _NUMBERS = count(1)
 # A busy machine is slow, and no fault of the code's.
 settings.register_profile("channelsync", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("channelsync")
+
+# As `channelsync` logs: a trace with the values of every variable takes seconds to draw.
+_PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _PLAIN])
 
 
 @pytest.fixture(autouse=True)

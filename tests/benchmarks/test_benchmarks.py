@@ -43,7 +43,7 @@ def test_a_name_that_no_benchmark_has_is_refused_with_those_that_there_are() -> 
     ("name", "figures"),
     [
         ("receiver", ["receiver_sqlite_to_bare", "receiver_daemon_drained", "receiver_postgresql_burst_p99"]),
-        ("scale", ["scale_1_workers", "scale_4_workers", "scale_told_twice", "scale_taken_over_after"]),
+        ("scale", ["scale_1_workers", "scale_2_workers", "scale_told_twice", "scale_taken_over_after"]),
         ("neighbours", ["neighbours_of_one_that_hangs", "neighbours_of_one_that_drips"]),
         ("startup", ["startup_to_first_push", "startup_then_stop"]),
     ],

@@ -35,7 +35,7 @@ print(play(plan_simulation(3, size)).digest)
 """
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_every_invariant_holds_on_a_day_on_which_everything_goes_wrong(seed: int) -> None:
     outcome = play(plan_simulation(seed, FEWER))
     assert outcome.breaches == ()

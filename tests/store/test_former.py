@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import Connection
 
 from channelsync.store import channels, keys, listings
 from channelsync.store.database import Database
-from channelsync.store.former import former_channels, go_on, left_behind
+from channelsync.store.former import former_channels, go_on, left_behind, name_anew
 from channelsync.store.items import Item, add_items
 from channelsync.store.listings import SeenListing, StoredListing
 
@@ -83,6 +84,21 @@ async def test_a_listing_that_both_had_stays_as_it_is_and_its_number_comes_over(
         return {one.channel for one in listings.get_listings(connection)}, key.channel
 
     assert await database.transact(both) == ({"old", "new"}, "new")
+
+
+async def test_a_number_that_both_listed_by_other_names_names_the_listing_of_the_one_that_is_left(
+    database: Database,
+) -> None:
+    def by_other_names(connection: Connection) -> list[str]:
+        for channel, names in (("old", ["mug", "cup"]), ("new", ["Tasse", "cup"])):
+            told = [replace(seen(name), keys=((name.replace("Tasse", "mug"), ""),)) for name in names]
+            listings.save_listings(connection, channel, "seller", told, NOON)
+        assert go_on(connection, "new", ["old"], ["Tasse", "cup"], LATER) == 2
+        name_anew(connection, "new", ["Tasse", "cup"])
+        linked = {key for one in listings.get_listings(connection) for key in one.keys}
+        return sorted(one.listing for one in keys.load_keys(connection, linked).values())
+
+    assert await database.transact(by_other_names) == ["Tasse", "cup"]
 
 
 async def test_without_a_channel_that_was_taken_out_nothing_is_left_behind(database: Database) -> None:

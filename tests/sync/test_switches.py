@@ -12,7 +12,7 @@ from channelsync.store.codec import dump_risen
 from channelsync.store.runs import Change
 from channelsync.sync.publish import publish_tick
 from channelsync.sync.setup import ChannelSetup
-from channelsync.sync.switches import CHANNEL, change_channel, mode_now, stop_now
+from channelsync.sync.switches import CHANNEL, change_channel, mode_now, stop_now, stricter
 from channelsync_memory import CAPABILITIES
 
 Seller = Any
@@ -142,6 +142,21 @@ def test_the_stricter_of_command_and_configuration_holds(row: str, paused: bool,
     found, said_by = stop_now(setup(paused=paused), state(stop=row))
     assert found == stop
     assert bool(said_by) is bool(stop)
+
+
+@pytest.mark.parametrize(
+    ("said", "configured", "holds"),
+    [
+        ({"mode": "live", "stop": "raises"}, "observe", {"stop": "raises"}),
+        ({"mode": "observe"}, "live", {"mode": "observe"}),
+        ({"mode": "off", "zeroed": True}, "observe", {"mode": "off", "zeroed": True}),
+        ({}, "live", {}),
+    ],
+)
+def test_a_former_name_makes_no_channel_laxer_than_it_is_configured(
+    said: dict[str, object], configured: Any, holds: dict[str, object]
+) -> None:
+    assert stricter(said, configured) == holds
 
 
 async def test_a_channel_that_goes_live_after_another_tool_wrote_there_takes_its_first_number_as_it_is(

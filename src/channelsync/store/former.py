@@ -52,6 +52,27 @@ def go_on(connection: Connection, channel: str, former: Sequence[str], listings:
     return moved
 
 
+def name_anew(connection: Connection, channel: str, listings: Sequence[str]) -> None:
+    """Numbers behind these listings that name one which the channel does not list name one of these; the first by name.
+
+    Call it after listings were saved of a channel that went on: the former one may have listed the same numbers by
+    other names.
+    """
+    given = {"b_channel": channel, "listings": values(connection, listings)}
+    run(connection, _name_anew(connection.dialect.name), [given])
+
+
+@cache
+def _name_anew(dialect: str) -> Update:
+    here = and_(_LINK.c.key == _KEY.c.id, _LINK.c.channel == bindparam("b_channel"))
+    named = select(_LINK.c.key).where(here, _LINK.c.listing == _KEY.c.listing).correlate(_KEY)
+    linked = select(_LINK.c.key).where(
+        _LINK.c.channel == bindparam("b_channel"), among(_LINK.c.listing, "listings", dialect)
+    )
+    first = select(func.min(_LINK.c.listing)).where(here).correlate(_KEY).scalar_subquery()
+    return update(_KEY).where(_KEY.c.id.in_(linked), ~named.exists()).values(listing=first)
+
+
 @cache
 def _count_keys(dialect: str) -> Select[Any]:
     return select(func.count().label("many")).where(among(_KEY.c.channel, "names", dialect))

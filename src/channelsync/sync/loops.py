@@ -48,6 +48,8 @@ POLL_AT_MOST_EVERY = timedelta(seconds=15)
 _EARLY = 0.001
 # A tick that is under way when the agent stops; those who stop processes usually wait ten seconds.
 FINISH_WITHIN = timedelta(seconds=8)
+# The longest pause before listings are pulled again, where numbers of a former name wait for them.
+_PULLED_AGAIN = timedelta(hours=1)
 
 
 async def run_channel(agent: Agent, channel: OpenChannel, leases: Leases) -> None:
@@ -78,12 +80,14 @@ async def _go_on(agent: Agent, channel: OpenChannel) -> None:
 
     Until then nobody writes those numbers; so its listings are pulled at once, and not first tonight.
     """
+    pause = channel.setup.tick
     while await agent.database.query(lambda c: left_behind(c, former_channels(c, channel.name, agent.setup.channels))):
         try:
             pulled = await pull_listings(agent, channel)
         except ChannelError as error:
             log.warning("channel.not_pulled", channel=channel.name, reason=str(error))
-            await agent.clock.sleep(channel.setup.tick.total_seconds())
+            await agent.clock.sleep(pause.total_seconds())
+            pause = min(pause * 2, _PULLED_AGAIN)  # it is a whole catalogue
         else:
             log.warning("channel.goes_on", channel=channel.name, numbers=pulled.went_on)
             return

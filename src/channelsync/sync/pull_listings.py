@@ -13,14 +13,14 @@ from channelsync.domain.findings import FindingKind, fingerprint
 from channelsync.sdk.errors import ChannelError
 from channelsync.sdk.values import KeyRead, Listing, ListingState, QuantityKey
 from channelsync.store import channels, findings, keys, listings
-from channelsync.store.former import former_channels, go_on
+from channelsync.store.former import former_channels, go_on, name_anew
 from channelsync.store.listings import SeenListing
 from channelsync.sync.accounts import refuse_another
 from channelsync.sync.agent import Agent, OpenChannel
 from channelsync.sync.kept_units import count_kept, count_lost
 from channelsync.sync.listings_gone import Missing, hold_catalogue, listings_are_gone, settle_catalogue
 from channelsync.sync.setup import Setup
-from channelsync.sync.switches import switches_of
+from channelsync.sync.switches import stricter, switches_of
 from channelsync.sync.understand_reads import ReadsUnderstood, understand_reads
 
 log = structlog.get_logger(__name__)
@@ -73,11 +73,12 @@ async def identify(agent: Agent, channel: OpenChannel) -> None:
 
 
 def _is_known(connection: Connection, setup: Setup, name: str, identity: str) -> None:
-    """Whose account the channel is. What was said of it under a name that is not configured any more still holds."""
+    """Whose account the channel is. What was said of it under a name that is not configured any more still holds, but
+    for a mode that is laxer than what the configuration says of the new one."""
     channels.save_channel(connection, name, identity=identity)
     states = channels.channel_states(connection)
     former = [states[one] for one in former_channels(connection, name, setup.channels)]
-    said = switches_of(former)
+    said = stricter(switches_of(former), setup.channels[name].mode) if name in setup.channels else {}
     if said and not switches_of([states[name]]):
         log.warning("channel.goes_on", channel=name, former=[one.name for one in former], **said)
         channels.save_channel(connection, name, **said)
@@ -167,6 +168,8 @@ async def _save(agent: Agent, channel: OpenChannel, seen: Sequence[Listing], beg
         went_on = go_on(connection, channel.name, former, [one.listing for one in seen], now)
         told = [_seen(one) for one in seen]
         changed_hands = listings.save_listings(connection, channel.name, channel.identity, told, now)
+        if went_on:
+            name_anew(connection, channel.name, [one.listing for one in seen])
         back = [fingerprint(FindingKind.LISTING_GONE, channel.name, one.listing) for one in seen]
         findings.close_findings(connection, back, "the channel lists it again", now)
         ids = keys.ids_of(connection, channel.identity, [(key.key, key.location) for key in asked])

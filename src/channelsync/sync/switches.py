@@ -70,6 +70,12 @@ def switches_of(states: Iterable[ChannelState]) -> dict[str, object]:
     return said
 
 
+def stricter(said: Mapping[str, object], configured: Mode) -> dict[str, object]:
+    """These switches without a mode that is laxer than the configured one."""
+    laxer = _MODES.index(said.get("mode", "")) < _MODES.index(configured)
+    return {name: value for name, value in said.items() if not (name == "mode" and laxer)}
+
+
 def change_channel(
     connection: Connection, name: str, switches: Mapping[str, object], *, run: str, now: datetime
 ) -> bool:
