@@ -12,7 +12,7 @@ import pytest
 import respx
 
 from channelsync.lab.virtual_time import LabClock, run_virtual
-from channelsync.sdk.errors import NeedsSeller, NotSent, OutcomeUnknown, TryLater
+from channelsync.sdk.errors import BudgetShort, NeedsSeller, NotSent, OutcomeUnknown, TryLater
 from channelsync.sdk.http import Answer, Backoff, Call, Timeouts
 from channelsync.sdk.limiter import Budget, Lane, in_lane
 
@@ -254,7 +254,7 @@ async def test_a_repetition_waits_for_the_budget_no_longer_than_until_the_deadli
         the.limiter.penalise(answer.answered_at + timedelta(seconds=31))
 
     async with rig(observe_answer=emptied, timeouts=Timeouts(total=30, budget=60)) as the:
-        assert type(await the.error(READ)) is NotSent
+        assert type(await the.error(READ)) is BudgetShort
     assert (route.call_count, the.clock.slept) == (1, [0.5])
 
 
@@ -266,7 +266,7 @@ def test_a_budget_that_runs_short_while_a_call_waits_is_given_up_in_time(rig: Ca
             waiting = asyncio.create_task(the.error(WRITE))
             await clock.sleep(5)
             the.limiter.penalise(clock.now() + timedelta(hours=1))
-            assert type(await waiting) is NotSent
+            assert type(await waiting) is BudgetShort
             assert clock.now() == START + timedelta(seconds=60)
 
     run_virtual(main(), start=START)
@@ -282,5 +282,5 @@ async def test_nothing_is_sent_once_the_deadline_has_passed(rig: Callable[..., A
             await step(seconds + 30)
 
         the.clock.sleep = longer_than_asked
-        assert type(await the.error(READ)) is NotSent
+        assert type(await the.error(READ)) is BudgetShort
     assert route.call_count == 1

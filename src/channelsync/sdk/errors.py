@@ -3,6 +3,7 @@
     ChannelError
     ├── TryLater(retry_after)         ask again later; the channel changed nothing
     │   ├── NotSent                   the request did not leave: send it again when you like
+    │   │   └── BudgetShort           it waited for our budget in vain; the channel is well
     │   └── OutcomeUnknown            it may have been applied: read before anything else
     ├── NeedsSeller(what_to_do)       stop this channel and tell the seller
     │   └── NotPermitted              only what was asked for is not allowed: the rest of the channel goes on

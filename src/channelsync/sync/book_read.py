@@ -83,7 +83,8 @@ def keep_unreadable(
                 subject=(channel, order),
                 channel=channel,
                 summary=f"Order {order} on {channel} cannot be understood: {reason}. It is kept and was "
-                "not booked; look at it at the channel, and ship it by hand if it is right.",
+                "not booked; look at it at the channel, and ship it by hand if it is right. Units that were gone by "
+                "then are held until it can be booked, or this finding is closed.",
             )
             for order, reason, _ in kept
         ],

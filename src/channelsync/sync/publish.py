@@ -47,6 +47,8 @@ async def publish_tick(agent: Agent, channel: OpenChannel, lease: Lease | None =
                 log.warning("publish.failed", channel=channel.name, reason=str(error))
             done.failed = str(error)
             unreadable = unreadable or not isinstance(error, BudgetShort) or (error.retry_after or 0) > SHORT_FOR
+            if isinstance(error, NeedsSeller):  # until the seller acts nothing can be read, and no raise leaves
+                done.unread = error
             if isinstance(error, NeedsSeller) and channel.breaker.state.needs_seller is None:  # else the polls tell
                 await agent.database.transact(lambda c: _needs_seller(c, channel.name, done.failed, agent.clock.now()))
     if unreadable != channel.unreadable:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from channelsync.domain.watermark import Meaning
-from channelsync.sdk.errors import ChannelError, ChannelMisbehaved
+from channelsync.sdk.errors import AnswerUnreadable, ChannelError, ChannelMisbehaved
 from channelsync.sdk.paging import in_batches
 from channelsync.sdk.values import KeyRead, QuantityKey
 from channelsync.store import key_reads
@@ -71,7 +71,14 @@ async def read_keys(
             if waits == "never" or (call and done.interrupted is not None and done.interrupted.is_set()):
                 return
         names = await agent.database.query(lambda c, some=some: key_reads.names_of(c, some))  # type: ignore[misc]
-        await _read(agent, channel, [(key, QuantityKey(*names[key])) for key in some if key in names], done)
+        asked = [(key, QuantityKey(*names[key])) for key in some if key in names]
+        refused: list[tuple[int, KeyRead]] = []
+        if asked:
+            await _read(agent, channel, asked, done, refused)
+        if refused and not done.read_calls:  # none was answered: it is the channel that refuses
+            raise ChannelMisbehaved(refused[0][1].unreadable)
+        if refused:
+            await take_reads(agent, channel, refused, done)
 
 
 def _would_wait(channel: OpenChannel) -> bool:
@@ -79,28 +86,34 @@ def _would_wait(channel: OpenChannel) -> bool:
     return channel.limiter.would_wait(cost.cost, bucket=cost.bucket) > 0
 
 
-async def _read(agent: Agent, channel: OpenChannel, wanted: Sequence[tuple[int, QuantityKey]], done: Published) -> None:
+async def _read(
+    agent: Agent,
+    channel: OpenChannel,
+    wanted: Sequence[tuple[int, QuantityKey]],
+    done: Published,
+    refused: list[tuple[int, KeyRead]],
+) -> None:
     """One call; or the halves of one that the channel refuses as a whole, until it is known which key it minds.
 
-    That one cannot be read, and is found. Raises after so many refusals in a row: then it is the channel's own trouble.
+    refused: takes that one, as a number that cannot be read. Raises after so many refusals in a row: then it is the
+    channel's own trouble.
     """
     asked = agent.clock.now()
     try:
         answers = await channel.channel.read([name for _, name in wanted])
     except ChannelMisbehaved as error:
         done.reads_refused += 1
-        if done.reads_refused > REFUSED_IN_A_ROW:
+        if done.reads_refused > REFUSED_IN_A_ROW or isinstance(error, AnswerUnreadable):
             raise
         if len(wanted) > 1:
             for half in in_batches(wanted, (len(wanted) + 1) // 2):
-                await _read(agent, channel, half, done)
+                await _read(agent, channel, half, done, refused)
             return
-        now = agent.clock.now()
-        answers = [
-            KeyRead(key=name, value=None, asked=asked, answered=now, unreadable=str(error)) for _, name in wanted
-        ]
-    else:
-        done.reads_refused = 0
+        now, why = agent.clock.now(), str(error)
+        key, name = wanted[0]
+        refused.append((key, KeyRead(key=name, value=None, asked=asked, answered=now, unreadable=why)))
+        return
+    done.reads_refused = 0
     reads = [(key, answer) for (key, _), answer in zip(wanted, answers, strict=True)]
     await take_reads(agent, channel, reads, done)
     done.reads += len(reads)

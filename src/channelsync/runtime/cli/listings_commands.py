@@ -395,5 +395,5 @@ def lint_all(context: typer.Context, channel: Only = None, as_json: AsJson = Fal
     output = Output(as_json=as_json)
     output.rows(found, ("kind", "channel", "listing", "text"), title="Lint")
     if found:
-        output.say(f"{len(found)} things are wrong.")
+        output.say("1 thing is wrong." if len(found) == 1 else f"{len(found)} things are wrong.")
         raise typer.Exit(ExitCode.FOUND_WRONG)
